@@ -71,7 +71,8 @@ function inputsHash(sources) {
   hash.update(JSON.stringify(sources));
   hash.update(readFileSync(fileURLToPath(import.meta.url)));
   hash.update(readFileSync(join(here, 'package.json')));
-  for (const name of PACKAGES) hash.update(`${name}@${JSON.parse(readFileSync(resolve(`${name}/package.json`))).version}\n`);
+  for (const name of PACKAGES)
+    hash.update(`${name}@${JSON.parse(readFileSync(resolve(`${name}/package.json`))).version}\n`);
   return hash.digest('hex');
 }
 
@@ -123,7 +124,10 @@ async function compile(sources) {
     const { abi, evm } = output.contracts[`src/${contractName}.sol`][contractName];
     const codeBytes = evm.deployedBytecode.object.length / 2;
     if (codeBytes > MAX_CODE_BYTES)
-      throw new BuildError('CONTRACTS_COMPILE_FAILED', `${contractName} is ${codeBytes} bytes, more than ${MAX_CODE_BYTES}`);
+      throw new BuildError(
+        'CONTRACTS_COMPILE_FAILED',
+        `${contractName} is ${codeBytes} bytes, more than ${MAX_CODE_BYTES}`,
+      );
     return {
       contractName,
       abi,

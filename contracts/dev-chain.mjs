@@ -16,7 +16,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const require = createRequire(import.meta.url);
 
 const START_TIMEOUT_MS = 20_000;
-const RECEIPT_TIMEOUT_MS = 20_000;
+const RECEIPT_TIMEOUT_MS = 60_000;
+const RECEIPT_POLL_MS = 5;
 
 /** In the order of deployment, which decides the addresses: append only. */
 const DEPLOYMENTS = [
@@ -93,14 +94,27 @@ export async function startDevChain({ port = 0, blockTime, chainId = 31337, log 
 }
 
 async function deploy(rpc, from, bytecode, contractName) {
-  const hash = await rpc('eth_sendTransaction', [{ from, data: bytecode }]);
+  const receipt = await waitForReceipt(rpc, await rpc('eth_sendTransaction', [{ from, data: bytecode }]));
+  if (receipt.status !== '0x1')
+    throw new DevChainError(`${contractName} could not be deployed: its transaction reverted`);
+  return receipt.contractAddress;
+}
+
+/**
+ * The receipt of a transaction, once it is mined (with automine, shortly after it was sent; `status` is "0x1" or "0x0").
+ *
+ * @param {DevChain['rpc']} rpc
+ * @param {string} hash transaction hash
+ * @throws {DevChainError} it is not mined within a minute
+ */
+export async function waitForReceipt(rpc, hash) {
   const deadline = Date.now() + RECEIPT_TIMEOUT_MS;
   for (;;) {
     const receipt = await rpc('eth_getTransactionReceipt', [hash]);
-    if (receipt?.status === '0x1') return receipt.contractAddress;
-    if (receipt) throw new DevChainError(`${contractName} could not be deployed: transaction ${hash} reverted`);
-    if (Date.now() > deadline) throw new DevChainError(`${contractName} could not be deployed: no receipt for ${hash}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (receipt) return receipt;
+    if (Date.now() > deadline)
+      throw new DevChainError(`transaction ${hash} is not mined after ${RECEIPT_TIMEOUT_MS / 1_000} s`);
+    await new Promise((resolve) => setTimeout(resolve, RECEIPT_POLL_MS));
   }
 }
 
@@ -144,7 +158,8 @@ async function startAnvil({ port, chainId }) {
   const guard = spawn(
     process.execPath,
     [join(here, 'anvil-guard.mjs'), anvilBinary(), '--port', String(port), '--chain-id', String(chainId)],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
+    // detached: an interrupt from the terminal goes to this process alone, which may still settle before it ends
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   );
   guard.stdin.on('error', () => {}); // the guard is already gone: its exit is what gets reported
   const exited = new Promise((resolve) => {

@@ -262,11 +262,27 @@ contract StreamApp is IForceMoveApp, EIP712 {
         return _hashTypedDataV4(keccak256(abi.encode(VOUCHER_TYPEHASH, voucher)));
     }
 
-    /// @dev Applies keccak256 to `value` `times` times. In scratch space: abi.encode would take fresh memory each time.
+    /**
+     * @dev Applies keccak256 to `value` `times` times. In scratch space, because abi.encode would take fresh memory each
+     * time; eight to a round, because a loop costs as much as the hash: 8,000 gas less for 255 ticks.
+     */
     function _hashTimes(bytes32 value, uint256 times) private pure returns (bytes32 result) {
-        result = value;
         assembly ('memory-safe') {
-            mstore(0x00, result)
+            mstore(0x00, value)
+            for {
+
+            } gt(times, 7) {
+                times := sub(times, 8)
+            } {
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+                mstore(0x00, keccak256(0x00, 0x20))
+            }
             for {
 
             } times {
