@@ -4,17 +4,17 @@
 // already hold some of the asset. "Fresh": neither does ("one fresh": the payee's does not), and creating the account,
 // or its token balance, is part of the price.
 
-import assert from 'node:assert/strict';
-import { after, before, it } from 'node:test';
-import { ZeroAddress } from 'ethers';
+import assert from "node:assert/strict";
+import { after, before, it } from "node:test";
+import { ZeroAddress } from "ethers";
 
-import { waitForReceipt } from '../dev-chain.mjs';
-import { Stream, freshAddress, key, startEnv } from './harness.mjs';
+import { waitForReceipt } from "../dev-chain.mjs";
+import { Stream, freshAddress, key, startEnv } from "./harness.mjs";
 
 const DEPOSIT = 1_000_000n;
 const CLAIM = { serial: 1, cumulativeAmount: 100_000n, tickPrice: 10n };
 
-const ASSETS = ['native', 'ERC-20'];
+const ASSETS = ["native", "ERC-20"];
 const rows = new Map();
 
 const record = (row, asset, gas) => rows.set(row, { ...rows.get(row), [asset]: gas });
@@ -31,28 +31,28 @@ after(async () => {
 
 function table() {
   const line = (row, native, erc20) => `${row.padEnd(58)}${native.padStart(11)}${erc20.padStart(11)}`;
-  const number = (value) => value?.toLocaleString('en-US') ?? '-';
+  const number = (value) => value?.toLocaleString("en-US") ?? "-";
   const lines = [...rows].map(([row, gas]) => line(row, ...ASSETS.map((asset) => number(gas[asset]))));
-  return ['', line('gas', ...ASSETS), '-'.repeat(80), ...lines, ''].join('\n');
+  return ["", line("gas", ...ASSETS), "-".repeat(80), ...lines, ""].join("\n");
 }
 
-it('deploys', async () => {
-  for (const name of ['streamApp', 'adjudicator']) {
+it("deploys", async () => {
+  for (const name of ["streamApp", "adjudicator"]) {
     const from = env.accounts[0];
-    const hash = await env.rpc('eth_sendTransaction', [{ from, data: env[name].bytecode }]);
+    const hash = await env.rpc("eth_sendTransaction", [{ from, data: env[name].bytecode }]);
     record(
-      `deploy ${name === 'streamApp' ? 'StreamApp' : 'NitroAdjudicator'}`,
-      'native',
+      `deploy ${name === "streamApp" ? "StreamApp" : "NitroAdjudicator"}`,
+      "native",
       Number((await waitForReceipt(env.rpc, hash)).gasUsed),
     );
   }
   // the figure that the Nitro repository publishes for its contract: what is measured here is that contract
-  assert.equal(figure('deploy NitroAdjudicator', 'native'), 3_443_915);
+  assert.equal(figure("deploy NitroAdjudicator", "native"), 3_443_915);
 });
 
 for (const asset of ASSETS) {
   it(`opens, closes and redeems in ${asset}`, async () => {
-    const address = asset === 'native' ? ZeroAddress : env.addresses.token;
+    const address = asset === "native" ? ZeroAddress : env.addresses.token;
     const [, payer, payee, other] = env.accounts;
     let count = 0;
     const open = async (destinations, from = payer) => {
@@ -61,23 +61,23 @@ for (const asset of ASSETS) {
     };
     const fresh = () => [freshAddress(`gas ${asset} ${++count}`), freshAddress(`gas ${asset} ${++count}`)];
 
-    if (asset === 'ERC-20') {
-      await env.send(env.token, 'mint', [payee, 1n]);
+    if (asset === "ERC-20") {
+      await env.send(env.token, "mint", [payee, 1n]);
       await env.fundTokens(other, DEPOSIT);
-      await env.send(env.token, 'mint', [payer, 100n * DEPOSIT]);
-      const approve = await env.send(env.token, 'approve', [env.addresses.adjudicator, 50n * DEPOSIT], { from: payer });
-      record('approve', asset, approve.gas);
+      await env.send(env.token, "mint", [payer, 100n * DEPOSIT]);
+      const approve = await env.send(env.token, "approve", [env.addresses.adjudicator, 50n * DEPOSIT], { from: payer });
+      record("approve", asset, approve.gas);
     }
     await open(fresh(), other); // another channel's funds: the adjudicator is never empty in practice
 
     for (const [kind, destinations] of [
-      ['existing', [payer, payee]],
-      ['one fresh', [payer, fresh()[0]]],
-      ['fresh', fresh()],
+      ["existing", [payer, payee]],
+      ["one fresh", [payer, fresh()[0]]],
+      ["fresh", fresh()],
     ]) {
       const { stream, deposit } = await open(destinations);
       const close = await stream.conclude(stream.state(2, DEPOSIT - 100_000n, 100_000n, { isFinal: true }));
-      record('deposit', asset, deposit.gas);
+      record("deposit", asset, deposit.gas);
       record(`concludeAndTransferAllAssets, ${kind}`, asset, close.gas);
       record(`open + close, ${kind}`, asset, deposit.gas + close.gas);
     }
@@ -86,7 +86,7 @@ for (const asset of ASSETS) {
     const base = challenged.state(1, DEPOSIT, 0n);
     const amounts = [DEPOSIT, 0n];
     const byBase = await challenged.challengeWithBase(base);
-    record('challenge with a base', asset, byBase.gas);
+    record("challenge with a base", asset, byBase.gas);
     const answer = challenged.redemption(challenged.claim({ ...CLAIM, ticks: 255 }), amounts);
     const answered = await challenged.challengeWithClaim(base, answer);
 
@@ -100,20 +100,20 @@ for (const asset of ASSETS) {
       record(`challenge with a claim of ${ticks} ticks`, asset, redeemed.gas);
       await env.passChallenge();
       const paid = await stream.payOut(redemption);
-      record(`transferAllAssets, ${ticks === 0 ? 'existing' : 'fresh'}`, asset, paid.gas);
+      record(`transferAllAssets, ${ticks === 0 ? "existing" : "fresh"}`, asset, paid.gas);
     }
-    record('challenge with a claim of 255 ticks, answering a base', asset, answered.gas);
+    record("challenge with a claim of 255 ticks, answering a base", asset, answered.gas);
 
-    const virtual = new Stream(env, { asset: address, hubs: [key('hub')], destinations: [payer, payee] });
+    const virtual = new Stream(env, { asset: address, hubs: [key("hub")], destinations: [payer, payee] });
     const viaHub = virtual.redemption(virtual.claim({ ...CLAIM, ticks: 255 }), amounts);
     const redeemed = await virtual.challengeWithClaim(virtual.state(1, ...amounts), viaHub);
-    record('challenge with a claim of 255 ticks, through a hub', asset, redeemed.gas);
+    record("challenge with a claim of 255 ticks, through a hub", asset, redeemed.gas);
   });
 }
 
-it('keeps to the targets', () => {
-  for (const kind of ['existing', 'one fresh']) assert.ok(figure(`open + close, ${kind}`, 'native') <= 165_000);
+it("keeps to the targets", () => {
+  for (const kind of ["existing", "one fresh"]) assert.ok(figure(`open + close, ${kind}`, "native") <= 165_000);
   for (const asset of ASSETS)
-    for (const how of ['', ', answering a base', ', through a hub'])
+    for (const how of ["", ", answering a base", ", through a hub"])
       assert.ok(figure(`challenge with a claim of 255 ticks${how}`, asset) <= 200_000);
 });

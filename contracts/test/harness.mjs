@@ -1,8 +1,8 @@
 // What the contract tests share: a development chain, and an independent implementation of what is signed, made of
 // ethers' ABI coder and EIP-712 encoder after the published Nitro interfaces and the protocol's text, not of our code.
 
-import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import {
   AbiCoder,
   Interface,
@@ -14,30 +14,30 @@ import {
   keccak256,
   toBeHex,
   zeroPadValue,
-} from 'ethers';
+} from "ethers";
 
-import { startDevChain, waitForReceipt } from '../dev-chain.mjs';
+import { startDevChain, waitForReceipt } from "../dev-chain.mjs";
 
 const coder = AbiCoder.defaultAbiCoder();
 
-const SIGNATURE = 'tuple(uint8 v, bytes32 r, bytes32 s)';
+const SIGNATURE = "tuple(uint8 v, bytes32 r, bytes32 s)";
 const OUTCOME =
-  'tuple(address asset, tuple(uint8 assetType, bytes metadata) assetMetadata, tuple(bytes32 destination, uint256 amount, uint8 allocationType, bytes metadata)[] allocations)[]';
+  "tuple(address asset, tuple(uint8 assetType, bytes metadata) assetMetadata, tuple(bytes32 destination, uint256 amount, uint8 allocationType, bytes metadata)[] allocations)[]";
 const VOUCHER =
-  'tuple(bytes32 channelId, uint48 baseTurn, uint32 serial, uint128 cumulativeAmount, bytes32 tickTip, uint128 tickPrice, uint8 tickLimit, bytes32 memo)';
+  "tuple(bytes32 channelId, uint48 baseTurn, uint32 serial, uint128 cumulativeAmount, bytes32 tickTip, uint128 tickPrice, uint8 tickLimit, bytes32 memo)";
 const CLAIM = `tuple(${VOUCHER} voucher, ${SIGNATURE} signature, uint8 ticks, bytes32 preimage)`;
 
 /** EIP-712 types of the protocol's vouchers. */
 export const VOUCHER_TYPES = {
   Voucher: [
-    { name: 'channelId', type: 'bytes32' },
-    { name: 'baseTurn', type: 'uint48' },
-    { name: 'serial', type: 'uint32' },
-    { name: 'cumulativeAmount', type: 'uint128' },
-    { name: 'tickTip', type: 'bytes32' },
-    { name: 'tickPrice', type: 'uint128' },
-    { name: 'tickLimit', type: 'uint8' },
-    { name: 'memo', type: 'bytes32' },
+    { name: "channelId", type: "bytes32" },
+    { name: "baseTurn", type: "uint48" },
+    { name: "serial", type: "uint32" },
+    { name: "cumulativeAmount", type: "uint128" },
+    { name: "tickTip", type: "bytes32" },
+    { name: "tickPrice", type: "uint128" },
+    { name: "tickLimit", type: "uint8" },
+    { name: "memo", type: "bytes32" },
   ],
 };
 
@@ -61,7 +61,7 @@ export const pad = (address) => zeroPadValue(address, 32);
 export function channelId(fixed) {
   return keccak256(
     coder.encode(
-      ['address[]', 'uint64', 'address', 'uint48'],
+      ["address[]", "uint64", "address", "uint48"],
       [fixed.participants, fixed.channelNonce, fixed.appDefinition, fixed.challengeDuration],
     ),
   );
@@ -72,14 +72,14 @@ export const encodeOutcome = (outcome) => coder.encode([OUTCOME], [outcome]);
 export function stateHash(fixed, state) {
   return keccak256(
     coder.encode(
-      ['bytes32', 'bytes', OUTCOME, 'uint48', 'bool'],
+      ["bytes32", "bytes", OUTCOME, "uint48", "bool"],
       [channelId(fixed), state.appData, state.outcome, state.turnNum, state.isFinal],
     ),
   );
 }
 
 const eip191 = (hash) =>
-  keccak256(`0x${Buffer.from('\x19Ethereum Signed Message:\n32').toString('hex')}${hash.slice(2)}`);
+  keccak256(`0x${Buffer.from("\x19Ethereum Signed Message:\n32").toString("hex")}${hash.slice(2)}`);
 
 const parts = ({ v, r, s }) => ({ v, r, s });
 
@@ -94,7 +94,7 @@ export const signed = (fixed, state, ...signers) => ({
 export function challengerSignature(fixed, state, signer) {
   return signDigest(
     signer,
-    eip191(keccak256(coder.encode(['bytes32', 'string'], [stateHash(fixed, state), 'forceMove']))),
+    eip191(keccak256(coder.encode(["bytes32", "string"], [stateHash(fixed, state), "forceMove"]))),
   );
 }
 
@@ -102,20 +102,20 @@ export function challengerSignature(fixed, state, signer) {
 export const outcome = (asset, ...allocations) => [
   {
     asset,
-    assetMetadata: { assetType: 0, metadata: '0x' },
+    assetMetadata: { assetType: 0, metadata: "0x" },
     allocations: allocations.map(([destination, amount]) => ({
       destination: pad(destination),
       amount,
       allocationType: 0,
-      metadata: '0x',
+      metadata: "0x",
     })),
   },
 ];
 
 /** Metadata of a guarantee allocation: the destinations that what comes back from the target is shared between. */
-export const encodeGuarantee = (left, right) => coder.encode(['bytes32', 'bytes32'], [left, right]);
+export const encodeGuarantee = (left, right) => coder.encode(["bytes32", "bytes32"], [left, right]);
 
-export const state = (turnNum, stateOutcome, { appData = '0x', isFinal = false } = {}) => ({
+export const state = (turnNum, stateOutcome, { appData = "0x", isFinal = false } = {}) => ({
   outcome: stateOutcome,
   appData,
   turnNum,
@@ -145,8 +145,8 @@ export class Stream {
   constructor(
     env,
     {
-      payer = key('payer'),
-      payee = key('payee'),
+      payer = key("payer"),
+      payee = key("payee"),
       hubs = [],
       asset = ZeroAddress,
       destinations,
@@ -224,12 +224,12 @@ export class Stream {
   /** Adjudicator calls that settle this channel; each resolves to the transaction's receipt. */
   deposit(amount, { expectedHeld = 0n, from = this.env.accounts[1] } = {}) {
     const value = this.asset === ZeroAddress ? amount : 0n;
-    return this.env.send(this.env.adjudicator, 'deposit', [this.asset, this.id, expectedHeld, amount], { from, value });
+    return this.env.send(this.env.adjudicator, "deposit", [this.asset, this.id, expectedHeld, amount], { from, value });
   }
 
   challenge(proof, candidate, by) {
     const challengerSig = challengerSignature(this.fixed, candidate.variablePart, by);
-    return this.env.send(this.env.adjudicator, 'challenge', [this.fixed, proof, candidate, challengerSig]);
+    return this.env.send(this.env.adjudicator, "challenge", [this.fixed, proof, candidate, challengerSig]);
   }
 
   /** Challenges with a base signed by everyone. */
@@ -244,27 +244,27 @@ export class Stream {
 
   payOut(finalState) {
     const args = [this.id, finalState.outcome, stateHash(this.fixed, finalState)];
-    return this.env.send(this.env.adjudicator, 'transferAllAssets', args);
+    return this.env.send(this.env.adjudicator, "transferAllAssets", args);
   }
 
   conclude(finalState) {
     const candidate = signed(this.fixed, finalState, ...this.everyone);
-    return this.env.send(this.env.adjudicator, 'concludeAndTransferAllAssets', [this.fixed, candidate]);
+    return this.env.send(this.env.adjudicator, "concludeAndTransferAllAssets", [this.fixed, candidate]);
   }
 }
 
 // --- The chain ---
 
 const contract = (contractName, address) => {
-  const { abi, bytecode } = JSON.parse(readFileSync(new URL(`../out/${contractName}.json`, import.meta.url), 'utf8'));
+  const { abi, bytecode } = JSON.parse(readFileSync(new URL(`../out/${contractName}.json`, import.meta.url), "utf8"));
   return { address, bytecode, interface: new Interface(abi) };
 };
 
 /** A call or transaction was reverted: `error` is { name, args } of a custom error, `Panic` or `Error`; null without data. */
 export class Reverted extends Error {
   constructor(data, interfaces) {
-    const error = interfaces.map((known) => (data === '0x' ? null : known.parseError(data))).find(Boolean);
-    super(error ? `${error.name}(${[...error.args].join(', ')})` : `reverted with ${data}`);
+    const error = interfaces.map((known) => (data === "0x" ? null : known.parseError(data))).find(Boolean);
+    super(error ? `${error.name}(${[...error.args].join(", ")})` : `reverted with ${data}`);
     this.error = error ? { name: error.name, args: [...error.args] } : null;
     this.data = data;
   }
@@ -274,16 +274,16 @@ export class Reverted extends Error {
 export async function startEnv(options) {
   const chain = await startDevChain(options);
   const { addresses, rpc } = chain;
-  const adjudicator = contract('NitroAdjudicator', addresses.adjudicator);
-  const streamApp = contract('StreamApp', addresses.streamApp);
-  const token = contract('TestToken', addresses.token);
+  const adjudicator = contract("NitroAdjudicator", addresses.adjudicator);
+  const streamApp = contract("StreamApp", addresses.streamApp);
+  const token = contract("TestToken", addresses.token);
   const interfaces = [streamApp, adjudicator, token].map((known) => known.interface);
 
   const attempt = async (method, params) => {
     try {
       return await rpc(method, params);
     } catch (error) {
-      if (typeof error.data !== 'string') throw error;
+      if (typeof error.data !== "string") throw error;
       throw new Reverted(error.data, interfaces);
     }
   };
@@ -295,7 +295,7 @@ export async function startEnv(options) {
     token,
 
     async call({ address, interface: abi }, method, args = []) {
-      const data = await attempt('eth_call', [{ to: address, data: abi.encodeFunctionData(method, args) }, 'latest']);
+      const data = await attempt("eth_call", [{ to: address, data: abi.encodeFunctionData(method, args) }, "latest"]);
       const result = abi.decodeFunctionResult(method, data);
       return result.length === 1 ? result[0] : result;
     },
@@ -308,43 +308,43 @@ export async function startEnv(options) {
         value: toHex(value),
         gas: toHex(GAS_LIMIT),
       };
-      await attempt('eth_call', [transaction, 'latest']); // a transaction that fails has a receipt, but no reason
-      const receipt = await waitForReceipt(rpc, await rpc('eth_sendTransaction', [transaction]));
-      assert.equal(receipt.status, '0x1');
+      await attempt("eth_call", [transaction, "latest"]); // a transaction that fails has a receipt, but no reason
+      const receipt = await waitForReceipt(rpc, await rpc("eth_sendTransaction", [transaction]));
+      assert.equal(receipt.status, "0x1");
       return { ...receipt, gas: Number(receipt.gasUsed) };
     },
 
     /** EIP-712 digest by ethers' encoder; `domain` overrides the chain id or the contract. */
     voucherDigest(voucher, domain = {}) {
       return TypedDataEncoder.hash(
-        { name: 'Millstream', version: '1', chainId: chain.chainId, verifyingContract: addresses.streamApp, ...domain },
+        { name: "Millstream", version: "1", chainId: chain.chainId, verifyingContract: addresses.streamApp, ...domain },
         VOUCHER_TYPES,
         voucher,
       );
     },
 
     async balance(asset, address) {
-      if (asset === ZeroAddress) return BigInt(await rpc('eth_getBalance', [address, 'latest']));
-      return env.call(token, 'balanceOf', [address]);
+      if (asset === ZeroAddress) return BigInt(await rpc("eth_getBalance", [address, "latest"]));
+      return env.call(token, "balanceOf", [address]);
     },
 
-    holdings: (asset, id) => env.call(adjudicator, 'holdings', [asset, id]),
+    holdings: (asset, id) => env.call(adjudicator, "holdings", [asset, id]),
 
     /** Gives `account` tokens and lets the adjudicator take them. */
     async fundTokens(account, amount) {
-      await env.send(token, 'mint', [account, amount]);
-      await env.send(token, 'approve', [addresses.adjudicator, amount], { from: account });
+      await env.send(token, "mint", [account, amount]);
+      await env.send(token, "approve", [addresses.adjudicator, amount], { from: account });
     },
 
     async passChallenge() {
-      await rpc('evm_increaseTime', [HOUR + 1]);
-      await rpc('evm_mine');
+      await rpc("evm_increaseTime", [HOUR + 1]);
+      await rpc("evm_mine");
     },
 
     /** What the app contract says of a state with these signers (bit i for participant i), straight from the contract. */
     isSupported(stream, proof, candidate) {
       const recovered = ([variablePart, signedBy]) => ({ variablePart, signedBy });
-      return env.call(streamApp, 'stateIsSupported', [stream.fixed, proof.map(recovered), recovered(candidate)]);
+      return env.call(streamApp, "stateIsSupported", [stream.fixed, proof.map(recovered), recovered(candidate)]);
     },
   };
   return env;

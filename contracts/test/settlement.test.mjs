@@ -1,9 +1,9 @@
 // Streams settled through the adjudicator as published: what each side gets in the end, to the base unit, when they
 // agree, when one is silent, and when one lies (protocol, On chain and Vouchers).
 
-import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { ZeroAddress } from 'ethers';
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { ZeroAddress } from "ethers";
 
 import {
   Reverted,
@@ -17,7 +17,7 @@ import {
   signed,
   startEnv,
   stateHash,
-} from './harness.mjs';
+} from "./harness.mjs";
 
 const DEPOSIT = 1_000_000n;
 
@@ -53,26 +53,26 @@ async function assertPaidOut(stream, payer, payee, left = 0n) {
 
 const refusedWith = (reason) => (reverted) => {
   assert.ok(reverted instanceof Reverted, reverted);
-  assert.deepEqual(reverted.error, { name: 'Error', args: [reason] });
+  assert.deepEqual(reverted.error, { name: "Error", args: [reason] });
   return true;
 };
 
-const turnNumRecord = async (stream) => (await env.call(env.adjudicator, 'unpackStatus', [stream.id]))[0];
+const turnNumRecord = async (stream) => (await env.call(env.adjudicator, "unpackStatus", [stream.id]))[0];
 
-for (const asset of ['native', 'ERC-20']) {
+for (const asset of ["native", "ERC-20"]) {
   describe(`a stream of ${asset}`, () => {
     let address;
     before(() => {
-      address = asset === 'native' ? ZeroAddress : env.addresses.token;
+      address = asset === "native" ? ZeroAddress : env.addresses.token;
     });
 
-    it('closes in one transaction when both sign the end', async () => {
+    it("closes in one transaction when both sign the end", async () => {
       const stream = await open(address);
       await stream.conclude(stream.state(2, DEPOSIT - 123_457n, 123_457n, { isFinal: true }));
       await assertPaidOut(stream, DEPOSIT - 123_457n, 123_457n);
     });
 
-    it('is redeemed by the payee alone, with 255 ticks', async () => {
+    it("is redeemed by the payee alone, with 255 ticks", async () => {
       const stream = await open(address);
       const base = stream.state(1, DEPOSIT, 0n);
       const redemption = stream.redemption(
@@ -80,13 +80,13 @@ for (const asset of ['native', 'ERC-20']) {
         [DEPOSIT, 0n],
       );
       await stream.challengeWithClaim(base, redemption);
-      await assert.rejects(stream.payOut(redemption), refusedWith('Channel not finalized.'));
+      await assert.rejects(stream.payOut(redemption), refusedWith("Channel not finalized."));
       await env.passChallenge();
       await stream.payOut(redemption);
       await assertPaidOut(stream, DEPOSIT - 5_000n - 7n * 255n, 5_000n + 7n * 255n);
     });
 
-    it('pays the payee when the payer closes with the base alone', async () => {
+    it("pays the payee when the payer closes with the base alone", async () => {
       const stream = await open(address);
       const base = stream.state(1, DEPOSIT, 0n);
       await stream.challengeWithBase(base);
@@ -96,12 +96,12 @@ for (const asset of ['native', 'ERC-20']) {
       ]);
       await stream.challengeWithClaim(base, redemption);
       await env.passChallenge();
-      await assert.rejects(stream.payOut(base), refusedWith('incorrect fingerprint'));
+      await assert.rejects(stream.payOut(base), refusedWith("incorrect fingerprint"));
       await stream.payOut(redemption);
       await assertPaidOut(stream, DEPOSIT - 643n, 643n);
     });
 
-    it('lets a better claim answer a worse one, and never the other way round', async () => {
+    it("lets a better claim answer a worse one, and never the other way round", async () => {
       const stream = await open(address);
       const base = stream.state(1, DEPOSIT, 0n);
       const claims = [
@@ -116,7 +116,7 @@ for (const asset of ['native', 'ERC-20']) {
         assert.equal(await turnNumRecord(stream), BigInt(redemption.turnNum));
         for (const older of [base, ...claims.slice(0, index + 1)]) {
           const again = older === base ? stream.challengeWithBase(base) : stream.challengeWithClaim(base, older);
-          await assert.rejects(again, refusedWith('turnNumRecord not increased.'));
+          await assert.rejects(again, refusedWith("turnNumRecord not increased."));
         }
       }
       await env.passChallenge();
@@ -125,13 +125,13 @@ for (const asset of ['native', 'ERC-20']) {
           base,
           stream.redemption(stream.claim({ serial: 901, cumulativeAmount: 9_999n }), [DEPOSIT, 0n]),
         ),
-        refusedWith('Channel finalized.'),
+        refusedWith("Channel finalized."),
       );
       await stream.payOut(claims.at(-1));
       await assertPaidOut(stream, DEPOSIT - 9_010n, 9_010n);
     });
 
-    it('is folded into a new base, on which old vouchers are worth nothing', async () => {
+    it("is folded into a new base, on which old vouchers are worth nothing", async () => {
       const stream = await open(address);
       const base = stream.state(1, DEPOSIT, 0n);
       const last = stream.claim({ serial: 5, cumulativeAmount: 300n, tickPrice: 1n, ticks: 100 });
@@ -140,9 +140,9 @@ for (const asset of ['native', 'ERC-20']) {
       const foldTurn = 1 + (5 + 1) * 256;
       const amounts = [DEPOSIT - 400n + 50n, 400n];
       const fold = stream.state(foldTurn, ...amounts);
-      assert.ok(foldTurn > 1 + 5 * 256 + 255, 'the fold follows every claim on the old base');
+      assert.ok(foldTurn > 1 + 5 * 256 + 255, "the fold follows every claim on the old base");
 
-      await assertReverts(stream.challengeWithClaim(fold, stream.redemption(last, amounts)), 'WrongBaseTurn', [
+      await assertReverts(stream.challengeWithClaim(fold, stream.redemption(last, amounts)), "WrongBaseTurn", [
         BigInt(foldTurn),
         1n,
       ]);
@@ -150,7 +150,7 @@ for (const asset of ['native', 'ERC-20']) {
       await stream.challengeWithBase(fold, stream.payer);
       await assert.rejects(
         stream.challengeWithClaim(base, stream.redemption(last, [DEPOSIT, 0n])),
-        refusedWith('turnNumRecord not increased.'),
+        refusedWith("turnNumRecord not increased."),
       );
 
       const redemption = stream.redemption(
@@ -165,8 +165,8 @@ for (const asset of ['native', 'ERC-20']) {
   });
 }
 
-describe('the adjudicator with a claim', () => {
-  it('clears a challenge by checkpoint, and goes on from there', async () => {
+describe("the adjudicator with a claim", () => {
+  it("clears a challenge by checkpoint, and goes on from there", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, DEPOSIT, 0n);
     await stream.challengeWithBase(base);
@@ -176,68 +176,68 @@ describe('the adjudicator with a claim', () => {
     ]);
     const proof = [signed(stream.fixed, base, ...stream.everyone)];
     const candidate = signed(stream.fixed, redemption, stream.payee);
-    const receipt = await env.send(env.adjudicator, 'checkpoint', [stream.fixed, proof, candidate]);
+    const receipt = await env.send(env.adjudicator, "checkpoint", [stream.fixed, proof, candidate]);
     const [cleared] = receipt.logs.map((log) => env.adjudicator.interface.parseLog(log));
-    assert.deepEqual([cleared.name, ...cleared.args], ['ChallengeCleared', stream.id, BigInt(redemption.turnNum)]);
-    const [turn, finalizesAt] = await env.call(env.adjudicator, 'unpackStatus', [stream.id]);
+    assert.deepEqual([cleared.name, ...cleared.args], ["ChallengeCleared", stream.id, BigInt(redemption.turnNum)]);
+    const [turn, finalizesAt] = await env.call(env.adjudicator, "unpackStatus", [stream.id]);
     assert.deepEqual([turn, finalizesAt], [BigInt(redemption.turnNum), 0n]);
-    await assert.rejects(stream.challengeWithBase(base), refusedWith('turnNumRecord decreased.'));
+    await assert.rejects(stream.challengeWithBase(base), refusedWith("turnNumRecord decreased."));
     await stream.conclude(stream.state(2, DEPOSIT - 19n, 19n, { isFinal: true }));
     await assertPaidOut(stream, DEPOSIT - 19n, 19n);
   });
 
-  it('passes the errors of the stream through, and changes nothing', async () => {
+  it("passes the errors of the stream through, and changes nothing", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, DEPOSIT, 0n);
     const good = () => stream.claim({ serial: 2, cumulativeAmount: 10n, tickPrice: 1n, ticks: 9 });
     const withClaim = (claim) => stream.challengeWithClaim(base, stream.redemption(claim, [DEPOSIT, 0n]));
 
     const forged = { ...good(), signature: highS(good().signature) };
-    await assertReverts(withClaim(forged), 'InvalidVoucherSignature');
+    await assertReverts(withClaim(forged), "InvalidVoucherSignature");
     for (const v of [0, 1])
-      await assertReverts(withClaim({ ...good(), signature: { ...good().signature, v } }), 'InvalidVoucherSignature');
+      await assertReverts(withClaim({ ...good(), signature: { ...good().signature, v } }), "InvalidVoucherSignature");
 
     const other = await open(ZeroAddress);
     const foreign = other.claim({ serial: 2, cumulativeAmount: 10n });
-    await assertReverts(withClaim(foreign), 'WrongChannel', [stream.id, other.id]);
+    await assertReverts(withClaim(foreign), "WrongChannel", [stream.id, other.id]);
 
     const unproved = signed(stream.fixed, stream.redemption(good(), [DEPOSIT, 0n]), stream.payee);
-    await assertReverts(stream.challenge([], unproved, stream.payee), 'NotUnanimous', [2n]);
+    await assertReverts(stream.challenge([], unproved, stream.payee), "NotUnanimous", [2n]);
     const oneSided = signed(stream.fixed, base, stream.payee);
-    await assertReverts(stream.challenge([oneSided], unproved, stream.payee), 'BaseNotUnanimous', [2n]);
+    await assertReverts(stream.challenge([oneSided], unproved, stream.payee), "BaseNotUnanimous", [2n]);
     const byPayer = signed(stream.fixed, unproved.variablePart, stream.payer);
     await assertReverts(
       stream.challenge([signed(stream.fixed, base, ...stream.everyone)], byPayer, stream.payer),
-      'NotSignedByPayee',
+      "NotSignedByPayee",
       [1n],
     );
 
-    assert.equal(BigInt(await env.call(env.adjudicator, 'statusOf', [stream.id])), 0n);
+    assert.equal(BigInt(await env.call(env.adjudicator, "statusOf", [stream.id])), 0n);
   });
 
-  it('is not misled by a voucher for another chain or another deployment', async () => {
+  it("is not misled by a voucher for another chain or another deployment", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, DEPOSIT, 0n);
     for (const domain of [{ chainId: 1 }, { verifyingContract: env.addresses.consensusApp }]) {
       const redemption = stream.redemption(stream.claim({ cumulativeAmount: 10n, domain }), [DEPOSIT, 0n]);
       await assert.rejects(
         stream.challengeWithClaim(base, redemption),
-        ({ error }) => error.name === 'WrongVoucherSigner',
+        ({ error }) => error.name === "WrongVoucherSigner",
       );
     }
   });
 
-  it('refuses to conclude on a redemption: the payer has not signed it', async () => {
+  it("refuses to conclude on a redemption: the payer has not signed it", async () => {
     const stream = await open(ZeroAddress);
     const claim = stream.claim({ cumulativeAmount: 10n });
     const final = { ...stream.redemption(claim, [DEPOSIT, 0n]), isFinal: true };
     const candidate = signed(stream.fixed, final, stream.payee);
-    await assert.rejects(env.send(env.adjudicator, 'conclude', [stream.fixed, candidate]), refusedWith('!unanimous'));
+    await assert.rejects(env.send(env.adjudicator, "conclude", [stream.fixed, candidate]), refusedWith("!unanimous"));
     const proof = [signed(stream.fixed, stream.state(1, DEPOSIT, 0n), ...stream.everyone)];
-    await assertReverts(stream.challenge(proof, candidate, stream.payee), 'RedemptionIsFinal');
+    await assertReverts(stream.challenge(proof, candidate, stream.payee), "RedemptionIsFinal");
   });
 
-  it('pays no more than what the channel holds when a base promises more', async () => {
+  it("pays no more than what the channel holds when a base promises more", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, 3n * DEPOSIT, 0n); // signed by both, but only a third was deposited
     const redemption = stream.redemption(stream.claim({ cumulativeAmount: 10n }), [3n * DEPOSIT, 0n]);
@@ -248,23 +248,23 @@ describe('the adjudicator with a claim', () => {
     await assertPaidOut(stream, DEPOSIT, 0n);
   });
 
-  it('takes a claim from a challenger who is a participant only', async () => {
+  it("takes a claim from a challenger who is a participant only", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, DEPOSIT, 0n);
     const redemption = stream.redemption(stream.claim({ cumulativeAmount: 10n }), [DEPOSIT, 0n]);
     await assert.rejects(
-      stream.challengeWithClaim(base, redemption, key('stranger')),
-      refusedWith('Challenger is not a participant'),
+      stream.challengeWithClaim(base, redemption, key("stranger")),
+      refusedWith("Challenger is not a participant"),
     );
     await stream.challengeWithClaim(base, redemption, stream.payer); // the payer may publish it too: it is the same claim
   });
 });
 
-describe('a stream through a hub', () => {
-  it('is left by the payee alone: the ledger pays it exactly what it earned', async () => {
-    const hub = key('hub');
-    const payee = key('payee');
-    const ledgerDestinations = [freshAddress('ledger hub'), freshAddress('ledger payee')];
+describe("a stream through a hub", () => {
+  it("is left by the payee alone: the ledger pays it exactly what it earned", async () => {
+    const hub = key("hub");
+    const payee = key("payee");
+    const ledgerDestinations = [freshAddress("ledger hub"), freshAddress("ledger payee")];
     const virtual = new Stream(env, { hubs: [hub], payee, destinations: ledgerDestinations });
     const base = virtual.state(1, 1_000n, 0n);
     const redemption = virtual.redemption(
@@ -302,9 +302,9 @@ describe('a stream through a hub', () => {
       targetOutcomeBytes: encodeOutcome(redemption.outcome),
       targetAssetIndex: 0,
     };
-    await env.send(env.adjudicator, 'reclaim', [reclaim]);
+    await env.send(env.adjudicator, "reclaim", [reclaim]);
     const reclaimed = ledger.outcome(5_000n + 1_000n - 655n, 700n + 655n);
-    await env.send(env.adjudicator, 'transferAllAssets', [ledger.id, reclaimed, reclaim.sourceStateHash]);
+    await env.send(env.adjudicator, "transferAllAssets", [ledger.id, reclaimed, reclaim.sourceStateHash]);
     await assertPaidOut(ledger, 5_345n, 1_355n);
   });
 });
