@@ -1,0 +1,174 @@
+//! What both sides agree on before anything is signed.
+
+use minicbor::{Decode, Encode};
+
+use crate::cbor;
+use crate::nitro::{Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
+use crate::payment::VoucherDomain;
+use crate::{Address, B256, Bytes, U256};
+
+/// The chain and the contracts that a channel settles on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Chain {
+    /// EIP-155 chain id.
+    #[n(0)]
+    pub chain_id: u64,
+    /// The Nitro adjudicator.
+    #[cbor(n(1), with = "cbor::address")]
+    pub adjudicator: Address,
+    /// The `StreamApp` contract.
+    #[cbor(n(2), with = "cbor::address")]
+    pub stream_app: Address,
+}
+
+impl Chain {
+    /// The EIP-712 domain of vouchers and quotes on this chain.
+    pub fn voucher_domain(&self) -> VoucherDomain {
+        VoucherDomain::new(self.chain_id, self.stream_app)
+    }
+}
+
+/// The terms of a directly funded stream channel: the payer deposits, the payee starts with nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Terms {
+    /// Where the channel settles.
+    #[n(0)]
+    pub chain: Chain,
+    /// The payer's channel key.
+    #[cbor(n(1), with = "cbor::address")]
+    pub payer: Address,
+    /// The payee's channel key.
+    #[cbor(n(2), with = "cbor::address")]
+    pub payee: Address,
+    /// Where the payer's part is paid out: an address padded to 32 bytes.
+    #[cbor(n(3), with = "cbor::b256")]
+    pub payer_destination: B256,
+    /// Where the payee's part is paid out: an address padded to 32 bytes.
+    #[cbor(n(4), with = "cbor::b256")]
+    pub payee_destination: B256,
+    /// Token contract, or zero for the native asset.
+    #[cbor(n(5), with = "cbor::address")]
+    pub asset: Address,
+    /// What the payer deposits, in base units.
+    #[cbor(n(6), with = "cbor::amount")]
+    pub deposit: u128,
+    /// How long a challenge can be answered, in seconds; at most 2^48 - 1.
+    #[n(7)]
+    pub challenge_duration: u64,
+    /// How many blocks deep a chain event must be before it is acted on; 1 is the block of the event itself.
+    #[n(8)]
+    pub confirmations: u32,
+    /// Random, never reused: with the participants, contract and duration it makes the channel id.
+    #[n(9)]
+    pub nonce: u64,
+}
+
+/// Why terms make no channel at all, whatever a side's own policy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TermsError {
+    /// Payer and payee are one key.
+    #[error("payer and payee are the same key")]
+    SameParty,
+    /// The deposit is zero.
+    #[error("deposit is zero")]
+    ZeroDeposit,
+    /// With no time to answer, a stale state is final at once.
+    #[error("challenge duration of {seconds} s is not between 1 and 2^48 - 1")]
+    ChallengeDuration {
+        /// The duration in the terms, in seconds.
+        seconds: u64,
+    },
+    /// An event in no block cannot be acted on.
+    #[error("confirmations are zero")]
+    ZeroConfirmations,
+    /// A destination must be an address that can be paid out to.
+    #[error("destination {destination} is not an address padded to 32 bytes")]
+    Destination {
+        /// The destination in the terms.
+        destination: B256,
+    },
+}
+
+impl TermsError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SameParty => "TERMS_SAME_PARTY",
+            Self::ZeroDeposit => "TERMS_ZERO_DEPOSIT",
+            Self::ChallengeDuration { .. } => "TERMS_CHALLENGE_DURATION",
+            Self::ZeroConfirmations => "TERMS_ZERO_CONFIRMATIONS",
+            Self::Destination { .. } => "TERMS_DESTINATION",
+        }
+    }
+}
+
+impl Terms {
+    /// Checks what must hold of every channel.
+    ///
+    /// # Errors
+    ///
+    /// [`TermsError`] for the first rule that is broken.
+    pub fn validate(&self) -> Result<(), TermsError> {
+        if self.payer == self.payee {
+            return Err(TermsError::SameParty);
+        }
+        if self.deposit == 0 {
+            return Err(TermsError::ZeroDeposit);
+        }
+        if !(1..1 << 48).contains(&self.challenge_duration) {
+            return Err(TermsError::ChallengeDuration { seconds: self.challenge_duration });
+        }
+        if self.confirmations == 0 {
+            return Err(TermsError::ZeroConfirmations);
+        }
+        for destination in [self.payer_destination, self.payee_destination] {
+            if Address::from_word(destination).into_word() != destination || destination.is_zero() {
+                return Err(TermsError::Destination { destination });
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of every state that never changes: `[payer, payee]`, nonce, `StreamApp`, challenge duration.
+    pub fn fixed_part(&self) -> FixedPart {
+        FixedPart {
+            participants: alloc::vec![self.payer, self.payee],
+            channel_nonce: self.nonce,
+            app_definition: self.chain.stream_app,
+            challenge_duration: self.challenge_duration,
+        }
+    }
+
+    /// The channel id, as the adjudicator computes it.
+    pub fn channel_id(&self) -> B256 {
+        self.fixed_part().channel_id()
+    }
+
+    /// The outcome after `claimed` base units went from payer to payee; `None` if that is above the deposit.
+    pub fn outcome(&self, claimed: u128) -> Option<Outcome> {
+        let refund = self.deposit.checked_sub(claimed)?;
+        let simple = |destination, amount: u128| Allocation {
+            destination,
+            amount: U256::from(amount),
+            allocation_type: AllocationType::Simple,
+            metadata: Bytes::new(),
+        };
+        let allocations =
+            alloc::vec![simple(self.payer_destination, refund), simple(self.payee_destination, claimed)];
+        let (asset, asset_type) = (self.asset, AssetType::Default);
+        Some(alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }])
+    }
+
+    /// Whether the channel holds the chain's native asset rather than a token.
+    pub fn is_native(&self) -> bool {
+        self.asset.is_zero()
+    }
+
+    /// What the payer's deposit transaction carries as data when it finds `held` base units there already.
+    pub(crate) fn deposit_call(&self, held: u128) -> (u128, Bytes) {
+        let amount = self.deposit.saturating_sub(held);
+        let data = crate::nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
+        (amount, data)
+    }
+}

@@ -1,0 +1,154 @@
+//! What follows from a step, held back until the record that allows it is stored.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::channel::{Channel, Status};
+use crate::payment::SignedVoucher;
+use crate::wire::Message;
+use crate::{Address, B256, Bytes};
+
+/// One thing that follows from a step.
+#[derive(Clone, Debug)]
+pub(crate) enum Effect {
+    Send(Message),
+    Pay(SignedVoucher),
+    Submit(Transaction),
+    Notify(Event),
+}
+
+/// What follows from a step, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Effects(Vec<Effect>);
+
+impl Effects {
+    pub(crate) fn send(&mut self, message: Message) {
+        self.0.push(Effect::Send(message));
+    }
+
+    pub(crate) fn pay(&mut self, payment: SignedVoucher) {
+        self.0.push(Effect::Pay(payment));
+    }
+
+    pub(crate) fn submit(&mut self, channel: &Channel, kind: TransactionKind, value: u128, data: Bytes) {
+        let to = match kind {
+            TransactionKind::Approve => channel.terms.asset,
+            _ => channel.terms.chain.adjudicator,
+        };
+        self.0.push(Effect::Submit(Transaction { kind, to, value, data }));
+    }
+
+    pub(crate) fn notify(&mut self, event: Event) {
+        self.0.push(Effect::Notify(event));
+    }
+}
+
+impl IntoIterator for Effects {
+    type Item = Effect;
+    type IntoIter = alloc::vec::IntoIter<Effect>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// What a transaction does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum TransactionKind {
+    /// Lets the adjudicator take the deposit: ERC-20 `approve`, for exactly the deposit.
+    Approve,
+    /// `deposit`.
+    Deposit,
+    /// `concludeAndTransferAllAssets` with the final state signed by both.
+    Conclude,
+    /// `challenge` with the best state we have.
+    Challenge,
+    /// `transferAllAssets` of a finalised outcome.
+    Transfer,
+}
+
+impl TransactionKind {
+    /// The kind as a word: `"deposit"`, `"conclude"` ...
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deposit => "deposit",
+            Self::Conclude => "conclude",
+            Self::Challenge => "challenge",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
+/// A transaction for the host to send from any account: none of them depends on who sends it, except that an approval
+/// and a deposit spend the sender's money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// What it does.
+    pub kind: TransactionKind,
+    /// The contract called.
+    pub to: Address,
+    /// Native asset sent along, in wei.
+    pub value: u128,
+    /// The call's data.
+    pub data: Bytes,
+}
+
+/// What happened, for whoever shows or records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The channel came to another status.
+    StatusChanged {
+        /// The channel.
+        channel_id: B256,
+        /// Where it is now.
+        status: Status,
+    },
+    /// Payee: a payment was accepted and stored. The same payment again is announced with an `amount` of zero.
+    PaymentReceived {
+        /// The channel.
+        channel_id: B256,
+        /// The voucher's serial.
+        serial: u32,
+        /// What is new, in base units.
+        amount: u128,
+        /// All that was paid on the channel, in base units.
+        cumulative_amount: u128,
+        /// What it pays for: the hash of a quote, or zero.
+        memo: B256,
+    },
+    /// A challenge stands on chain.
+    Challenged {
+        /// The channel.
+        channel_id: B256,
+        /// When it becomes final, in seconds of the chain's clock.
+        finalizes_at: u64,
+        /// Whether it is ours.
+        ours: bool,
+    },
+    /// The channel was paid out.
+    Closed {
+        /// The channel.
+        channel_id: B256,
+        /// To the payee, in base units.
+        paid: u128,
+        /// Back to the payer, in base units.
+        refunded: u128,
+    },
+    /// The other side refused a message.
+    PeerError {
+        /// The channel.
+        channel_id: B256,
+        /// The stable code.
+        code: String,
+        /// In words.
+        text: String,
+    },
+    /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
+    CommitFailed {
+        /// The channel.
+        channel_id: B256,
+    },
+}

@@ -1,0 +1,124 @@
+//! What a side asks of a channel before it takes part in one.
+
+use alloc::vec::Vec;
+
+use crate::Address;
+use crate::channel::{Chain, Terms};
+
+/// The rules of one wallet for new channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Assets that are taken: zero for the native asset, else the token contract. Empty: any.
+    pub assets: Vec<Address>,
+    /// The smallest deposit, in base units. It should be worth more than the gas of leaving alone.
+    pub min_deposit: u128,
+    /// The shortest time to answer a challenge, in seconds.
+    pub min_challenge_duration: u64,
+    /// The longest time that leaving alone may take, in seconds.
+    pub max_challenge_duration: u64,
+    /// How many blocks deep a deposit must be, at least.
+    pub min_confirmations: u32,
+    /// How many channels may wait for their deposit at once; more are refused.
+    pub max_unfunded: u32,
+    /// How long a channel may stay without a deposit, in seconds.
+    pub funding_timeout: u64,
+}
+
+impl Default for Policy {
+    /// An hour to a week to answer, two blocks, 1,000 unfunded channels for at most half an hour.
+    fn default() -> Self {
+        Self {
+            assets: Vec::new(),
+            min_deposit: 1,
+            min_challenge_duration: 3_600,
+            max_challenge_duration: 7 * 24 * 3_600,
+            min_confirmations: 2,
+            max_unfunded: 1_000,
+            funding_timeout: 1_800,
+        }
+    }
+}
+
+/// Why terms are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// The channel would settle elsewhere.
+    #[error("channel on another chain or other contracts")]
+    WrongChain,
+    /// The asset is not taken.
+    #[error("asset {asset} is not accepted")]
+    Asset {
+        /// The asset in the terms.
+        asset: Address,
+    },
+    /// Too little money.
+    #[error("deposit of {deposit} is below the minimum of {minimum}")]
+    Deposit {
+        /// The deposit in the terms, in base units.
+        deposit: u128,
+        /// The policy's minimum, in base units.
+        minimum: u128,
+    },
+    /// Too little or too much time.
+    #[error("challenge duration of {seconds} s is not between {min} and {max}")]
+    ChallengeDuration {
+        /// The duration in the terms, in seconds.
+        seconds: u64,
+        /// The policy's minimum.
+        min: u64,
+        /// The policy's maximum.
+        max: u64,
+    },
+    /// Too few blocks.
+    #[error("{confirmations} confirmations are fewer than the minimum of {minimum}")]
+    Confirmations {
+        /// Blocks in the terms.
+        confirmations: u32,
+        /// The policy's minimum.
+        minimum: u32,
+    },
+}
+
+impl PolicyError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongChain => "POLICY_WRONG_CHAIN",
+            Self::Asset { .. } => "POLICY_ASSET",
+            Self::Deposit { .. } => "POLICY_DEPOSIT",
+            Self::ChallengeDuration { .. } => "POLICY_CHALLENGE_DURATION",
+            Self::Confirmations { .. } => "POLICY_CONFIRMATIONS",
+        }
+    }
+}
+
+impl Policy {
+    /// Checks terms against the rules.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] for the first rule that they break.
+    pub fn check(&self, terms: &Terms, chain: &Chain) -> Result<(), PolicyError> {
+        if terms.chain != *chain {
+            return Err(PolicyError::WrongChain);
+        }
+        if !self.assets.is_empty() && !self.assets.contains(&terms.asset) {
+            return Err(PolicyError::Asset { asset: terms.asset });
+        }
+        if terms.deposit < self.min_deposit {
+            return Err(PolicyError::Deposit { deposit: terms.deposit, minimum: self.min_deposit });
+        }
+        let (min, max) = (self.min_challenge_duration, self.max_challenge_duration);
+        if !(min..=max).contains(&terms.challenge_duration) {
+            return Err(PolicyError::ChallengeDuration { seconds: terms.challenge_duration, min, max });
+        }
+        if terms.confirmations < self.min_confirmations {
+            return Err(PolicyError::Confirmations {
+                confirmations: terms.confirmations,
+                minimum: self.min_confirmations,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! The envelope: who sends a message to whom, on which channel, signed.
+
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Encode};
+
+use crate::cbor;
+use crate::crypto::{SignError, Signature, SignatureError, Signer, keccak256};
+use crate::wire::message::Message;
+use crate::{Address, B256};
+
+/// The largest message that is read, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+
+/// The version of the protocol between peers.
+const WIRE_VERSION: u8 = 1;
+
+/// Sets messages apart from everything else that a channel key signs.
+const SIGNING_CONTEXT: &[u8] = b"millstream message\n";
+
+/// Why bytes are not a message that can be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WireError {
+    /// More bytes than a message may have; nothing was read.
+    #[error("message of {length} bytes is above the limit of {limit}")]
+    TooLarge {
+        /// How many bytes came.
+        length: usize,
+        /// How many are read.
+        limit: usize,
+    },
+    /// The bytes are not a message.
+    #[error("message is malformed")]
+    Malformed,
+    /// Another version of the protocol.
+    #[error("message of protocol version {version}, expected {WIRE_VERSION}")]
+    Version {
+        /// The version found.
+        version: u8,
+    },
+    /// Addressed to another key.
+    #[error("message is addressed to {receiver}")]
+    WrongReceiver {
+        /// The key it is addressed to.
+        receiver: Address,
+    },
+    /// The sender named in it did not sign it.
+    #[error("message is not signed by its sender: {0}")]
+    Signature(SignatureError),
+    /// The payment carries something that is no canonical signature.
+    #[error("payment carries no signature: {0}")]
+    Form(SignatureError),
+}
+
+impl WireError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "MESSAGE_TOO_LARGE",
+            Self::Malformed => "MESSAGE_MALFORMED",
+            Self::Version { .. } => "MESSAGE_VERSION",
+            Self::WrongReceiver { .. } => "MESSAGE_WRONG_RECEIVER",
+            Self::Signature(_) => "MESSAGE_SIGNATURE",
+            Self::Form(error) => error.code(),
+        }
+    }
+}
+
+/// The signed part of an envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Draft {
+    #[n(0)]
+    pub(crate) version: u8,
+    #[cbor(n(1), with = "cbor::address")]
+    pub(crate) sender: Address,
+    #[cbor(n(2), with = "cbor::address")]
+    pub(crate) receiver: Address,
+    #[cbor(n(3), with = "cbor::b256")]
+    pub(crate) channel_id: B256,
+    #[n(4)]
+    pub(crate) sequence: u64,
+    #[n(5)]
+    pub(crate) message: Message,
+}
+
+#[derive(Encode, Decode)]
+struct Sealed {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    draft: Vec<u8>,
+    #[n(1)]
+    signature: Signature,
+}
+
+/// A message whose signature was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The channel key of the sender, which signed.
+    pub sender: Address,
+    /// The channel that the message is about.
+    pub channel_id: B256,
+    /// Never falls on one channel and direction; a message that is sent again keeps its number.
+    pub sequence: u64,
+    /// The message.
+    pub message: Message,
+}
+
+impl Draft {
+    pub(crate) fn new(sender: Address, receiver: Address, channel_id: B256, sequence: u64, message: Message) -> Self {
+        Self { version: WIRE_VERSION, sender, receiver, channel_id, sequence, message }
+    }
+
+    /// The signed envelope as bytes.
+    pub(crate) fn seal<S: Signer + ?Sized>(&self, signer: &S) -> Result<Vec<u8>, SignError> {
+        let draft = cbor::to_vec(self);
+        let signature = signer.sign_digest(&digest(&draft))?;
+        Ok(cbor::to_vec(&Sealed { draft, signature }))
+    }
+}
+
+impl Envelope {
+    /// Reads a message for `receiver` and checks its sender's signature.
+    ///
+    /// # Errors
+    ///
+    /// [`WireError`] for the first thing that is wrong; sizes are checked before anything is read.
+    pub fn open(bytes: &[u8], receiver: Address) -> Result<Self, WireError> {
+        if bytes.len() > MAX_MESSAGE_BYTES {
+            return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_MESSAGE_BYTES });
+        }
+        let Sealed { draft: signed, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        let draft: Draft = cbor::from_slice(&signed).map_err(|_| WireError::Malformed)?;
+        if draft.version != WIRE_VERSION {
+            return Err(WireError::Version { version: draft.version });
+        }
+        if draft.receiver != receiver {
+            return Err(WireError::WrongReceiver { receiver: draft.receiver });
+        }
+        signature.verify(&digest(&signed), draft.sender).map_err(WireError::Signature)?;
+        let Draft { sender, channel_id, sequence, message, .. } = draft;
+        Ok(Self { sender, channel_id, sequence, message })
+    }
+}
+
+fn digest(draft: &[u8]) -> B256 {
+    let mut bytes = Vec::from(SIGNING_CONTEXT);
+    bytes.extend_from_slice(draft);
+    keccak256(bytes)
+}
