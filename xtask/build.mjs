@@ -18,8 +18,8 @@ import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 
 import { Failure, readOr, reportFailure, root, run, seconds, withLock, writeAtomically } from "./run.mjs";
+import { WASM_TARGET } from "./toolchain.mjs";
 
-const WASM_TARGET = "wasm32-unknown-unknown";
 // Measured on a module with signing, verification and recovery: -Oz 84.1 kB (35.1 gzip), -Os 84.2 (35.2),
 // -O3 84.6 (35.2), unoptimised 130.5 (40); signing and verifying take the same time in all of them.
 // Which WebAssembly features may be used, wasm-opt reads from the module, and then drops the list.

@@ -3,7 +3,7 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 
-import { Failure, run, tail } from "./run.mjs";
+import { Failure, errorsIn, run } from "./run.mjs";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const MAC_PATHS = [
@@ -88,7 +88,7 @@ export async function ensureChromium(log = console.log) {
   for (const step of [["update"], ["install", "-y", "--no-install-recommends", "chromium"]]) {
     const [command, ...args] = [...apt, ...step];
     const { code, output } = await run(command, args, { timeout: 900_000 });
-    if (code !== 0) throw missing(`apt-get ${step[0]} failed:\n${tail(output, 12)}\n`);
+    if (code !== 0) throw missing(`apt-get ${step[0]} failed:\n${errorsIn(output)}\n`);
   }
   const installed = findChromium();
   // Ubuntu's package is a pointer to a snap, which does not run in a container: ask the program itself.

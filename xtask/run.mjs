@@ -31,6 +31,17 @@ export const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 /** The last `count` lines of a program's output, without the blank ones at its end. */
 export const tail = (text, count) => text.trimEnd().split("\n").slice(-count).join("\n");
 
+/** The part of a program's output from its first error on, at most 12 lines, or its end if it names no error. */
+export function errorsIn(output) {
+  const lines = output.trimEnd().split("\n");
+  const first = lines.findIndex((line) => /^\W*(npm )?(error|err!|fatal)/i.test(line));
+  return first < 0 ? tail(output, 12) : lines.slice(first, first + 12).join("\n");
+}
+
+// `setup.mjs` installs what the toolchain lacks and says so. Left to itself, rustup would do it silently in the middle of
+// a build, and would ask its server again at every start of cargo for what that does not have.
+process.env.RUSTUP_AUTO_INSTALL = "0";
+
 const children = new Set();
 const endChild = (child, signal) => {
   try {

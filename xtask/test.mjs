@@ -14,10 +14,11 @@ import { stripVTControlCharacters } from "node:util";
 
 import { findChromium } from "./chromium.mjs";
 import { reportFailure, root, run, seconds, tail } from "./run.mjs";
+import { BARE_TARGETS, canCompileFor } from "./toolchain.mjs";
 
 const AT_ONCE = 2;
 const MINUTE = 60_000;
-const BARE_TARGETS = ["wasm32v1-none", "thumbv7em-none-eabi"];
+const COLUMN = 27;
 
 /**
  * @typedef {object} Count
@@ -67,15 +68,15 @@ const SUITES = [
     command: () => [process.execPath, "web-demo/run.mjs", "--check"],
     count: countDemo,
   },
-  {
-    name: "no_std",
+  ...BARE_TARGETS.map((target) => ({
+    name: `no_std:${target}`,
     uses: ["cargo"],
-    lacks: lacksBareTargets,
-    command: () => [
-      ...["cargo", "build", "--quiet", "-p", "millstream-core", "--no-default-features"],
-      ...BARE_TARGETS.flatMap((target) => ["--target", target]),
-    ],
-  },
+    lacks: async () => ((await canCompileFor(target)) ? null : `the Rust target ${target} is not installed`),
+    command: () => {
+      const core = ["-p", "millstream-core", "--no-default-features"];
+      return ["cargo", "build", "--quiet", ...core, "--target", target];
+    },
+  })),
   {
     name: "vectors",
     uses: ["cargo"],
@@ -90,12 +91,6 @@ const SUITES = [
 
 function lacksChromium() {
   return findChromium() ? null : "no Chromium on this machine; `node xtask/setup.mjs --browser` says how to get one";
-}
-
-async function lacksBareTargets() {
-  const { stdout } = await run("rustc", ["--print", "sysroot"]);
-  const missing = BARE_TARGETS.filter((name) => !existsSync(join(stdout.trim(), "lib", "rustlib", name, "lib")));
-  return missing.length === 0 ? null : `Rust targets not installed: ${missing.join(", ")}`;
 }
 
 async function lacksLintTools() {
@@ -235,7 +230,7 @@ async function runAll(suites, verbose) {
     const { suite, result, took } = await Promise.race([...running.values()].map(({ done }) => done));
     running.delete(suite.name);
     results.set(suite.name, result);
-    console.log(`test: ${suite.name.padEnd(12)} ${describe(result)}, ${seconds(took)}`);
+    console.log(`test: ${suite.name.padEnd(COLUMN)} ${describe(result)}, ${seconds(took)}`);
     if (result.failed > 0 && result.output && !verbose) console.log(excerpt(result.output, suite.name));
   }
   clearInterval(alive);
@@ -251,13 +246,14 @@ function excerpt(output, name) {
 
 async function main() {
   const names = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
-  const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));
+  const isOf = (name) => (suite) => suite.name === name || suite.name.startsWith(`${name}:`);
+  const unknown = names.filter((name) => !SUITES.some(isOf(name)));
   if (unknown.length > 0) {
     console.error(`no suite ${unknown.join(", ")}; there are: ${SUITES.map(({ name }) => name).join(", ")}`);
     process.exitCode = 2;
     return;
   }
-  const suites = names.length > 0 ? SUITES.filter(({ name }) => names.includes(name)) : SUITES;
+  const suites = names.length > 0 ? SUITES.filter((suite) => names.some((name) => isOf(name)(suite))) : SUITES;
   const verbose = process.argv.includes("--verbose") || suites.length === 1;
   const results = await runAll(suites, verbose);
 
@@ -268,8 +264,8 @@ async function main() {
     total.passed += result.passed;
     total.failed += result.failed;
     total.skipped.push(...result.skipped);
-    console.log(`  ${name.padEnd(12)} ${describe(result)}`);
-    for (const skip of result.skipped) console.log(`  ${"".padEnd(12)} skipped ${skip}`);
+    console.log(`  ${name.padEnd(COLUMN)} ${describe(result)}`);
+    for (const skip of result.skipped) console.log(`  ${"".padEnd(COLUMN)} skipped ${skip}`);
   }
   console.log(describe(total));
   if (total.failed > 0) process.exitCode = 1;
