@@ -77,8 +77,8 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// The most bytes of data that [`AdjudicatorEvent::decode`](super::AdjudicatorEvent::decode) takes, 1 MiB.
 ///
 /// It is wider than [`MAX_BYTES`] because the other party chooses what it sends to the chain, and an event that cannot
-/// be read is one that cannot be answered. Emitting more than this costs more gas than a transaction may use
-/// (EIP-7825), at the 8 gas per byte of a log and the 10 per byte of calldata (EIP-7623).
+/// be read is one that cannot be answered. Hashing and logging this much takes more gas than one transaction may use
+/// (EIP-7825).
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
 /// Decodes what `abi.encode(value)` gave, and nothing else.

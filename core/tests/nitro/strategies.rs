@@ -101,11 +101,18 @@ pub(crate) fn fixed_part() -> impl Strategy<Value = FixedPart> {
 pub(crate) fn signature() -> impl Strategy<Value = Signature> {
     (1..u64::MAX, word()).prop_map(|(secret, digest)| {
         let secret = U256::from(secret).to_be_bytes();
-        LocalSigner::from_secret_bytes(&secret).unwrap().sign_digest(&digest).unwrap()
+        LocalSigner::from_secret_bytes(&secret)
+            .unwrap()
+            .sign_digest(&digest)
+            .unwrap()
     })
 }
 
 pub(crate) fn signed_variable_part() -> impl Strategy<Value = SignedVariablePart> {
-    (variable_part(), vec(signature(), 0..3))
-        .prop_map(|(variable_part, signatures)| SignedVariablePart { variable_part, signatures })
+    (variable_part(), vec(signature(), 0..3)).prop_map(|(variable_part, signatures)| {
+        SignedVariablePart {
+            variable_part,
+            signatures,
+        }
+    })
 }
