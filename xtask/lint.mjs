@@ -20,7 +20,11 @@ const formatters = [
 ];
 
 const checks = [
-  { name: "cargo fmt --all --check", command: ["cargo", "fmt", "--all", "--check"], fix: "npm run format" },
+  {
+    name: "cargo fmt --all --check",
+    command: ["cargo", "fmt", "--all", "--check", "--", "-l"], // -l: the files, not the differences
+    fix: "npm run format",
+  },
   {
     name: "cargo clippy --workspace --all-targets -- -D warnings",
     command: ["cargo", "clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],

@@ -42,6 +42,8 @@ export function errorsIn(output) {
 // a build, and would ask its server again at every start of cargo for what that does not have.
 process.env.RUSTUP_AUTO_INSTALL = "0";
 
+/** How long the descendants of a program that has ended may go on. */
+const LEFT_BEHIND_MS = 2_000;
 const children = new Set();
 const endChild = (child, signal) => {
   try {
@@ -106,6 +108,10 @@ export function run(command, args, { cwd = root, env = process.env, timeout, onS
       children.delete(child);
       resolve({ code, stdout, output: output + note, timedOut });
     };
+    // A process left behind keeps the pipes open, and would keep whoever waits for their end waiting for ever.
+    child.once("exit", () =>
+      setTimeout(() => children.has(child) && endChild(child, "SIGKILL"), LEFT_BEHIND_MS).unref(),
+    );
     child.once("error", (error) => end(127, `${command}: ${error.message}\n`));
     child.once("close", (code, signal) => end(code ?? 1, signal ? `${command}: ended by ${signal}\n` : ""));
   });

@@ -67,6 +67,13 @@ test("a program that takes too long is ended with the processes it started", asy
   assert.equal(existsSync(marker), false);
 });
 
+test("a process left behind does not keep its parent's caller waiting", async () => {
+  const start = Date.now();
+  const { code } = await run("sh", ["-c", "sleep 60 &"]); // holds the pipes, whose end is waited for, until it is killed
+  assert.equal(code, 0);
+  assert.ok(Date.now() - start < 30_000);
+});
+
 test("a program that does not exist gives code 127 and says so", async () => {
   const { code, output } = await run("millstream-no-such-program", []);
   assert.equal(code, 127);
