@@ -1,0 +1,204 @@
+// The plain data that crosses the package's borders. The WebAssembly bindings refer to these types by name, so the two
+// cannot drift apart unnoticed: `tsc` reads both.
+//
+// Ids, addresses and hashes are lower-case hex, amounts `bigint` in base units of the asset, times seconds since 1970
+// (or of the chain's clock, where said), byte strings `Uint8Array`.
+
+/** Bytes as lower-case hex with a leading `0x`. */
+export type Hex = `0x${string}`;
+
+/** The zero address: in place of a token contract it means the chain's native asset. */
+export const NATIVE_ASSET: Hex = "0x0000000000000000000000000000000000000000";
+
+/** Which side of a channel this wallet is. */
+export type Role = "payer" | "payee";
+
+/**
+ * Where a channel is in its life: proposed, signed by both and waiting for its deposit, paying, being closed, disputed on
+ * chain, paid out, given up before any deposit.
+ */
+export type ChannelStatus = "initialized" | "signed" | "open" | "closing" | "challenged" | "closed" | "aborted";
+
+/** What a transaction does. */
+export type TransactionKind = "approve" | "deposit" | "conclude" | "challenge" | "transfer";
+
+/** What a wallet asks of a new channel. Times in seconds, amounts in base units. */
+export interface Policy {
+  /** Assets that are taken (zero address: native). Empty: any. Default: any. */
+  assets: readonly Hex[];
+  /** The smallest deposit. Default 1. */
+  minDeposit: bigint;
+  /** The shortest time to answer a challenge. Default 3,600; lower it only on a development chain. */
+  minChallengeDuration: number;
+  /** The longest time that leaving alone may take. Default a week. */
+  maxChallengeDuration: number;
+  /** How many blocks deep a deposit must be, the block of the deposit included. Default 2. */
+  minConfirmations: number;
+  /** How many channels may wait for their deposit at once. Default 1,000. */
+  maxUnfunded: number;
+  /** How long a channel may stay without a deposit. Default 1,800. */
+  fundingTimeout: number;
+}
+
+/** What the core knows about a channel. */
+export interface ChannelInfo {
+  id: Hex;
+  role: Role;
+  status: ChannelStatus;
+  /** The other side's channel key. */
+  peer: Hex;
+  payer: Hex;
+  payee: Hex;
+  asset: Hex;
+  deposit: bigint;
+  /** Paid so far. */
+  cumulativeAmount: bigint;
+  /** What the payer can still pay. */
+  remaining: bigint;
+  /** Of the last voucher; 0 before the first. */
+  serial: number;
+  /** What the adjudicator holds for the channel, as far as confirmed. */
+  holdings: bigint;
+  challengeDuration: number;
+  confirmations: number;
+  /** What stands on chain: final at `finalizesAt` (the chain's clock), put there by us or not. */
+  dispute?: { finalizesAt: number; ours: boolean; turn: number };
+  /** What each side was paid out. */
+  payout?: { paid: bigint; refunded: bigint };
+  /** The block of the last chain event that was taken in. */
+  seenBlock?: number;
+  /** Why the channel was given up: an error code. */
+  aborted?: string;
+}
+
+/** What a seller puts into a quote; the key and the destination are its wallet's. */
+export interface QuoteTerms {
+  /** SHA-256 of the concatenated SHA-256 of every chunk. */
+  contentRoot: Hex;
+  /** Length of the content in bytes. */
+  length: number;
+  /** Length of every chunk but the last, in bytes. */
+  chunkSize: number;
+  /** Price of one chunk. */
+  price: bigint;
+  asset: Hex;
+  /** What the seller asks of a channel, in seconds. */
+  challengeDuration: number;
+  /** How many blocks deep the deposit must be. */
+  confirmations: number;
+  /** Until when the quote holds, in seconds since 1970. */
+  expiresAt: number;
+}
+
+/** A quote whose signature was checked. */
+export interface Quote extends QuoteTerms {
+  /** The EIP-712 hash: the memo of the payments for it. */
+  hash: Hex;
+  unit: "chunk";
+  /** The seller's channel key, which signed. */
+  payee: Hex;
+  /** Where the seller is paid out. */
+  payeeDestination: Hex;
+  /** How many chunks the content has. */
+  chunks: number;
+  /** The price of the whole content. */
+  total: bigint;
+}
+
+/** The fields of a voucher in a payment, for display; nothing is verified but the form of the signature. */
+export interface VoucherFields {
+  channelId: Hex;
+  baseTurn: number;
+  serial: number;
+  cumulativeAmount: bigint;
+  tickTip: Hex;
+  tickPrice: bigint;
+  tickLimit: number;
+  memo: Hex;
+  /** 65 bytes, r ‖ s ‖ v. */
+  signature: Uint8Array;
+}
+
+/** A log of a contract. */
+export interface Log {
+  address: Hex;
+  topics: readonly Hex[];
+  data: Uint8Array;
+  block: number;
+  logIndex: number;
+}
+
+/** The chain from a block on: every log of the blocks `fromBlock` to `headBlock`, in order. */
+export interface ChainUpdate {
+  fromBlock: number;
+  headBlock: number;
+  /** Seconds of the chain's clock. */
+  headTime: number;
+  logs: readonly Log[];
+}
+
+/** A record as a store has it; `version` counts its writes from 1. Without `bytes` there is no record under the key. */
+export interface StoredRecord {
+  key: Hex;
+  version: number;
+  bytes: Uint8Array | undefined;
+}
+
+/** One write of a commit. */
+export interface Write {
+  key: Hex;
+  /** The version that the record must have now, 0 if there must be none. It becomes this plus one. */
+  expectedVersion: number;
+  /** The record; `undefined` deletes it. */
+  bytes: Uint8Array | undefined;
+}
+
+/** What a core is made of. */
+export interface CoreConfig {
+  chainId: number | bigint;
+  adjudicator: Hex;
+  streamApp: Hex;
+  /** The address that this wallet's part of every channel is paid out to. */
+  destination: Hex;
+  policy?: Partial<Policy> | undefined;
+  /** The channel key, 32 bytes; generated if missing. */
+  secret?: Uint8Array | undefined;
+}
+
+/** What a payer asks of the core for a new channel. */
+export interface OpenTerms {
+  payee: Hex;
+  payeeDestination: Hex;
+  asset: Hex;
+  deposit: bigint;
+  challengeDuration: number;
+  confirmations: number;
+  /** For replay only: drawn at random unless given, and it must never repeat. At most 2^64 - 1. */
+  nonce?: bigint | undefined;
+}
+
+/** What happened in the core. */
+export type CoreEvent =
+  | { type: "statusChanged"; channelId: Hex; status: ChannelStatus }
+  | { type: "paymentReceived"; channelId: Hex; serial: number; amount: bigint; cumulativeAmount: bigint; memo: Hex }
+  | { type: "challenged"; channelId: Hex; finalizesAt: number; ours: boolean }
+  | { type: "closed"; channelId: Hex; paid: bigint; refunded: bigint }
+  | { type: "peerError"; channelId: Hex; code: string; text: string }
+  | { type: "commitFailed"; channelId: Hex };
+
+/** What the core asks of its host, in order. */
+export type Output =
+  | { type: "commit"; id: number; writes: Write[] }
+  | { type: "load"; keys: Hex[] }
+  | { type: "send"; peer: Hex; channelId: Hex; bytes: Uint8Array }
+  | {
+      type: "payment";
+      channelId: Hex;
+      serial: number;
+      amount: bigint;
+      cumulativeAmount: bigint;
+      bytes: Uint8Array;
+    }
+  | { type: "submit"; channelId: Hex; kind: TransactionKind; to: Hex; value: bigint; data: Uint8Array }
+  | { type: "notify"; event: CoreEvent }
+  | { type: "wakeAt"; time: number };
