@@ -8,7 +8,7 @@
 //   wasm/pkg/        millstream_wasm.js, .d.ts and the optimised millstream_wasm_bg.wasm
 //   wasm/dist/       the compiled TypeScript with a copy of wasm/pkg beside it: what the package ships
 //
-// wasm/tsconfig.json lists "ts" and "pkg" as `rootDirs`, so that a source in wasm/ts imports the bindings as
+// wasm/tsconfig.json lists its sources and "pkg" as `rootDirs`, so that a source imports the bindings as
 // "./millstream_wasm.js", which is where they are in dist.
 
 import { createHash } from "node:crypto";
@@ -165,7 +165,7 @@ export async function buildBindings(module, { log = print } = {}) {
 // ---- TypeScript -----------------------------------------------------------------------------------------------------
 
 /**
- * Compiles wasm/ts into wasm/dist, beside a copy of the bindings, and removes what earlier builds left there.
+ * Compiles the sources of wasm/tsconfig.json into wasm/dist, beside a copy of the bindings, and removes what earlier builds left there.
  *
  * @returns {Promise<boolean>} false when wasm/dist was up to date
  * @throws {Failure} TSC_FAILED, with the compiler's messages
