@@ -105,6 +105,30 @@ pub struct Closing {
     /// Who signed it.
     #[n(2)]
     pub signatures: Signatures,
+    /// Who submits it: the side that asked first, so that it is not submitted twice.
+    #[n(3)]
+    pub submitter: Role,
+}
+
+impl Closing {
+    /// A final state that the payer proposes and the payee has not signed yet.
+    pub(crate) fn proposed(
+        turn: u64,
+        claimed: u128,
+        submitter: Role,
+        signature: Signature,
+    ) -> Self {
+        let signatures = Signatures {
+            payer: Some(signature),
+            payee: None,
+        };
+        Self {
+            turn,
+            claimed,
+            signatures,
+            submitter,
+        }
+    }
 }
 
 /// A challenge that stands on chain, or the outcome that was finalised there.
@@ -181,7 +205,7 @@ pub struct Channel {
     /// The final state, once proposed.
     #[n(7)]
     pub closing: Option<Closing>,
-    /// Whether we asked for the close, and so submit it.
+    /// Whether we asked for the close.
     #[n(8)]
     pub close_requested: bool,
     /// Whether we decided to leave without the other side.
@@ -304,7 +328,8 @@ impl Channel {
 
     /// What has been paid so far, in base units: signed by the payer, or accepted by the payee.
     pub fn cumulative_amount(&self) -> u128 {
-        self.best.map_or(0, |signed| signed.voucher.cumulative_amount)
+        self.best
+            .map_or(0, |signed| signed.voucher.cumulative_amount)
     }
 
     /// What the payer can still pay, in base units.
@@ -330,9 +355,15 @@ impl Channel {
     pub fn from_bytes(key: B256, bytes: &[u8]) -> Result<Self, RecordError> {
         let channel: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
         if channel.version != RECORD_VERSION {
-            return Err(RecordError::Version { version: channel.version });
+            return Err(RecordError::Version {
+                version: channel.version,
+            });
         }
         let actual = channel.terms.channel_id();
-        if actual != key { Err(RecordError::WrongKey { key, actual }) } else { Ok(channel) }
+        if actual != key {
+            Err(RecordError::WrongKey { key, actual })
+        } else {
+            Ok(channel)
+        }
     }
 }

@@ -58,9 +58,16 @@ pub struct Terms {
     /// How many blocks deep a chain event must be before it is acted on; 1 is the block of the event itself.
     #[n(8)]
     pub confirmations: u32,
-    /// Random, never reused: with the participants, contract and duration it makes the channel id.
+    /// Never reused: with the participants, contract and duration it makes the channel id. [`derive_nonce`] makes one.
     #[n(9)]
     pub nonce: u64,
+}
+
+/// A nonce that cannot repeat: when the channel is proposed (seconds since 1970) above 32 random bits.
+///
+/// The time is in the channel id, so a payee that forgets a channel which was never funded can tell it from a new one.
+pub fn derive_nonce(now: u64, random: u32) -> u64 {
+    (now << 32) | u64::from(random)
 }
 
 /// Why terms make no channel at all, whatever a side's own policy says.
@@ -117,7 +124,9 @@ impl Terms {
             return Err(TermsError::ZeroDeposit);
         }
         if !(1..1 << 48).contains(&self.challenge_duration) {
-            return Err(TermsError::ChallengeDuration { seconds: self.challenge_duration });
+            return Err(TermsError::ChallengeDuration {
+                seconds: self.challenge_duration,
+            });
         }
         if self.confirmations == 0 {
             return Err(TermsError::ZeroConfirmations);
@@ -128,6 +137,11 @@ impl Terms {
             }
         }
         Ok(())
+    }
+
+    /// When the channel was proposed, in seconds since 1970, as its nonce says.
+    pub const fn proposed_at(&self) -> u64 {
+        self.nonce >> 32
     }
 
     /// The part of every state that never changes: `[payer, payee]`, nonce, `StreamApp`, challenge duration.
@@ -154,10 +168,17 @@ impl Terms {
             allocation_type: AllocationType::Simple,
             metadata: Bytes::new(),
         };
-        let allocations =
-            alloc::vec![simple(self.payer_destination, refund), simple(self.payee_destination, claimed)];
+        let allocations = alloc::vec![
+            simple(self.payer_destination, refund),
+            simple(self.payee_destination, claimed)
+        ];
         let (asset, asset_type) = (self.asset, AssetType::Default);
-        Some(alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }])
+        Some(alloc::vec![SingleAssetExit {
+            asset,
+            asset_type,
+            asset_metadata: Bytes::new(),
+            allocations
+        }])
     }
 
     /// Whether the channel holds the chain's native asset rather than a token.
@@ -168,7 +189,12 @@ impl Terms {
     /// What the payer's deposit transaction carries as data when it finds `held` base units there already.
     pub(crate) fn deposit_call(&self, held: u128) -> (u128, Bytes) {
         let amount = self.deposit.saturating_sub(held);
-        let data = crate::nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
+        let data = crate::nitro::calls::deposit(
+            self.asset,
+            self.channel_id(),
+            U256::from(held),
+            U256::from(amount),
+        );
         (amount, data)
     }
 }

@@ -133,9 +133,16 @@ impl Quote {
     /// # Errors
     ///
     /// [`SignError`] if the signer does not sign.
-    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedQuote, SignError> {
+    pub fn sign<S: Signer + ?Sized>(
+        self,
+        domain: &VoucherDomain,
+        signer: &S,
+    ) -> Result<SignedQuote, SignError> {
         let signature = signer.sign_digest(&eip712_digest(domain.separator(), self.hash()))?;
-        Ok(SignedQuote { quote: self, signature })
+        Ok(SignedQuote {
+            quote: self,
+            signature,
+        })
     }
 }
 
@@ -169,9 +176,14 @@ impl SignedQuote {
             return Err(QuoteError::Impossible);
         }
         let digest = eip712_digest(domain.separator(), quote.hash());
-        signature.verify(&digest, quote.payee).map_err(QuoteError::Signature)?;
+        signature
+            .verify(&digest, quote.payee)
+            .map_err(QuoteError::Signature)?;
         if quote.expires_at <= now {
-            return Err(QuoteError::Expired { expires_at: quote.expires_at, now });
+            return Err(QuoteError::Expired {
+                expires_at: quote.expires_at,
+                now,
+            });
         }
         Ok(signed)
     }

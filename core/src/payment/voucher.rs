@@ -3,12 +3,15 @@
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::crypto::{Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
+use crate::crypto::{
+    Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256,
+};
 use crate::{Address, B256};
 
 /// `keccak256` of [`VOUCHER_TYPE`].
 const VOUCHER_TYPE_HASH: B256 = B256::new([
-    0x78, 0x9e, 0xe1, 0x4b, 0x2f, 0xbb, 0x4d, 0x27, 0xa8, 0xd6, 0x02, 0x2e, 0x3d, 0x95, 0xec, 0x07, 0x2d, 0x89, 0xf6, 0x8d, 0xe0, 0x73, 0xbd, 0x19, 0x2b, 0x08, 0x10, 0x35, 0xc4, 0x60, 0xb9, 0xf1,
+    0x78, 0x9e, 0xe1, 0x4b, 0x2f, 0xbb, 0x4d, 0x27, 0xa8, 0xd6, 0x02, 0x2e, 0x3d, 0x95, 0xec, 0x07,
+    0x2d, 0x89, 0xf6, 0x8d, 0xe0, 0x73, 0xbd, 0x19, 0x2b, 0x08, 0x10, 0x35, 0xc4, 0x60, 0xb9, 0xf1,
 ]);
 
 /// The EIP-712 type of a voucher, as `StreamApp` hashes it.
@@ -26,8 +29,15 @@ pub struct VoucherDomain {
 impl VoucherDomain {
     /// The domain `{ name: "Millstream", version: "1", chainId, verifyingContract: stream_app }`.
     pub fn new(chain_id: u64, stream_app: Address) -> Self {
-        let domain = Eip712Domain { name: "Millstream", version: "1", chain_id, verifying_contract: stream_app };
-        Self { separator: domain.separator() }
+        let domain = Eip712Domain {
+            name: "Millstream",
+            version: "1",
+            chain_id,
+            verifying_contract: stream_app,
+        };
+        Self {
+            separator: domain.separator(),
+        }
     }
 
     /// The domain separator, `StreamApp.domainSeparator()`.
@@ -67,7 +77,13 @@ pub struct Voucher {
 
 impl Voucher {
     /// A voucher without ticks.
-    pub const fn flat(channel_id: B256, base_turn: u64, serial: u32, cumulative_amount: u128, memo: B256) -> Self {
+    pub const fn flat(
+        channel_id: B256,
+        base_turn: u64,
+        serial: u32,
+        cumulative_amount: u128,
+        memo: B256,
+    ) -> Self {
         Self {
             channel_id,
             base_turn,
@@ -98,9 +114,16 @@ impl Voucher {
     /// # Errors
     ///
     /// [`SignError`] if the signer does not sign.
-    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedVoucher, SignError> {
+    pub fn sign<S: Signer + ?Sized>(
+        self,
+        domain: &VoucherDomain,
+        signer: &S,
+    ) -> Result<SignedVoucher, SignError> {
         let signature = signer.sign_digest(&self.digest(domain))?;
-        Ok(SignedVoucher { voucher: self, signature })
+        Ok(SignedVoucher {
+            voucher: self,
+            signature,
+        })
     }
 
     /// The eight ABI words of the struct, in order.

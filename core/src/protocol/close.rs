@@ -1,9 +1,9 @@
 //! Closing together: one final state, one transaction.
 //!
 //! Only the payer proposes a final state; a payee that wants to close asks for one. So two proposals never cross, and no
-//! turn is signed twice. Whoever asked first submits the transaction.
+//! turn is signed twice. The side that asked first submits the transaction; the other can still do so by leaving.
 
-use crate::channel::{Channel, Closing, Role, Signatures, State, Status, closing_turn};
+use crate::channel::{Channel, Closing, Role, State, Status, closing_turn};
 use crate::crypto::Signature;
 use crate::nitro::calls;
 use crate::protocol::effects::{Effects, TransactionKind};
@@ -49,12 +49,13 @@ pub(crate) fn accept_shutdown_request(
 pub(crate) fn accept_shutdown(
     context: &Context<'_>,
     channel: &mut Channel,
-    (turn, claimed, signature): (u64, u128, Signature),
+    mut proposal: Closing,
     effects: &mut Effects,
 ) -> Result<(), CloseError> {
     if channel.role != Role::Payee {
         return Err(CloseError::WrongRole);
     }
+    let Closing { turn, claimed, .. } = proposal;
     if let Some(closing) = &channel.closing {
         if (closing.turn, closing.claimed) != (turn, claimed) {
             return Err(CloseError::Conflict);
@@ -78,10 +79,14 @@ pub(crate) fn accept_shutdown(
     let Some(state) = State::closing(&channel.terms, turn, claimed) else {
         return Err(CloseError::AboveDeposit { claimed, deposit });
     };
+    let signature = proposal.signatures.payer.ok_or(CloseError::WrongRole)?;
     state.verify(&signature, channel.terms.payer)?;
-    let ours = state.sign(context.signer)?;
-    channel.closing =
-        Some(Closing { turn, claimed, signatures: Signatures { payer: Some(signature), payee: Some(ours) } });
+    proposal.signatures.payee = Some(state.sign(context.signer)?);
+    if !channel.close_requested {
+        // A payer cannot make us pay for a transaction that we did not ask for.
+        proposal.submitter = Role::Payer;
+    }
+    channel.closing = Some(proposal);
     next_message(channel, effects);
     next_transaction(channel, effects);
     Ok(())
@@ -109,16 +114,19 @@ pub(crate) fn accept_shutdown_ack(
     Ok(())
 }
 
-/// The one transaction, for the side that asked.
+/// The one transaction, for the side that asked first.
 pub(crate) fn next_transaction(channel: &Channel, effects: &mut Effects) {
-    if channel.close_requested && channel.payout.is_none() {
+    let submitter = channel.closing.map(|closing| closing.submitter);
+    if submitter == Some(channel.role) && channel.payout.is_none() {
         conclude(channel, effects);
     }
 }
 
 /// Submits the final state if both signed it. Says whether they did.
 pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
-    let Some(candidate) = channel.signed_final() else { return false };
+    let Some(candidate) = channel.signed_final() else {
+        return false;
+    };
     let data = calls::conclude_and_transfer_all_assets(&channel.terms.fixed_part(), &candidate);
     effects.submit(channel, TransactionKind::Conclude, 0, data);
     true
@@ -126,12 +134,20 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
 
 /// Payer: signs the final state with everything that was paid.
 fn propose(context: &Context<'_>, channel: &mut Channel) -> Result<(), CloseError> {
-    let (turn, claimed) = (closing_turn(channel.last_serial()), channel.cumulative_amount());
+    let (turn, claimed) = (
+        closing_turn(channel.last_serial()),
+        channel.cumulative_amount(),
+    );
     let deposit = channel.terms.deposit;
-    let state =
-        State::closing(&channel.terms, turn, claimed).ok_or(CloseError::AboveDeposit { claimed, deposit })?;
-    let payer = Some(state.sign(context.signer)?);
-    channel.closing = Some(Closing { turn, claimed, signatures: Signatures { payer, payee: None } });
+    let state = State::closing(&channel.terms, turn, claimed)
+        .ok_or(CloseError::AboveDeposit { claimed, deposit })?;
+    let submitter = if channel.close_requested {
+        Role::Payer
+    } else {
+        Role::Payee
+    };
+    let signature = state.sign(context.signer)?;
+    channel.closing = Some(Closing::proposed(turn, claimed, submitter, signature));
     Ok(())
 }
 

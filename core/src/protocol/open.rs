@@ -9,17 +9,24 @@ use crate::protocol::{Context, OpenError};
 use crate::wire::Message;
 
 /// Payer: makes a channel from terms and proposes it.
-pub(crate) fn propose(context: &Context<'_>, terms: Terms, effects: &mut Effects) -> Result<Channel, OpenError> {
+pub(crate) fn propose(
+    context: &Context<'_>,
+    terms: Terms,
+    effects: &mut Effects,
+) -> Result<Channel, OpenError> {
     terms.validate()?;
-    context.policy.check(&terms, context.chain)?;
+    context.policy.check(&terms, context.chain, context.now)?;
     if terms.payer != context.signer.address() {
         return Err(OpenError::NotOurs);
     }
     let mut channel = Channel::new(terms, Role::Payer);
     let signature = State::funding(&channel.terms, PREFUND_TURN).sign(context.signer)?;
     channel.prefund.payer = Some(signature);
-    channel.deadline = Some(context.now.saturating_add(context.policy.funding_timeout));
-    effects.send(Message::ChannelOpen { terms: channel.terms.clone(), signature });
+    channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
+    effects.send(Message::ChannelOpen {
+        terms: channel.terms.clone(),
+        signature,
+    });
     Ok(channel)
 }
 
@@ -46,12 +53,14 @@ pub(crate) fn accept_channel_open(
         return Ok(channel.clone());
     }
     terms.validate()?;
-    context.policy.check(&terms, context.chain)?;
+    context.policy.check(&terms, context.chain, context.now)?;
     if terms.payee != context.signer.address() || terms.payee_destination != destination {
         return Err(OpenError::NotOurs);
     }
     if unfunded >= context.policy.max_unfunded as usize {
-        return Err(OpenError::TooManyUnfunded { limit: context.policy.max_unfunded });
+        return Err(OpenError::TooManyUnfunded {
+            limit: context.policy.max_unfunded,
+        });
     }
     let prefund = State::funding(&terms, PREFUND_TURN);
     prefund.verify(&signature, terms.payer)?;
@@ -59,7 +68,7 @@ pub(crate) fn accept_channel_open(
     let mut channel = Channel::new(terms, Role::Payee);
     channel.prefund.payer = Some(signature);
     channel.prefund.payee = Some(ours);
-    channel.deadline = Some(context.now.saturating_add(context.policy.funding_timeout));
+    channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
     effects.send(Message::ChannelAccept { signature: ours });
     Ok(channel)
 }
@@ -71,13 +80,17 @@ pub(crate) fn accept_channel_accept(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     if channel.role != Role::Payer {
-        return Err(OpenError::WrongStatus { status: channel.status() });
+        return Err(OpenError::WrongStatus {
+            status: channel.status(),
+        });
     }
     if channel.prefund.payee.is_some() {
         return Ok(());
     }
     if channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus { status: channel.status() });
+        return Err(OpenError::WrongStatus {
+            status: channel.status(),
+        });
     }
     State::funding(&channel.terms, PREFUND_TURN).verify(&signature, channel.terms.payee)?;
     channel.prefund.payee = Some(signature);
@@ -95,7 +108,9 @@ pub(crate) fn accept_funding_locked(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     if channel.prefund.both().is_none() || channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus { status: channel.status() });
+        return Err(OpenError::WrongStatus {
+            status: channel.status(),
+        });
     }
     let peer = channel.peer_role();
     if channel.postfund.of(peer).is_none() {
@@ -129,7 +144,9 @@ pub(crate) fn lock_funding(
 /// Gives up a channel before it is funded. A deposit that arrives later can still be recovered with the prefund.
 pub(crate) fn abort(channel: &mut Channel, code: &str) -> Result<(), OpenError> {
     match channel.status() {
-        Status::Initialized | Status::Signed if channel.holdings == 0 && channel.postfund.of(channel.role).is_none() => {
+        Status::Initialized | Status::Signed
+            if channel.holdings == 0 && channel.postfund.of(channel.role).is_none() =>
+        {
             channel.aborted = Some(code.into());
             channel.deadline = None;
             Ok(())

@@ -1,10 +1,10 @@
 //! Paying: the payer signs a voucher, the payee checks and keeps it.
 
+use crate::B256;
 use crate::channel::{Channel, POSTFUND_TURN, Role, Status};
 use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::{Context, PayError, PaymentError};
-use crate::B256;
 
 /// Payer: signs a voucher for `amount` more base units.
 pub(crate) fn pay(
@@ -29,9 +29,21 @@ pub(crate) fn pay(
         return Err(PayError::InsufficientBalance { amount, remaining });
     }
     let insufficient = PayError::InsufficientBalance { amount, remaining };
-    let cumulative_amount = channel.cumulative_amount().checked_add(amount).ok_or(insufficient)?;
-    let serial = channel.last_serial().checked_add(1).ok_or(PayError::SerialsExhausted)?;
-    let voucher = Voucher::flat(channel.terms.channel_id(), POSTFUND_TURN, serial, cumulative_amount, memo);
+    let cumulative_amount = channel
+        .cumulative_amount()
+        .checked_add(amount)
+        .ok_or(insufficient)?;
+    let serial = channel
+        .last_serial()
+        .checked_add(1)
+        .ok_or(PayError::SerialsExhausted)?;
+    let voucher = Voucher::flat(
+        channel.terms.channel_id(),
+        POSTFUND_TURN,
+        serial,
+        cumulative_amount,
+        memo,
+    );
     let payment = voucher.sign(context.domain, context.signer)?;
     channel.best = Some(payment);
     effects.pay(payment);
@@ -74,7 +86,10 @@ fn check_news(channel: &Channel, voucher: &Voucher) -> Result<(), PaymentError> 
         return Err(PaymentError::NotOpen { status });
     }
     if voucher.base_turn != POSTFUND_TURN {
-        return Err(PaymentError::WrongBaseTurn { expected: POSTFUND_TURN, actual: voucher.base_turn });
+        return Err(PaymentError::WrongBaseTurn {
+            expected: POSTFUND_TURN,
+            actual: voucher.base_turn,
+        });
     }
     let (serial, best) = (voucher.serial, channel.last_serial());
     if serial == best && best != 0 {

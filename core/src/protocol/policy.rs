@@ -5,6 +5,9 @@ use alloc::vec::Vec;
 use crate::Address;
 use crate::channel::{Chain, Terms};
 
+/// How far ahead a peer's clock may be, in seconds.
+const MAX_CLOCK_SKEW: u64 = 600;
+
 /// The rules of one wallet for new channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -70,6 +73,14 @@ pub enum PolicyError {
         /// The policy's maximum.
         max: u64,
     },
+    /// Proposed too long ago, or by a clock that is wrong. An old proposal may have been challenged on chain since.
+    #[error("channel was proposed at {proposed_at}, too far from {now}")]
+    ProposalTime {
+        /// The time in the nonce, in seconds since 1970.
+        proposed_at: u64,
+        /// Our time, in seconds since 1970.
+        now: u64,
+    },
     /// Too few blocks.
     #[error("{confirmations} confirmations are fewer than the minimum of {minimum}")]
     Confirmations {
@@ -88,30 +99,50 @@ impl PolicyError {
             Self::Asset { .. } => "POLICY_ASSET",
             Self::Deposit { .. } => "POLICY_DEPOSIT",
             Self::ChallengeDuration { .. } => "POLICY_CHALLENGE_DURATION",
+            Self::ProposalTime { .. } => "POLICY_PROPOSAL_TIME",
             Self::Confirmations { .. } => "POLICY_CONFIRMATIONS",
         }
     }
 }
 
 impl Policy {
-    /// Checks terms against the rules.
+    /// Until when a proposal can be accepted and then funded, in seconds since 1970.
+    ///
+    /// Whoever forgets a channel at that time can never be made to accept it again: in between, its prefund could have
+    /// been challenged on chain unseen, and a deposit into a finalised channel goes straight back to the payer.
+    pub(crate) fn funding_deadline(&self, terms: &Terms) -> u64 {
+        terms.proposed_at().saturating_add(self.funding_timeout)
+    }
+
+    /// Checks terms against the rules at `now`, in seconds since 1970.
     ///
     /// # Errors
     ///
     /// [`PolicyError`] for the first rule that they break.
-    pub fn check(&self, terms: &Terms, chain: &Chain) -> Result<(), PolicyError> {
+    pub fn check(&self, terms: &Terms, chain: &Chain, now: u64) -> Result<(), PolicyError> {
         if terms.chain != *chain {
             return Err(PolicyError::WrongChain);
+        }
+        let proposed_at = terms.proposed_at();
+        if self.funding_deadline(terms) <= now || proposed_at > now.saturating_add(MAX_CLOCK_SKEW) {
+            return Err(PolicyError::ProposalTime { proposed_at, now });
         }
         if !self.assets.is_empty() && !self.assets.contains(&terms.asset) {
             return Err(PolicyError::Asset { asset: terms.asset });
         }
         if terms.deposit < self.min_deposit {
-            return Err(PolicyError::Deposit { deposit: terms.deposit, minimum: self.min_deposit });
+            return Err(PolicyError::Deposit {
+                deposit: terms.deposit,
+                minimum: self.min_deposit,
+            });
         }
         let (min, max) = (self.min_challenge_duration, self.max_challenge_duration);
         if !(min..=max).contains(&terms.challenge_duration) {
-            return Err(PolicyError::ChallengeDuration { seconds: terms.challenge_duration, min, max });
+            return Err(PolicyError::ChallengeDuration {
+                seconds: terms.challenge_duration,
+                min,
+                max,
+            });
         }
         if terms.confirmations < self.min_confirmations {
             return Err(PolicyError::Confirmations {

@@ -38,9 +38,19 @@ impl Outbox {
     pub(super) fn commit(&mut self, write: Write, outputs: Vec<Output>) {
         self.last_id = self.last_id.saturating_add(1);
         let (id, channel_id) = (self.last_id, write.key);
-        self.commits.insert(id, Commit { channel_id, stored: false, held: outputs });
+        self.commits.insert(
+            id,
+            Commit {
+                channel_id,
+                stored: false,
+                held: outputs,
+            },
+        );
         self.by_channel.entry(channel_id).or_default().push_back(id);
-        self.ready.push_back(Output::Commit { id, writes: alloc::vec![write] });
+        self.ready.push_back(Output::Commit {
+            id,
+            writes: alloc::vec![write],
+        });
     }
 
     /// Lets `outputs` go after whatever their channel waits for; at once if that is nothing.
@@ -54,7 +64,9 @@ impl Outbox {
 
     /// The commit is stored. `false` if there is no such commit.
     pub(super) fn stored(&mut self, id: u64) -> bool {
-        let Some(commit) = self.commits.get_mut(&id) else { return false };
+        let Some(commit) = self.commits.get_mut(&id) else {
+            return false;
+        };
         commit.stored = true;
         let channel_id = commit.channel_id;
         while let Some(&first) = self.by_channel.get(&channel_id).and_then(|ids| ids.front()) {

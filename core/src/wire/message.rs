@@ -5,7 +5,7 @@ use alloc::string::String;
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::channel::Terms;
+use crate::channel::{Role, Terms};
 use crate::crypto::Signature;
 
 /// What one side of a channel tells the other.
@@ -48,11 +48,14 @@ pub enum Message {
         /// What goes to the payee, in base units.
         #[cbor(n(1), with = "cbor::amount")]
         claimed: u128,
-        /// The payer's signature of the final state.
+        /// Who submits it: the side that asked first.
         #[n(2)]
+        submitter: Role,
+        /// The payer's signature of the final state.
+        #[n(3)]
         signature: Signature,
     },
-    /// Payee: agrees to the final state. Whoever asked for the close submits it.
+    /// Payee: agrees to the final state.
     #[n(5)]
     ShutdownAck {
         /// The payee's signature of the final state.

@@ -1,0 +1,292 @@
+//! A chain in memory: the published adjudicator and our contracts in revm, driven step by step.
+//!
+//! Shared by the Rust tests that need the real bytecode. Blocks are mined only when a test says so, so every history is
+//! the same on every run.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address};
+use millstream_core::channel::Chain;
+use millstream_core::wallet::{ChainUpdate, Log};
+use revm::context::result::{ExecutionResult, Output};
+use revm::context::{BlockEnv, CfgEnv, Context, Journal, TxEnv};
+use revm::database::InMemoryDB;
+use revm::primitives::hardfork::SpecId;
+use revm::state::AccountInfo;
+use revm::{Database, ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm};
+
+pub(crate) const CHAIN_ID: u64 = 31_337;
+/// Deploys the contracts and pays for what nobody else does.
+pub(crate) const DEPLOYER: Address = address!("00000000000000000000000000000000000d0001");
+/// What every account that the tests use holds at the start, in wei.
+pub(crate) const ENDOWMENT: u128 = 1_000_000_000_000_000_000;
+
+type Evm = MainnetEvm<Context<BlockEnv, TxEnv, CfgEnv, InMemoryDB, Journal<InMemoryDB>, ()>>;
+
+/// What a call that succeeded left behind.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) gas_used: u64,
+    pub(crate) output: Bytes,
+}
+
+/// What a call that reverted said: ABI-encoded error, `Error(string)` or nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Revert(pub(crate) Bytes);
+
+impl Revert {
+    /// The string of a `require`, which is how the adjudicator refuses.
+    pub(crate) fn reason(&self) -> String {
+        let text = self.0.get(68..).unwrap_or_default();
+        String::from_utf8_lossy(text)
+            .trim_end_matches('\0')
+            .to_owned()
+    }
+}
+
+pub(crate) struct TestChain {
+    evm: Evm,
+    block: u64,
+    time: u64,
+    logs: Vec<Log>,
+    pub(crate) adjudicator: Address,
+    pub(crate) stream_app: Address,
+    pub(crate) token: Address,
+}
+
+impl TestChain {
+    /// A chain with the contracts deployed, at block 1.
+    pub(crate) fn new() -> Self {
+        let context = Context::mainnet()
+            .with_db(InMemoryDB::default())
+            .modify_cfg_chained(|cfg| {
+                cfg.set_spec_and_mainnet_gas_params(SpecId::PRAGUE);
+                cfg.chain_id = CHAIN_ID;
+            });
+        let mut chain = Self {
+            evm: context.build_mainnet(),
+            block: 1,
+            time: 1_800_000_000,
+            logs: Vec::new(),
+            adjudicator: Address::ZERO,
+            stream_app: Address::ZERO,
+            token: Address::ZERO,
+        };
+        chain.endow(DEPLOYER);
+        chain.adjudicator = chain.deploy("NitroAdjudicator");
+        chain.stream_app = chain.deploy("StreamApp");
+        chain.token = chain.deploy("TestToken");
+        chain
+    }
+
+    pub(crate) fn contracts(&self) -> Chain {
+        Chain {
+            chain_id: CHAIN_ID,
+            adjudicator: self.adjudicator,
+            stream_app: self.stream_app,
+        }
+    }
+
+    /// Gives an account its native endowment.
+    pub(crate) fn endow(&mut self, account: Address) {
+        let info = AccountInfo {
+            balance: U256::from(ENDOWMENT),
+            ..AccountInfo::default()
+        };
+        self.evm
+            .ctx
+            .journaled_state
+            .database
+            .insert_account_info(account, info);
+    }
+
+    pub(crate) fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// Mines empty blocks, a second apart.
+    pub(crate) fn mine(&mut self, blocks: u64) {
+        self.block += blocks;
+        self.time += blocks;
+    }
+
+    /// Lets time pass and mines one block at its end.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        self.time += seconds;
+        self.block += 1;
+    }
+
+    /// Sends a transaction, mined in a block of its own.
+    pub(crate) fn send(
+        &mut self,
+        from: Address,
+        to: Address,
+        value: u128,
+        data: Bytes,
+    ) -> Result<Receipt, Revert> {
+        self.mine(1);
+        let result = self.transact(from, TxKind::Call(to), value, data);
+        self.settle(result)
+    }
+
+    /// Calls a contract without leaving a trace.
+    pub(crate) fn call(&mut self, to: Address, data: Bytes) -> Result<Bytes, Revert> {
+        let tx = self.tx(DEPLOYER, TxKind::Call(to), 0, data);
+        match self
+            .evm
+            .transact(tx)
+            .expect("the call is well formed")
+            .result
+        {
+            ExecutionResult::Success { output, .. } => Ok(output.into_data()),
+            ExecutionResult::Revert { output, .. } => Err(Revert(output)),
+            ExecutionResult::Halt { reason, .. } => panic!("call halted: {reason:?}"),
+        }
+    }
+
+    /// The native balance of an account, in wei. Gas is free on this chain.
+    pub(crate) fn balance(&mut self, account: Address) -> u128 {
+        let info = self
+            .evm
+            .ctx
+            .journaled_state
+            .database
+            .basic(account)
+            .expect("in memory");
+        info.map_or(0, |info| info.balance.to())
+    }
+
+    /// The token balance of an account.
+    pub(crate) fn token_balance(&mut self, account: Address) -> u128 {
+        let mut data = hex("70a08231");
+        data.extend_from_slice(account.into_word().as_slice());
+        let word = self
+            .call(self.token, data.into())
+            .expect("balanceOf never reverts");
+        U256::from_be_slice(&word).to()
+    }
+
+    /// Mints tokens to an account.
+    pub(crate) fn mint(&mut self, account: Address, amount: u128) {
+        let mut data = hex("40c10f19");
+        data.extend_from_slice(account.into_word().as_slice());
+        data.extend_from_slice(&U256::from(amount).to_be_bytes::<32>());
+        let token = self.token;
+        self.send(DEPLOYER, token, 0, data.into())
+            .expect("anyone may mint test tokens");
+    }
+
+    /// What the adjudicator holds for a channel.
+    pub(crate) fn holdings(&mut self, asset: Address, channel_id: B256) -> u128 {
+        let mut data = hex("166e56cd");
+        data.extend_from_slice(asset.into_word().as_slice());
+        data.extend_from_slice(channel_id.as_slice());
+        let word = self
+            .call(self.adjudicator, data.into())
+            .expect("holdings never reverts");
+        U256::from_be_slice(&word).to()
+    }
+
+    /// Everything since `from_block`, as a wallet takes it in.
+    pub(crate) fn update(&self, from_block: u64) -> ChainUpdate {
+        let logs = self
+            .logs
+            .iter()
+            .filter(|log| log.block >= from_block)
+            .cloned()
+            .collect();
+        ChainUpdate {
+            from_block,
+            head_block: self.block,
+            head_time: self.time,
+            logs,
+        }
+    }
+
+    fn deploy(&mut self, name: &str) -> Address {
+        let path = format!(
+            "{}/../contracts/out/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file = std::fs::read_to_string(&path).unwrap_or_else(|error| {
+            panic!("{path}: {error}; `npm run build` compiles the contracts")
+        });
+        let artifact: serde_json::Value = serde_json::from_str(&file).expect("an artifact is JSON");
+        let code = hex(artifact["bytecode"]
+            .as_str()
+            .expect("an artifact has bytecode"));
+        self.mine(1);
+        let result = self.transact(DEPLOYER, TxKind::Create, 0, code.into());
+        match result {
+            ExecutionResult::Success {
+                output: Output::Create(_, Some(address)),
+                ..
+            } => address,
+            other => panic!("{name} was not deployed: {other:?}"),
+        }
+    }
+
+    fn tx(&mut self, from: Address, kind: TxKind, value: u128, data: Bytes) -> TxEnv {
+        self.evm.ctx.block.number = U256::from(self.block);
+        self.evm.ctx.block.timestamp = U256::from(self.time);
+        let info = self
+            .evm
+            .ctx
+            .journaled_state
+            .database
+            .basic(from)
+            .expect("in memory");
+        let nonce = info.map_or(0, |info| info.nonce);
+        TxEnv::builder()
+            .caller(from)
+            .kind(kind)
+            .value(U256::from(value))
+            .data(data)
+            .nonce(nonce)
+            .chain_id(Some(CHAIN_ID))
+            .gas_limit(16_000_000)
+            .build()
+            .expect("the fields fit together")
+    }
+
+    fn transact(
+        &mut self,
+        from: Address,
+        kind: TxKind,
+        value: u128,
+        data: Bytes,
+    ) -> ExecutionResult {
+        let tx = self.tx(from, kind, value, data);
+        self.evm
+            .transact_commit(tx)
+            .expect("the transaction is well formed")
+    }
+
+    fn settle(&mut self, result: ExecutionResult) -> Result<Receipt, Revert> {
+        match result {
+            ExecutionResult::Success {
+                gas, logs, output, ..
+            } => {
+                for (index, log) in logs.into_iter().enumerate() {
+                    self.logs.push(Log {
+                        address: log.address,
+                        topics: log.data.topics().to_vec(),
+                        data: log.data.data,
+                        block: self.block,
+                        log_index: index as u64,
+                    });
+                }
+                Ok(Receipt {
+                    gas_used: gas.tx_gas_used(),
+                    output: output.into_data(),
+                })
+            }
+            ExecutionResult::Revert { output, .. } => Err(Revert(output)),
+            ExecutionResult::Halt { reason, .. } => panic!("transaction halted: {reason:?}"),
+        }
+    }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    alloy_primitives::hex::decode(text).expect("the test's own hex")
+}

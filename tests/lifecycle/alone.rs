@@ -1,0 +1,217 @@
+//! The other side is gone: leave alone with the best claim, on both sides; answer a stale challenge.
+
+use millstream_core::channel::Status;
+use millstream_core::protocol::TransactionKind;
+use millstream_core::wallet::Command;
+
+use crate::{Asset, World};
+
+const HOUR: u64 = 3_600;
+
+fn leave(world: &mut World, payer: bool) {
+    let command = Command::LeaveChannel {
+        channel_id: world.id,
+    };
+    let party = if payer {
+        &mut world.payer
+    } else {
+        &mut world.payee
+    };
+    party
+        .command(&mut world.chain, command)
+        .expect("something is deposited");
+}
+
+fn payee_leaves(asset: Asset) {
+    let mut world = World::open(asset);
+    world.pay(300);
+    world.pay(200);
+    world.deliver();
+    leave(&mut world, false);
+    world.chain.mine(3);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(world.payee.status(&world.id), Status::Challenged);
+    world.chain.pass(HOUR - 10);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(
+        world.payee.transactions,
+        [TransactionKind::Challenge],
+        "not before the time is over"
+    );
+    world.chain.pass(10);
+    world.payee.watch(&mut world.chain);
+    world.chain.mine(3);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(
+        world.payee.transactions,
+        [TransactionKind::Challenge, TransactionKind::Transfer]
+    );
+    assert_eq!(world.payee.status(&world.id), Status::Closed);
+    world.assert_settled(500);
+}
+
+#[test]
+fn payee_leaves_with_its_best_voucher() {
+    payee_leaves(Asset::Native);
+}
+
+#[test]
+fn payee_leaves_with_tokens() {
+    payee_leaves(Asset::Token);
+}
+
+fn payer_leaves_a_payee_that_is_gone(asset: Asset, paid: u128) {
+    let mut world = World::open(asset);
+    if paid > 0 {
+        world.pay(paid);
+        world.payer.outgoing.clear(); // the payee never saw it
+    }
+    leave(&mut world, true);
+    for _ in 0..2 {
+        world.chain.mine(3);
+        world.payer.watch(&mut world.chain);
+        world.chain.pass(HOUR);
+        world.payer.watch(&mut world.chain);
+    }
+    assert_eq!(world.payer.status(&world.id), Status::Closed);
+    world.assert_settled(0);
+}
+
+#[test]
+fn payer_takes_its_deposit_back() {
+    payer_leaves_a_payee_that_is_gone(Asset::Native, 0);
+    payer_leaves_a_payee_that_is_gone(Asset::Token, 123);
+}
+
+#[test]
+fn a_deposit_is_recovered_when_the_payee_never_opens() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    world.deliver();
+    world.chain.mine(3);
+    world.payer.watch(&mut world.chain);
+    world.payer.outgoing.clear();
+    assert_eq!(world.payer.status(&world.id), Status::Signed);
+    leave(&mut world, true);
+    for _ in 0..2 {
+        world.chain.mine(3);
+        world.payer.watch(&mut world.chain);
+        world.chain.pass(HOUR);
+        world.payer.watch(&mut world.chain);
+    }
+    assert_eq!(world.payer.status(&world.id), Status::Closed);
+    world.assert_settled(0);
+}
+
+fn payee_answers_a_stale_challenge(asset: Asset) {
+    let mut world = World::open(asset);
+    world.pay(400);
+    world.deliver();
+    // The payer challenges with the postfund, where everything is still its own.
+    leave(&mut world, true);
+    world.chain.mine(3);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(
+        world.payee.transactions,
+        [TransactionKind::Challenge],
+        "answered by itself"
+    );
+    world.chain.pass(HOUR + 3);
+    for _ in 0..3 {
+        world.payer.watch(&mut world.chain);
+        world.payee.watch(&mut world.chain);
+        world.chain.pass(HOUR);
+    }
+    assert_eq!(world.payer.status(&world.id), Status::Closed);
+    assert_eq!(world.payee.status(&world.id), Status::Closed);
+    world.assert_settled(400);
+}
+
+#[test]
+fn a_stale_challenge_is_answered() {
+    payee_answers_a_stale_challenge(Asset::Native);
+    payee_answers_a_stale_challenge(Asset::Token);
+}
+
+#[test]
+fn the_side_that_challenged_pays_out_and_the_other_waits_for_it() {
+    let mut world = World::open(Asset::Native);
+    world.pay(400);
+    world.deliver();
+    leave(&mut world, false);
+    world.chain.mine(3);
+    world.payer.watch(&mut world.chain);
+    world.payee.watch(&mut world.chain);
+    world.chain.pass(HOUR);
+    world.payer.watch(&mut world.chain);
+    assert!(
+        !world
+            .payer
+            .transactions
+            .contains(&TransactionKind::Transfer)
+    );
+    world.chain.pass(600);
+    world.payer.watch(&mut world.chain);
+    assert!(
+        world
+            .payer
+            .transactions
+            .contains(&TransactionKind::Transfer),
+        "the payee is gone after all"
+    );
+    world.chain.mine(3);
+    world.payer.watch(&mut world.chain);
+    world.assert_settled(400);
+}
+
+#[test]
+fn an_agreed_close_that_the_other_side_withholds_is_concluded() {
+    let mut world = World::open(Asset::Native);
+    world.pay(40);
+    world.deliver();
+    world
+        .payer
+        .command(
+            &mut world.chain,
+            Command::CloseChannel {
+                channel_id: world.id,
+            },
+        )
+        .expect("open");
+    while let Some(parcel) = world.payer.outgoing.pop_front() {
+        world
+            .payee
+            .receive(&mut world.chain, parcel)
+            .expect("a fair close");
+    }
+    world.payee.outgoing.clear(); // the acknowledgement is lost and the payer is gone
+    leave(&mut world, false);
+    assert_eq!(world.payee.transactions, [TransactionKind::Conclude]);
+    world.assert_settled(40);
+}
+
+#[test]
+fn leaving_needs_something_to_leave_with() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    let command = Command::LeaveChannel {
+        channel_id: world.id,
+    };
+    let error = world
+        .payer
+        .command(&mut world.chain, command.clone())
+        .expect_err("nothing is signed");
+    assert_eq!(error.code(), "CHANNEL_WRONG_STATUS");
+    world.deliver();
+    let error = world
+        .payer
+        .command(&mut world.chain, command.clone())
+        .expect_err("nothing is confirmed");
+    assert_eq!(error.code(), "LEAVE_NOTHING_DEPOSITED");
+    world.settle();
+    let error = world
+        .payee
+        .command(&mut world.chain, command)
+        .expect_err("nothing was paid");
+    assert_eq!(error.code(), "LEAVE_NOTHING_TO_CLAIM");
+}
