@@ -1,0 +1,434 @@
+//! The wallet of the core as a class.
+
+use std::cell::{RefCell, RefMut};
+
+use js_sys::Array;
+use millstream_core::channel::{Chain, Terms, TermsError};
+use millstream_core::payment::{Quote, QuoteError, SignedQuote, Unit};
+use millstream_core::protocol::OpenError;
+use millstream_core::wallet::{Command, Config, Error, Input, Wallet};
+use millstream_core::{Address, B256, nitro, wire};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use zeroize::Zeroizing;
+
+use crate::crypto::{payment_bytes, random, signer};
+use crate::error::Failure;
+use crate::{input, output};
+
+/// A quote is some 300 bytes; a larger one is none.
+const MAX_QUOTE_BYTES: usize = 1024;
+/// Names longer than any in the core.
+const NOW: &str = "now";
+const ID: &str = "channelId";
+
+/// One wallet: a channel key on one chain, and its channels. Feed it inputs, then carry out what `pollOutput` yields, in
+/// order, until it yields nothing.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Core {
+    // Arguments are read before it is borrowed, so no JavaScript runs meanwhile.
+    wallet: RefCell<Wallet>,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+impl Core {
+    fn wallet(&self) -> Result<RefMut<'_, Wallet>, Failure> {
+        let busy = |_| Failure::new("CORE_BUSY", "the core is in another call");
+        self.wallet.try_borrow_mut().map_err(busy)
+    }
+
+    fn handle(&self, input: Input, now: u64) -> Result<(), Failure> {
+        Ok(self.wallet()?.handle(input, now)?)
+    }
+
+    fn command(
+        &self,
+        channel_id: &JsValue,
+        now: &JsValue,
+        command: impl FnOnce(B256) -> Command,
+    ) -> Result<(), Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let now = input::seconds(now, NOW)?;
+        self.handle(Input::Command(command(channel_id)), now)
+    }
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// Makes a wallet without channels; the secret is generated if none is given.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `INVALID_HEX`, `AMOUNT_OUT_OF_RANGE`, `SIGN_INVALID_SECRET`, `RANDOM_UNAVAILABLE`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(#[wasm_bindgen(unchecked_param_type = "CoreConfig")] config: &JsValue) -> Result<Core, Failure> {
+        input::object(config, "config")?;
+        let get = |field| input::property(config, field);
+        let destination = input::address(&get("destination")?, "destination")?;
+        let config = Config {
+            chain: Chain {
+                chain_id: input::uint64(&get("chainId")?, "chainId")?,
+                adjudicator: input::address(&get("adjudicator")?, "adjudicator")?,
+                stream_app: input::address(&get("streamApp")?, "streamApp")?,
+            },
+            destination: nitro::address_destination(destination),
+            policy: input::policy(&get("policy")?)?,
+        };
+        let (signer, secret) = signer(&get("secret")?)?;
+        Ok(Self { wallet: RefCell::new(Wallet::new(config, Box::new(signer))), secret })
+    }
+
+    /// The channel key's address.
+    ///
+    /// # Errors
+    ///
+    /// `CORE_BUSY`, which no caller can bring about.
+    #[wasm_bindgen(unchecked_return_type = "Hex")]
+    pub fn address(&self) -> Result<JsValue, Failure> {
+        Ok(output::address(&self.wallet()?.address()))
+    }
+
+    /// The channel key itself, 32 bytes: whoever has it can spend every channel of this wallet. For backups.
+    #[wasm_bindgen(js_name = exportSecret, unchecked_return_type = "Uint8Array")]
+    pub fn export_secret(&self) -> JsValue {
+        output::bytes(&self.secret[..])
+    }
+
+    /// Payer: proposes a channel. Returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `TERMS_...`, `POLICY_...`, `CHANNEL_EXISTS`.
+    #[wasm_bindgen(js_name = openChannel, unchecked_return_type = "Hex")]
+    pub fn open_channel(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "OpenTerms")] terms: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        input::object(terms, "terms")?;
+        let get = |field| input::property(terms, field);
+        let now = input::seconds(now, NOW)?;
+        let payee_destination = input::address(&get("payeeDestination")?, "payeeDestination")?;
+        let nonce = get("nonce")?;
+        let nonce = if nonce.is_undefined() {
+            let mut bytes = [0u8; 8];
+            random(&mut bytes)?;
+            u64::from_be_bytes(bytes)
+        } else {
+            input::uint64(&nonce, "nonce")?
+        };
+        let payee = input::address(&get("payee")?, "payee")?;
+        let asset = input::address(&get("asset")?, "asset")?;
+        let deposit = input::amount(&get("deposit")?, "deposit")?;
+        let challenge_duration = input::seconds(&get("challengeDuration")?, "challengeDuration")?;
+        let confirmations = input::uint32(&get("confirmations")?, "confirmations")?;
+        let mut wallet = self.wallet()?;
+        let terms = Terms {
+            chain: wallet.config().chain,
+            payer: wallet.address(),
+            payee,
+            payer_destination: wallet.config().destination,
+            payee_destination: nitro::address_destination(payee_destination),
+            asset,
+            deposit,
+            challenge_duration,
+            confirmations,
+            nonce,
+        };
+        let channel_id = terms.channel_id();
+        wallet.handle(Input::Command(Command::OpenChannel(terms)), now)?;
+        Ok(output::hash(&channel_id))
+    }
+
+    /// Payer: signs a voucher for `amount` more base units; `memo` is the hash of the quote paid for.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`.
+    pub fn pay(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Hex")] memo: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let amount = input::amount(amount, "amount")?;
+        let memo = input::hash(memo, "memo")?;
+        self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, memo })
+    }
+
+    /// Closes together with the other side.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`.
+    #[wasm_bindgen(js_name = closeChannel)]
+    pub fn close_channel(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::CloseChannel { channel_id })
+    }
+
+    /// Leaves without the other side.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`, `LEAVE_...`.
+    #[wasm_bindgen(js_name = leaveChannel)]
+    pub fn leave_channel(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::LeaveChannel { channel_id })
+    }
+
+    /// Gives up a channel before it is funded.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`.
+    #[wasm_bindgen(js_name = abortChannel)]
+    pub fn abort_channel(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::AbortChannel { channel_id })
+    }
+
+    /// Sends again what the other side or the chain may still wait for.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`.
+    pub fn resume(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::Resume { channel_id })
+    }
+
+    /// Takes in a message of a peer.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `MESSAGE_...`, and the code of whatever the message asked for. A refusal of a message that was
+    /// properly signed leaves a signed answer in the outputs.
+    pub fn message(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let limit = wire::MAX_MESSAGE_BYTES;
+        let message =
+            input::bytes_or(bytes, "bytes", limit, |length| wire::WireError::TooLarge { length, limit }.into())?;
+        self.handle(Input::Message(message), input::seconds(now, NOW)?)
+    }
+
+    /// Payee: takes in a payment. Returns the id of its channel.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `VOUCHER_...`, `SIGNATURE_...`, `MESSAGE_...`.
+    #[wasm_bindgen(unchecked_return_type = "Hex")]
+    pub fn payment(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        let bytes = payment_bytes(bytes)?;
+        let now = input::seconds(now, NOW)?;
+        // Decoded twice: it costs a hundredth of checking the signature.
+        let channel_id = wire::decode_payment(&bytes)?.voucher.channel_id;
+        self.handle(Input::Payment(bytes), now)?;
+        Ok(output::hash(&channel_id))
+    }
+
+    /// Takes in what happened on the chain.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `NITRO_...` for an event of a channel of ours that cannot be read.
+    #[wasm_bindgen(js_name = chainUpdate)]
+    pub fn chain_update(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "ChainUpdate")] update: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let now = input::seconds(now, NOW)?;
+        self.handle(Input::Chain(input::chain_update(update)?), now)
+    }
+
+    /// A transaction was not sent, or failed.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_CHANNEL`.
+    #[wasm_bindgen(js_name = transactionFailed)]
+    pub fn transaction_failed(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "TransactionKind")] kind: &JsValue,
+    ) -> Result<(), Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let kind = input::transaction_kind(kind)?;
+        self.handle(Input::TransactionFailed { channel_id, kind }, 0)
+    }
+
+    /// The writes of a commit are durable.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `UNKNOWN_COMMIT`.
+    pub fn committed(&self, #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue) -> Result<(), Failure> {
+        let id = input::uint64(id, "id")?;
+        self.handle(Input::Committed { id }, 0)
+    }
+
+    /// The writes of a commit were refused; none of them took effect.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `UNKNOWN_COMMIT`.
+    #[wasm_bindgen(js_name = commitFailed)]
+    pub fn commit_failed(&self, #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue) -> Result<(), Failure> {
+        let id = input::uint64(id, "id")?;
+        self.handle(Input::CommitFailed { id }, 0)
+    }
+
+    /// Records from the store: all at the start, later those that a "load" names. All are taken, or none.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `RECORD_...`.
+    pub fn loaded(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "readonly StoredRecord[]")] records: &JsValue,
+    ) -> Result<(), Failure> {
+        self.handle(Input::Loaded(input::records(records)?), 0)
+    }
+
+    /// Time went on.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`.
+    pub fn tick(&self, #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue) -> Result<(), Failure> {
+        self.handle(Input::Tick, input::seconds(now, NOW)?)
+    }
+
+    /// The next thing to do, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `CORE_BUSY`, which no caller can bring about.
+    #[wasm_bindgen(js_name = pollOutput, unchecked_return_type = "Output | undefined")]
+    pub fn poll_output(&self) -> Result<JsValue, Failure> {
+        let next = self.wallet()?.poll_output();
+        Ok(next.map_or(JsValue::UNDEFINED, output::output))
+    }
+
+    /// What is known about a channel.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HEX`.
+    #[wasm_bindgen(unchecked_return_type = "ChannelInfo | undefined")]
+    pub fn channel(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let wallet = self.wallet()?;
+        let channel = wallet.channel(&channel_id);
+        Ok(channel.map_or(JsValue::UNDEFINED, |channel| output::channel(&channel_id, channel)))
+    }
+
+    /// What is known about every loaded channel, by id.
+    ///
+    /// # Errors
+    ///
+    /// `CORE_BUSY`, which no caller can bring about.
+    #[wasm_bindgen(unchecked_return_type = "ChannelInfo[]")]
+    pub fn channels(&self) -> Result<JsValue, Failure> {
+        let wallet = self.wallet()?;
+        let all = wallet.channels().map(|(id, channel)| output::channel(id, channel));
+        Ok(all.collect::<Array>().into())
+    }
+
+    /// Signs a quote; its payee is this wallet.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `QUOTE_IMPOSSIBLE`.
+    #[wasm_bindgen(js_name = signQuote, unchecked_return_type = "Uint8Array")]
+    pub fn sign_quote(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "QuoteTerms")] terms: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        input::object(terms, "terms")?;
+        let get = |field| input::property(terms, field);
+        let content_root = input::hash(&get("contentRoot")?, "contentRoot")?;
+        let length = input::integer(&get("length")?, "length", u64::MAX)?;
+        let chunk_size = input::uint32(&get("chunkSize")?, "chunkSize")?;
+        let price = input::amount(&get("price")?, "price")?;
+        let asset = input::address(&get("asset")?, "asset")?;
+        let challenge_duration = input::seconds(&get("challengeDuration")?, "challengeDuration")?;
+        let confirmations = input::uint32(&get("confirmations")?, "confirmations")?;
+        let expires_at = input::seconds(&get("expiresAt")?, "expiresAt")?;
+        let wallet = self.wallet()?;
+        let quote = Quote {
+            content_root,
+            length,
+            chunk_size,
+            unit: Unit::Chunk,
+            price,
+            asset,
+            payee: wallet.address(),
+            payee_destination: wallet.config().destination,
+            challenge_duration,
+            confirmations,
+            expires_at,
+        };
+        if length == 0 || chunk_size == 0 || quote.total().is_none() {
+            return Err(QuoteError::Impossible.into());
+        }
+        let signed = quote.sign(wallet.voucher_domain(), wallet.signer())?;
+        Ok(output::bytes(&signed.to_bytes()))
+    }
+
+    /// Reads a quote and checks its signature, its chain and its expiry.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`, `QUOTE_...`; `TERMS_DESTINATION` if its payee is not paid out to an address.
+    #[wasm_bindgen(js_name = readQuote, unchecked_return_type = "Quote")]
+    pub fn read_quote(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        let malformed = |_| Failure::from(QuoteError::Malformed);
+        let bytes = input::bytes_or(bytes, "bytes", MAX_QUOTE_BYTES, malformed)?;
+        let now = input::seconds(now, NOW)?;
+        let wallet = self.wallet()?;
+        let quote = SignedQuote::from_bytes(&bytes, wallet.voucher_domain(), now)?.quote;
+        Ok(output::quote(&quote, &payable(&quote)?))
+    }
+}
+
+/// The address that a quote's payee is paid out to, if every number in the quote can be expressed in JavaScript.
+fn payable(quote: &Quote) -> Result<Address, Failure> {
+    let exact = |value: u64| value < 1 << 53;
+    if !exact(quote.length) || !exact(quote.challenge_duration) || !exact(quote.expires_at) {
+        return Err(QuoteError::Impossible.into());
+    }
+    let destination = quote.payee_destination;
+    nitro::destination_address(destination)
+        .ok_or_else(|| Error::from(OpenError::from(TermsError::Destination { destination })).into())
+}

@@ -1,0 +1,82 @@
+//! What is thrown.
+
+use js_sys::{Error, Reflect};
+use millstream_core::payment::QuoteError;
+use millstream_core::{crypto, wallet, wire};
+use wasm_bindgen::JsValue;
+
+/// Why a call is refused: thrown as an `Error` with `name` "MillstreamError", `code`, and `field` where an argument is to
+/// blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    code: &'static str,
+    message: String,
+    field: Option<&'static str>,
+}
+
+impl Failure {
+    /// An argument of the wrong type or shape; `wanted` completes "`field` must be ...".
+    pub(crate) fn argument(field: &'static str, wanted: &str) -> Self {
+        Self::of_field("INVALID_ARGUMENT", field, wanted)
+    }
+
+    /// An argument that is no hex string of the right length.
+    pub(crate) fn hex(field: &'static str, bytes: usize) -> Self {
+        let wanted = format!("{bytes} bytes in hex with a leading 0x");
+        Self::of_field("INVALID_HEX", field, &wanted)
+    }
+
+    /// An amount that is no unsigned integer of `bits` bits.
+    pub(crate) fn amount(field: &'static str, bits: u32) -> Self {
+        let wanted = format!("between 0 and 2^{bits} - 1");
+        Self::of_field("AMOUNT_OUT_OF_RANGE", field, &wanted)
+    }
+
+    /// More than is looked at, or than memory can be had for.
+    pub(crate) fn too_large(field: &'static str, limit: usize) -> Self {
+        let wanted = format!("at most {limit} bytes");
+        Self::of_field("ARGUMENT_TOO_LARGE", field, &wanted)
+    }
+
+    /// Something that has no argument to blame.
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), field: None }
+    }
+
+    fn of_field(code: &'static str, field: &'static str, wanted: &str) -> Self {
+        Self { code, message: format!("{field} must be {wanted}"), field: Some(field) }
+    }
+}
+
+impl From<Failure> for JsValue {
+    fn from(failure: Failure) -> Self {
+        let error = Error::new(&failure.message);
+        error.set_name("MillstreamError");
+        let set = |name: &str, value: &str| Reflect::set(&error, &name.into(), &value.into());
+        // A fresh Error takes properties; if it does not, its message still tells.
+        let _ = set("code", failure.code);
+        if let Some(field) = failure.field {
+            let _ = set("field", field);
+        }
+        error.into()
+    }
+}
+
+macro_rules! from_core {
+    ($($error:ty),+ $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error.code(), error.to_string())
+            }
+        }
+    )+};
+}
+
+from_core!(
+    wallet::Error,
+    QuoteError,
+    wire::WireError,
+    crypto::SignError,
+    crypto::SignatureError,
+    crypto::PublicKeyError,
+);

@@ -1,0 +1,242 @@
+//! Core values to JavaScript: plain objects of strings, numbers, bigints and `Uint8Array`s.
+
+use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
+use millstream_core::channel::{Channel, Role};
+use millstream_core::payment::{Quote, SignedVoucher};
+use millstream_core::protocol::Event;
+use millstream_core::wallet::{Output, Write};
+use millstream_core::{Address, B256};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Property names and the words of discriminators, made once when the module starts instead of with every output.
+macro_rules! words {
+    ($($name:ident = $text:tt),+ $(,)?) => {
+        #[wasm_bindgen]
+        extern "C" {
+            $(#[wasm_bindgen(thread_local_v2, static_string)]
+            static $name: JsString = $text;)+
+        }
+    };
+}
+
+type Word = wasm_bindgen::JsThreadLocal<JsString>;
+
+words! {
+    TYPE = "type", ID = "id", WRITES = "writes", KEY = "key", EXPECTED_VERSION = "expectedVersion", BYTES = "bytes",
+    KEYS = "keys", PEER = "peer", CHANNEL_ID = "channelId", SERIAL = "serial", AMOUNT = "amount",
+    CUMULATIVE_AMOUNT = "cumulativeAmount", KIND = "kind", TO = "to", VALUE = "value", DATA = "data", EVENT = "event",
+    TIME = "time", STATUS = "status", MEMO = "memo", FINALIZES_AT = "finalizesAt", OURS = "ours", PAID = "paid",
+    REFUNDED = "refunded", CODE = "code", TEXT = "text", ROLE = "role", PAYER = "payer", PAYEE = "payee",
+    ASSET = "asset", DEPOSIT = "deposit", REMAINING = "remaining", HOLDINGS = "holdings", TURN = "turn",
+    CHALLENGE_DURATION = "challengeDuration", CONFIRMATIONS = "confirmations", DISPUTE = "dispute", PAYOUT = "payout",
+    SEEN_BLOCK = "seenBlock", ABORTED = "aborted", HASH = "hash", CONTENT_ROOT = "contentRoot", LENGTH = "length",
+    CHUNK_SIZE = "chunkSize", UNIT = "unit", PRICE = "price", PAYEE_DESTINATION = "payeeDestination",
+    EXPIRES_AT = "expiresAt", CHUNKS = "chunks", TOTAL = "total", BASE_TURN = "baseTurn", TICK_TIP = "tickTip",
+    TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
+    COMMIT = "commit", LOAD = "load", SEND = "send", PAYMENT = "payment", SUBMIT = "submit", NOTIFY = "notify",
+    WAKE_AT = "wakeAt", STATUS_CHANGED = "statusChanged", PAYMENT_RECEIVED = "paymentReceived",
+    CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
+    CHUNK = "chunk",
+}
+
+/// A plain object under construction.
+struct Plain(Object);
+
+impl Plain {
+    fn new() -> Self {
+        Self(Object::new())
+    }
+
+    /// One variant of a union, told apart by its `type`.
+    fn of_type(name: &'static Word) -> Self {
+        Self::new().with(&TYPE, word(name))
+    }
+
+    fn with(self, name: &'static Word, value: impl Into<JsValue>) -> Self {
+        // A fresh plain object takes every property.
+        let _ = name.with(|name| Reflect::set(&self.0, name, &value.into()));
+        self
+    }
+}
+
+impl From<Plain> for JsValue {
+    fn from(plain: Plain) -> Self {
+        plain.0.into()
+    }
+}
+
+fn word(name: &'static Word) -> JsValue {
+    name.with(|name| name.into())
+}
+
+fn hex(bytes: &[u8]) -> JsValue {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2).saturating_add(2));
+    text.push_str("0x");
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text.into()
+}
+
+pub(crate) fn hash(hash: &B256) -> JsValue {
+    hex(hash.as_slice())
+}
+
+pub(crate) fn address(address: &Address) -> JsValue {
+    hex(address.as_slice())
+}
+
+/// A copy: the memory of the module moves when it grows.
+pub(crate) fn bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+/// Exact up to 2^53; above it (a damaged record, never a real time or block) the nearest number.
+pub(crate) fn number(value: u64) -> JsValue {
+    JsValue::from_f64(value as f64)
+}
+
+pub(crate) fn output(output: Output) -> JsValue {
+    match output {
+        Output::Commit { id, writes } => Plain::of_type(&COMMIT)
+            .with(&ID, number(id))
+            .with(&WRITES, writes.iter().map(write).collect::<Array>())
+            .into(),
+        Output::Load { keys } => Plain::of_type(&LOAD).with(&KEYS, keys.iter().map(hash).collect::<Array>()).into(),
+        Output::Send { peer, channel_id, bytes: message } => Plain::of_type(&SEND)
+            .with(&PEER, address(&peer))
+            .with(&CHANNEL_ID, hash(&channel_id))
+            .with(&BYTES, bytes(&message))
+            .into(),
+        Output::Payment { channel_id, serial, amount, cumulative_amount, bytes: payment } => Plain::of_type(&PAYMENT)
+            .with(&CHANNEL_ID, hash(&channel_id))
+            .with(&SERIAL, serial)
+            .with(&AMOUNT, amount)
+            .with(&CUMULATIVE_AMOUNT, cumulative_amount)
+            .with(&BYTES, bytes(&payment))
+            .into(),
+        Output::Submit { channel_id, transaction } => Plain::of_type(&SUBMIT)
+            .with(&CHANNEL_ID, hash(&channel_id))
+            .with(&KIND, transaction.kind.name())
+            .with(&TO, address(&transaction.to))
+            .with(&VALUE, transaction.value)
+            .with(&DATA, bytes(&transaction.data))
+            .into(),
+        Output::Notify(happened) => Plain::of_type(&NOTIFY).with(&EVENT, event(&happened)).into(),
+        Output::WakeAt(time) => Plain::of_type(&WAKE_AT).with(&TIME, number(time)).into(),
+        // The enum may grow; a host that does not know an output passes over it.
+        _ => Plain::new().with(&TYPE, "unknown").into(),
+    }
+}
+
+fn write(write: &Write) -> JsValue {
+    let stored = write.bytes.as_deref().map(bytes);
+    Plain::new()
+        .with(&KEY, hash(&write.key))
+        .with(&EXPECTED_VERSION, number(write.expected_version))
+        .with(&BYTES, stored.unwrap_or(JsValue::UNDEFINED))
+        .into()
+}
+
+fn event(event: &Event) -> JsValue {
+    let of = |name, channel_id: &B256| Plain::of_type(name).with(&CHANNEL_ID, hash(channel_id));
+    match event {
+        Event::StatusChanged { channel_id, status } => of(&STATUS_CHANGED, channel_id).with(&STATUS, status.name()),
+        Event::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo } => {
+            of(&PAYMENT_RECEIVED, channel_id)
+                .with(&SERIAL, *serial)
+                .with(&AMOUNT, *amount)
+                .with(&CUMULATIVE_AMOUNT, *cumulative_amount)
+                .with(&MEMO, hash(memo))
+        }
+        Event::Challenged { channel_id, finalizes_at, ours } => {
+            of(&CHALLENGED, channel_id).with(&FINALIZES_AT, number(*finalizes_at)).with(&OURS, *ours)
+        }
+        Event::Closed { channel_id, paid, refunded } => {
+            of(&CLOSED, channel_id).with(&PAID, *paid).with(&REFUNDED, *refunded)
+        }
+        Event::PeerError { channel_id, code, text } => of(&PEER_ERROR, channel_id).with(&CODE, code).with(&TEXT, text),
+        Event::CommitFailed { channel_id } => of(&COMMIT_FAILED, channel_id),
+        _ => Plain::new().with(&TYPE, "unknown"),
+    }
+    .into()
+}
+
+pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
+    let terms = &channel.terms;
+    let role = match channel.role {
+        Role::Payer => word(&PAYER),
+        Role::Payee => word(&PAYEE),
+    };
+    let mut info = Plain::new()
+        .with(&ID, hash(id))
+        .with(&ROLE, role)
+        .with(&STATUS, channel.status().name())
+        .with(&PEER, address(&channel.peer()))
+        .with(&PAYER, address(&terms.payer))
+        .with(&PAYEE, address(&terms.payee))
+        .with(&ASSET, address(&terms.asset))
+        .with(&DEPOSIT, terms.deposit)
+        .with(&CUMULATIVE_AMOUNT, channel.cumulative_amount())
+        .with(&REMAINING, channel.remaining())
+        .with(&SERIAL, channel.last_serial())
+        .with(&HOLDINGS, channel.holdings)
+        .with(&CHALLENGE_DURATION, number(terms.challenge_duration))
+        .with(&CONFIRMATIONS, terms.confirmations);
+    if let Some(dispute) = &channel.dispute {
+        let dispute = Plain::new()
+            .with(&FINALIZES_AT, number(dispute.finalizes_at))
+            .with(&OURS, dispute.ours)
+            .with(&TURN, number(dispute.turn));
+        info = info.with(&DISPUTE, dispute);
+    }
+    if let Some(payout) = &channel.payout {
+        let payout = Plain::new().with(&PAID, payout.paid).with(&REFUNDED, payout.refunded);
+        info = info.with(&PAYOUT, payout);
+    }
+    if let Some(seen) = channel.seen {
+        info = info.with(&SEEN_BLOCK, number(seen.block));
+    }
+    if let Some(code) = &channel.aborted {
+        info = info.with(&ABORTED, code);
+    }
+    info.into()
+}
+
+/// A quote whose `payee_destination` is `destination`.
+pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
+    Plain::new()
+        .with(&HASH, hash(&quote.hash()))
+        .with(&CONTENT_ROOT, hash(&quote.content_root))
+        .with(&LENGTH, number(quote.length))
+        .with(&CHUNK_SIZE, quote.chunk_size)
+        .with(&UNIT, word(&CHUNK))
+        .with(&PRICE, quote.price)
+        .with(&ASSET, address(&quote.asset))
+        .with(&PAYEE, address(&quote.payee))
+        .with(&PAYEE_DESTINATION, address(destination))
+        .with(&CHALLENGE_DURATION, number(quote.challenge_duration))
+        .with(&CONFIRMATIONS, quote.confirmations)
+        .with(&EXPIRES_AT, number(quote.expires_at))
+        .with(&CHUNKS, number(quote.chunks()))
+        .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
+        .into()
+}
+
+pub(crate) fn payment(payment: &SignedVoucher) -> JsValue {
+    let voucher = &payment.voucher;
+    Plain::new()
+        .with(&CHANNEL_ID, hash(&voucher.channel_id))
+        .with(&BASE_TURN, number(voucher.base_turn))
+        .with(&SERIAL, voucher.serial)
+        .with(&CUMULATIVE_AMOUNT, voucher.cumulative_amount)
+        .with(&TICK_TIP, hash(&voucher.tick_tip))
+        .with(&TICK_PRICE, voucher.tick_price)
+        .with(&TICK_LIMIT, voucher.tick_limit)
+        .with(&MEMO, hash(&voucher.memo))
+        .with(&SIGNATURE, bytes(&payment.signature.to_bytes()))
+        .into()
+}
