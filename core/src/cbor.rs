@@ -82,9 +82,5 @@ pub(crate) fn to_vec<T: minicbor::Encode<()>>(value: &T) -> alloc::vec::Vec<u8> 
 pub(crate) fn from_slice<'b, T: minicbor::Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Error> {
     let mut decoder = minicbor::Decoder::new(bytes);
     let value = decoder.decode()?;
-    if decoder.position() == bytes.len() {
-        Ok(value)
-    } else {
-        Err(Error::message("bytes after the value"))
-    }
+    if decoder.position() == bytes.len() { Ok(value) } else { Err(Error::message("bytes after the value")) }
 }

@@ -13,20 +13,13 @@ const SECRET: [u8; 32] = *b"0123456789abcdefFEDCBA9876543210";
 fn contains_part_of_secret(memory: &[u8]) -> bool {
     let mut reversed = SECRET;
     reversed.reverse();
-    memory.windows(8).any(|seen| {
-        SECRET
-            .windows(8)
-            .chain(reversed.windows(8))
-            .any(|part| part == seen)
-    })
+    memory.windows(8).any(|seen| SECRET.windows(8).chain(reversed.windows(8)).any(|part| part == seen))
 }
 
 fn snapshot(place: *const LocalSigner) -> Vec<u8> {
     let first = place.cast::<u8>();
     // SAFETY: the place is allocated, was zeroed as a whole, and is alive during the call.
-    (0..size_of::<LocalSigner>())
-        .map(|i| unsafe { first.add(i).read_volatile() })
-        .collect()
+    (0..size_of::<LocalSigner>()).map(|i| unsafe { first.add(i).read_volatile() }).collect()
 }
 
 #[test]
@@ -38,10 +31,7 @@ fn dropping_a_signer_overwrites_its_secret() {
     unsafe { place.as_mut_ptr().drop_in_place() };
     let after = snapshot(place.as_ptr());
 
-    assert!(
-        contains_part_of_secret(&before),
-        "the test must be able to find the secret"
-    );
+    assert!(contains_part_of_secret(&before), "the test must be able to find the secret");
     assert!(!contains_part_of_secret(&after));
 }
 
@@ -49,8 +39,5 @@ fn dropping_a_signer_overwrites_its_secret() {
 fn debug_output_shows_the_address_and_not_the_secret() {
     let signer = LocalSigner::from_secret_bytes(&SECRET).unwrap();
     let shown = format!("{signer:?}");
-    assert_eq!(
-        shown,
-        format!("LocalSigner {{ address: {:?}, .. }}", signer.address())
-    );
+    assert_eq!(shown, format!("LocalSigner {{ address: {:?}, .. }}", signer.address()));
 }

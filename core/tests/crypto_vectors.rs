@@ -3,8 +3,8 @@
 
 use alloy_primitives::{Address, B256, address, b256, hex};
 use millstream_core::crypto::{
-    Eip712Domain, LocalSigner, PublicKey, SignError, Signature, SignatureError, Signer,
-    eip191_digest, eip712_digest, keccak256,
+    Eip712Domain, LocalSigner, PublicKey, SignError, Signature, SignatureError, Signer, eip191_digest, eip712_digest,
+    keccak256,
 };
 use serde_json::Value;
 
@@ -15,19 +15,12 @@ fn vectors() -> Value {
 /// The cases of one section, of which there must be at least `least`.
 fn section(name: &str, least: usize) -> Vec<Value> {
     let cases = vectors()[name].as_array().unwrap().clone();
-    assert!(
-        cases.len() >= least,
-        "{name} has only {} cases",
-        cases.len()
-    );
+    assert!(cases.len() >= least, "{name} has only {} cases", cases.len());
     cases
 }
 
 fn text(case: &Value, field: &str) -> String {
-    case[field]
-        .as_str()
-        .unwrap_or_else(|| panic!("{field} in {case}"))
-        .to_owned()
+    case[field].as_str().unwrap_or_else(|| panic!("{field} in {case}")).to_owned()
 }
 
 fn bytes(case: &Value, field: &str) -> Vec<u8> {
@@ -49,22 +42,14 @@ fn signature(case: &Value, field: &str) -> Signature {
 #[test]
 fn keccak_is_ethereums() {
     for case in section("keccak", 10) {
-        assert_eq!(
-            keccak256(bytes(&case, "input")),
-            word(&case, "hash"),
-            "{case}"
-        );
+        assert_eq!(keccak256(bytes(&case, "input")), word(&case, "hash"), "{case}");
     }
 }
 
 #[test]
 fn eip191_digest_is_that_of_a_32_byte_message() {
     for case in section("eip191", 3) {
-        assert_eq!(
-            eip191_digest(word(&case, "hash")),
-            word(&case, "digest"),
-            "{case}"
-        );
+        assert_eq!(eip191_digest(word(&case, "hash")), word(&case, "digest"), "{case}");
     }
 }
 
@@ -97,25 +82,13 @@ fn eip712_example_is_signed_as_the_eip_says() {
 
     let mail = b256!("c52c0ee5d84264471806290a3f2c4cecfc5490626bf912d01f240d7a274b371e");
     let digest = eip712_digest(separator, mail);
-    assert_eq!(
-        digest,
-        b256!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2")
-    );
+    assert_eq!(digest, b256!("be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2"));
 
     let cow = LocalSigner::from_secret_bytes(&keccak256("cow").0).unwrap();
-    assert_eq!(
-        cow.address(),
-        address!("CD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826")
-    );
+    assert_eq!(cow.address(), address!("CD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"));
     let signed = cow.sign_digest(&digest).unwrap();
-    assert_eq!(
-        signed.r(),
-        b256!("4355c47d63924e8a72e509b65029052eb6c299d53a04e167c5775fd466751c9d")
-    );
-    assert_eq!(
-        signed.s(),
-        b256!("07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b91562")
-    );
+    assert_eq!(signed.r(), b256!("4355c47d63924e8a72e509b65029052eb6c299d53a04e167c5775fd466751c9d"));
+    assert_eq!(signed.s(), b256!("07299936d304c153f6443dfa05f40ff007d72911b6f72307f996231605b91562"));
     assert_eq!(signed.v(), 28);
 }
 
@@ -126,11 +99,7 @@ fn signing_is_deterministic_and_byte_equal_to_other_implementations() {
         assert_eq!(signer.address(), address_of(&case, "address"), "{case}");
         let digest = word(&case, "digest");
         let signed = signer.sign_digest(&digest).unwrap();
-        assert_eq!(
-            hex::encode_prefixed(signed.to_bytes()),
-            text(&case, "signature"),
-            "{case}"
-        );
+        assert_eq!(hex::encode_prefixed(signed.to_bytes()), text(&case, "signature"), "{case}");
         assert_eq!(signature(&case, "signature"), signed, "{case}");
     }
 }
@@ -145,10 +114,7 @@ fn recovery_and_verification_name_the_signer() {
         assert_eq!(signature.verify(&digest, signer), Ok(()), "{case}");
         assert_eq!(
             signature.verify(&digest, stranger),
-            Err(SignatureError::WrongSigner {
-                expected: stranger,
-                recovered: signer
-            }),
+            Err(SignatureError::WrongSigner { expected: stranger, recovered: signer }),
             "{case}"
         );
         let other = keccak256(digest);
@@ -161,26 +127,15 @@ fn recovery_and_verification_name_the_signer() {
 fn public_keys_parse_from_both_sec1_forms_and_verify() {
     for case in section("signatures", 50) {
         let key = PublicKey::from_sec1_bytes(&bytes(&case, "publicKey")).unwrap();
-        assert_eq!(
-            PublicKey::from_sec1_bytes(&bytes(&case, "uncompressed")),
-            Ok(key),
-            "{case}"
-        );
-        assert_eq!(
-            key.to_sec1_bytes().as_slice(),
-            bytes(&case, "publicKey"),
-            "{case}"
-        );
+        assert_eq!(PublicKey::from_sec1_bytes(&bytes(&case, "uncompressed")), Ok(key), "{case}");
+        assert_eq!(key.to_sec1_bytes().as_slice(), bytes(&case, "publicKey"), "{case}");
         assert_eq!(key.address(), address_of(&case, "address"), "{case}");
         let signer = LocalSigner::from_secret_bytes(&word(&case, "secret").0).unwrap();
         assert_eq!(signer.public_key(), key, "{case}");
 
         let (signature, digest) = (signature(&case, "signature"), word(&case, "digest"));
         assert_eq!(key.verify(&digest, &signature), Ok(()), "{case}");
-        assert!(
-            key.verify(&keccak256(digest), &signature).is_err(),
-            "{case}"
-        );
+        assert!(key.verify(&keccak256(digest), &signature).is_err(), "{case}");
 
         // The other v names the other point: r and s still satisfy the ECDSA equation, but no contract would agree.
         let mut flipped = signature.to_bytes();
@@ -216,12 +171,7 @@ fn public_keys_in_other_forms_are_refused() {
         [&[4][..], &[1; 64]].concat(),
     ] {
         let error = PublicKey::from_sec1_bytes(&refused).unwrap_err();
-        assert_eq!(
-            error.code(),
-            "PUBLIC_KEY_INVALID",
-            "{}",
-            hex::encode(&refused)
-        );
+        assert_eq!(error.code(), "PUBLIC_KEY_INVALID", "{}", hex::encode(&refused));
     }
 }
 
@@ -229,29 +179,15 @@ fn public_keys_in_other_forms_are_refused() {
 fn high_s_is_refused_from_peers_and_normalised_from_the_chain() {
     for case in section("twins", 50) {
         let twin = bytes(&case, "signature");
-        assert_eq!(
-            Signature::from_bytes(&twin),
-            Err(SignatureError::HighS),
-            "{case}"
-        );
+        assert_eq!(Signature::from_bytes(&twin), Err(SignatureError::HighS), "{case}");
 
-        let (r, s) = (
-            B256::from_slice(&twin[..32]),
-            B256::from_slice(&twin[32..64]),
-        );
+        let (r, s) = (B256::from_slice(&twin[..32]), B256::from_slice(&twin[32..64]));
         let normalised = Signature::from_chain(r, s, twin[64]).unwrap();
         assert_eq!(normalised, signature(&case, "low"), "{case}");
-        assert_eq!(
-            normalised.recover(&word(&case, "digest")),
-            Ok(address_of(&case, "address"))
-        );
+        assert_eq!(normalised.recover(&word(&case, "digest")), Ok(address_of(&case, "address")));
 
         let low = signature(&case, "low");
-        assert_eq!(
-            Signature::from_chain(low.r(), low.s(), low.v()),
-            Ok(low),
-            "{case}"
-        );
+        assert_eq!(Signature::from_chain(low.r(), low.s(), low.v()), Ok(low), "{case}");
     }
 }
 
@@ -262,25 +198,15 @@ fn malformed_signatures_are_refused_with_their_code() {
         assert_eq!(error.code(), text(&case, "code"), "{case}");
     }
     let case = &section("refused", 16)[0];
-    assert_eq!(
-        Signature::from_bytes(&bytes(case, "signature")),
-        Err(SignatureError::Length { length: 0 })
-    );
+    assert_eq!(Signature::from_bytes(&bytes(case, "signature")), Err(SignatureError::Length { length: 0 }));
 }
 
 #[test]
 fn a_signature_on_no_point_recovers_nobody() {
     for case in section("unrecoverable", 1) {
         let (signature, digest) = (signature(&case, "signature"), word(&case, "digest"));
-        assert_eq!(
-            signature.recover(&digest),
-            Err(SignatureError::Invalid),
-            "{case}"
-        );
-        assert_eq!(
-            signature.verify(&digest, Address::ZERO),
-            Err(SignatureError::Invalid)
-        );
+        assert_eq!(signature.recover(&digest), Err(SignatureError::Invalid), "{case}");
+        assert_eq!(signature.verify(&digest, Address::ZERO), Err(SignatureError::Invalid));
     }
 }
 

@@ -5,9 +5,8 @@
 
 use alloy_primitives::{Address, B256, U256, b256};
 use millstream_core::nitro::{
-    AdjudicatorEvent, Allocation, AllocationType, AssetType, FixedPart, Guarantee, MAX_BYTES,
-    MAX_EVENT_BYTES, SignedVariablePart, SingleAssetExit, VariablePart, calls, decode_outcome,
-    encode_outcome,
+    AdjudicatorEvent, Allocation, AllocationType, AssetType, FixedPart, Guarantee, MAX_BYTES, MAX_EVENT_BYTES,
+    SignedVariablePart, SingleAssetExit, VariablePart, calls, decode_outcome, encode_outcome,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -47,9 +46,7 @@ fn decode_all(bytes: &[u8]) -> usize {
         ("outcome", &|| decode_outcome(bytes).is_ok()),
         ("variable part", &|| VariablePart::decode(bytes).is_ok()),
         ("guarantee", &|| Guarantee::decode(bytes).is_ok()),
-        ("event", &|| {
-            AdjudicatorEvent::decode(&[challenge, B256::ZERO], bytes).is_ok()
-        }),
+        ("event", &|| AdjudicatorEvent::decode(&[challenge, B256::ZERO], bytes).is_ok()),
         ("holdings", &|| calls::decode_holdings(bytes).is_ok()),
         ("status", &|| calls::decode_unpack_status(bytes).is_ok()),
     ];
@@ -59,11 +56,7 @@ fn decode_all(bytes: &[u8]) -> usize {
         accepted += usize::from(decode());
         let requested = REQUESTED.load(SeqCst) - before;
         let allowed = FACTOR * bytes.len() + 1024;
-        assert!(
-            requested <= allowed,
-            "{name}: {requested} bytes for {} of input",
-            bytes.len()
-        );
+        assert!(requested <= allowed, "{name}: {requested} bytes for {} of input", bytes.len());
     }
     accepted
 }
@@ -85,26 +78,14 @@ fn outcome(allocations: usize) -> Vec<SingleAssetExit> {
 
 fn state(allocations: usize) -> VariablePart {
     let app_data = vec![3; 100].into();
-    VariablePart {
-        outcome: outcome(allocations),
-        app_data,
-        turn_num: 1,
-        is_final: false,
-    }
+    VariablePart { outcome: outcome(allocations), app_data, turn_num: 1, is_final: false }
 }
 
 /// Calldata has the same nesting as the data of a challenge event, which it is mutated into.
 fn nested(allocations: usize) -> Vec<u8> {
-    let fixed = FixedPart {
-        participants: vec![],
-        channel_nonce: 0,
-        app_definition: Address::ZERO,
-        challenge_duration: 0,
-    };
-    let signed = SignedVariablePart {
-        variable_part: state(allocations),
-        signatures: vec![],
-    };
+    let fixed =
+        FixedPart { participants: vec![], channel_nonce: 0, app_definition: Address::ZERO, challenge_duration: 0 };
+    let signed = SignedVariablePart { variable_part: state(allocations), signatures: vec![] };
     let data = calls::checkpoint(&fixed, &[signed.clone(), signed.clone()], &signed);
     // The event has a number where the call has the offset of the fixed part, which takes five words.
     let word = |at: usize| U256::from_be_slice(&data[4 + at * 32..][..32]) - U256::from(5 * 32);
@@ -120,22 +101,13 @@ fn nested(allocations: usize) -> Vec<u8> {
 // One test: the counter is shared by all threads.
 #[test]
 fn no_input_makes_a_decoder_allocate_more_than_in_proportion() {
-    let samples = [
-        encode_outcome(&outcome(2)).to_vec(),
-        state(2).encode().to_vec(),
-        nested(2),
-    ];
+    let samples = [encode_outcome(&outcome(2)).to_vec(), state(2).encode().to_vec(), nested(2)];
     for sample in &samples {
         assert_eq!(decode_all(sample), 1, "each sample is read by its decoder");
         let length = U256::from(sample.len());
         for bits in 0..256 {
             let power = U256::ONE << bits;
-            for word in [
-                power,
-                power - U256::ONE,
-                length.saturating_sub(power),
-                U256::MAX - power,
-            ] {
+            for word in [power, power - U256::ONE, length.saturating_sub(power), U256::MAX - power] {
                 for place in 0..sample.len() / 32 {
                     let mut changed = sample.clone();
                     changed[place * 32..][..32].copy_from_slice(&word.to_be_bytes::<32>());

@@ -3,8 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use millstream_core::crypto::{LocalSigner, Signer};
 use millstream_core::nitro::{
-    Allocation, AllocationType, AssetType, FixedPart, RecoveredVariablePart, SingleAssetExit,
-    VariablePart,
+    Allocation, AllocationType, AssetType, FixedPart, RecoveredVariablePart, SingleAssetExit, VariablePart,
 };
 use millstream_core::payment::{Claim, TickChain, Voucher, VoucherDomain};
 
@@ -95,15 +94,11 @@ impl Random {
     }
 
     fn below(&mut self, limit: u64) -> u64 {
-        self.word().0[..8]
-            .iter()
-            .fold(0u64, |value, byte| (value << 8) | u64::from(*byte))
-            % limit
+        self.word().0[..8].iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte)) % limit
     }
 
     fn bits(&mut self, bits: u32) -> u128 {
-        let value = U256::from_be_bytes(self.word().0)
-            >> (256 - self.below(u64::from(bits) + 1).max(1) as usize);
+        let value = U256::from_be_bytes(self.word().0) >> (256 - self.below(u64::from(bits) + 1).max(1) as usize);
         value.to()
     }
 
@@ -117,26 +112,17 @@ impl Random {
     }
 
     fn metadata(&mut self) -> Bytes {
-        let length = if self.below(2) == 0 {
-            0
-        } else {
-            self.below(70) as usize
-        };
+        let length = if self.below(2) == 0 { 0 } else { self.below(70) as usize };
         Bytes::from(self.word().repeat(3)[..length].to_vec())
     }
 }
 
 impl Case {
     pub(crate) fn generate(number: u64, chain_id: u64, stream_app: Address) -> Self {
-        let mut random = Random {
-            seed: number,
-            counter: 0,
-        };
+        let mut random = Random { seed: number, counter: 0 };
         let broken: Vec<Break> = match number % 4 {
             0 => Vec::new(),
-            kind => (0..kind.div_ceil(2))
-                .map(|_| BREAKS[random.below(BREAKS.len() as u64) as usize])
-                .collect(),
+            kind => (0..kind.div_ceil(2)).map(|_| BREAKS[random.below(BREAKS.len() as u64) as usize]).collect(),
         };
         let is = |kind| broken.contains(&kind);
 
@@ -156,27 +142,11 @@ impl Case {
         let ticks = random.below(9) as u8 * 31;
         let tick_limit = ticks.saturating_add(random.below(9) as u8);
         let chain = TickChain::new(random.word(), tick_limit);
-        let base_turn = if is(Break::BasePrefund) {
-            0
-        } else {
-            1 + random.bits(40) as u64
-        };
+        let base_turn = if is(Break::BasePrefund) { 0 } else { 1 + random.bits(40) as u64 };
         let voucher = Voucher {
-            channel_id: if is(Break::OtherChannel) {
-                random.word()
-            } else {
-                fixed.channel_id()
-            },
-            base_turn: if is(Break::OtherBase) {
-                base_turn + 1
-            } else {
-                base_turn
-            },
-            serial: if is(Break::SerialZero) {
-                0
-            } else {
-                1 + random.bits(31) as u32
-            },
+            channel_id: if is(Break::OtherChannel) { random.word() } else { fixed.channel_id() },
+            base_turn: if is(Break::OtherBase) { base_turn + 1 } else { base_turn },
+            serial: if is(Break::SerialZero) { 0 } else { 1 + random.bits(31) as u32 },
             cumulative_amount: random.bits(127).max(2),
             tick_tip: chain.tip(),
             tick_price: random.bits(110),
@@ -190,11 +160,8 @@ impl Case {
             voucher.sign(&domain, &payer)
         }
         .expect("a local key signs");
-        let mut claim = Claim {
-            ticks,
-            preimage: chain.preimage(ticks).expect("in range"),
-            ..Claim::without_ticks(&signed)
-        };
+        let mut claim =
+            Claim { ticks, preimage: chain.preimage(ticks).expect("in range"), ..Claim::without_ticks(&signed) };
         if is(Break::TooManyTicks) {
             claim.ticks = claim.ticks.max(1);
             claim.voucher.tick_limit = claim.ticks - 1;
@@ -203,10 +170,7 @@ impl Case {
             claim.preimage = random.word();
         }
         if is(Break::HighS) {
-            let order = U256::from_str_radix(
-                "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
-                16,
-            );
+            let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16);
             let s = order.expect("the group order") - U256::from_be_bytes(claim.signature.s.0);
             claim.signature.s = B256::from(s.to_be_bytes::<32>());
             claim.signature.v = 55 - claim.signature.v;
@@ -222,11 +186,8 @@ impl Case {
             claimed + U256::from(random.bits(128))
         };
         // Half of 2^256 and more, where moving the claim over would wrap.
-        let had = if is(Break::PayeeOverflow) {
-            U256::MAX - claimed / U256::from(2)
-        } else {
-            U256::from(random.bits(128))
-        };
+        let had =
+            if is(Break::PayeeOverflow) { U256::MAX - claimed / U256::from(2) } else { U256::from(random.bits(128)) };
         let simple = |random: &mut Random, amount| Allocation {
             destination: random.word(),
             amount,
@@ -235,16 +196,8 @@ impl Case {
         };
         let allocations = vec![simple(&mut random, available), simple(&mut random, had)];
         let mut base = SingleAssetExit {
-            asset: if random.below(2) == 0 {
-                Address::ZERO
-            } else {
-                Address::from_word(random.word())
-            },
-            asset_type: if is(Break::AssetType) {
-                AssetType::Erc721
-            } else {
-                AssetType::Default
-            },
+            asset: if random.below(2) == 0 { Address::ZERO } else { Address::from_word(random.word()) },
+            asset_type: if is(Break::AssetType) { AssetType::Erc721 } else { AssetType::Default },
             asset_metadata: random.metadata(),
             allocations,
         };
@@ -255,9 +208,7 @@ impl Case {
             match kind {
                 Break::Asset => exit.asset = Address::from_word(random.word()),
                 Break::AssetMetadata => exit.asset_metadata = random.word().to_vec().into(),
-                Break::Destination => {
-                    random.pick(&mut exit.allocations).destination = random.word()
-                }
+                Break::Destination => random.pick(&mut exit.allocations).destination = random.word(),
                 Break::AllocationType => {
                     random.pick(&mut exit.allocations).allocation_type = AllocationType::Guarantee;
                 }
@@ -274,11 +225,7 @@ impl Case {
                 _ => {}
             }
         }
-        let outcome = if is(Break::TwoAssets) {
-            vec![exit.clone(), exit]
-        } else {
-            vec![exit]
-        };
+        let outcome = if is(Break::TwoAssets) { vec![exit.clone(), exit] } else { vec![exit] };
 
         let mut app_data = claim.to_app_data().to_vec();
         if is(Break::AppDataShort) {
@@ -299,11 +246,7 @@ impl Case {
                 turn_num,
                 is_final: is(Break::RedemptionFinal),
             },
-            signed_by: if is(Break::NotByPayee) {
-                everyone ^ payee_bit
-            } else {
-                payee_bit
-            },
+            signed_by: if is(Break::NotByPayee) { everyone ^ payee_bit } else { payee_bit },
         };
         let base = RecoveredVariablePart {
             variable_part: VariablePart {
@@ -312,40 +255,19 @@ impl Case {
                 turn_num: base_turn,
                 is_final: is(Break::BaseFinal),
             },
-            signed_by: if is(Break::BaseNotUnanimous) {
-                everyone ^ U256::ONE
-            } else {
-                everyone
-            },
+            signed_by: if is(Break::BaseNotUnanimous) { everyone ^ U256::ONE } else { everyone },
         };
 
         let (proof, candidate) = if is(Break::CandidateNotUnanimous) {
             let signed_by = everyone ^ (U256::ONE << random.below(count as u64) as usize);
-            (
-                Vec::new(),
-                RecoveredVariablePart {
-                    signed_by,
-                    ..redemption
-                },
-            )
+            (Vec::new(), RecoveredVariablePart { signed_by, ..redemption })
         } else if is(Break::TwoProofs) {
             (vec![base.clone(), base], redemption)
         } else if broken.is_empty() && random.below(5) == 0 {
-            (
-                Vec::new(),
-                RecoveredVariablePart {
-                    signed_by: everyone,
-                    ..redemption
-                },
-            ) // co-signed, at any turn
+            (Vec::new(), RecoveredVariablePart { signed_by: everyone, ..redemption }) // co-signed, at any turn
         } else {
             (vec![base], redemption)
         };
-        Self {
-            fixed,
-            proof,
-            candidate,
-            broken,
-        }
+        Self { fixed, proof, candidate, broken }
     }
 }

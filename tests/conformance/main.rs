@@ -60,69 +60,36 @@ fn uint48(value: u64) -> alloy_primitives::aliases::U48 {
 fn revert_of(error: &StreamAppError) -> Bytes {
     use StreamAppError as E;
     match *error {
-        E::NotUnanimous { signed_by } => NotUnanimous {
-            signedBy: signed_by,
-        }
-        .abi_encode(),
-        E::BadProofLength { length } => BadProofLength {
-            length: U256::from(length),
-        }
-        .abi_encode(),
-        E::BaseNotUnanimous { signed_by } => BaseNotUnanimous {
-            signedBy: signed_by,
-        }
-        .abi_encode(),
+        E::NotUnanimous { signed_by } => NotUnanimous { signedBy: signed_by }.abi_encode(),
+        E::BadProofLength { length } => BadProofLength { length: U256::from(length) }.abi_encode(),
+        E::BaseNotUnanimous { signed_by } => BaseNotUnanimous { signedBy: signed_by }.abi_encode(),
         E::BaseIsPrefund => BaseIsPrefund {}.abi_encode(),
         E::BaseIsFinal => BaseIsFinal {}.abi_encode(),
-        E::NotSignedByPayee { signed_by } => NotSignedByPayee {
-            signedBy: signed_by,
-        }
-        .abi_encode(),
+        E::NotSignedByPayee { signed_by } => NotSignedByPayee { signedBy: signed_by }.abi_encode(),
         E::RedemptionIsFinal => RedemptionIsFinal {}.abi_encode(),
         E::WrongChannel { expected, actual } => WrongChannel { expected, actual }.abi_encode(),
-        E::WrongBaseTurn { expected, actual } => WrongBaseTurn {
-            expected: uint48(expected),
-            actual: uint48(actual),
+        E::WrongBaseTurn { expected, actual } => {
+            WrongBaseTurn { expected: uint48(expected), actual: uint48(actual) }.abi_encode()
         }
-        .abi_encode(),
         E::ZeroSerial => ZeroSerial {}.abi_encode(),
-        E::Claim(ClaimError::TooManyTicks { ticks, tick_limit }) => TooManyTicks {
-            ticks,
-            tickLimit: tick_limit,
+        E::Claim(ClaimError::TooManyTicks { ticks, tick_limit }) => {
+            TooManyTicks { ticks, tickLimit: tick_limit }.abi_encode()
         }
-        .abi_encode(),
         E::Claim(ClaimError::WrongPreimage) => WrongPreimage {}.abi_encode(),
         E::Claim(ClaimError::InvalidSignature) => InvalidVoucherSignature {}.abi_encode(),
-        E::Claim(ClaimError::WrongSigner { expected, actual }) => {
-            WrongVoucherSigner { expected, actual }.abi_encode()
-        }
+        E::Claim(ClaimError::WrongSigner { expected, actual }) => WrongVoucherSigner { expected, actual }.abi_encode(),
         E::Claim(ClaimError::Malformed) => Vec::new(),
-        E::WrongTurn { expected, actual } => WrongTurn {
-            expected: U256::from(expected),
-            actual: uint48(actual),
+        E::WrongTurn { expected, actual } => {
+            WrongTurn { expected: U256::from(expected), actual: uint48(actual) }.abi_encode()
         }
-        .abi_encode(),
         E::OutcomeShape => OutcomeShape {}.abi_encode(),
         E::AssetChanged => AssetChanged {}.abi_encode(),
-        E::AllocationChanged { index } => AllocationChanged {
-            index: U256::from(index),
+        E::AllocationChanged { index } => AllocationChanged { index: U256::from(index) }.abi_encode(),
+        E::InsufficientBalance { claimed, available } => InsufficientBalance { claimed, available }.abi_encode(),
+        E::WrongAmounts { expected_payer, expected_payee } => {
+            WrongAmounts { expectedPayer: expected_payer, expectedPayee: expected_payee }.abi_encode()
         }
-        .abi_encode(),
-        E::InsufficientBalance { claimed, available } => {
-            InsufficientBalance { claimed, available }.abi_encode()
-        }
-        E::WrongAmounts {
-            expected_payer,
-            expected_payee,
-        } => WrongAmounts {
-            expectedPayer: expected_payer,
-            expectedPayee: expected_payee,
-        }
-        .abi_encode(),
-        E::Overflow => Panic {
-            code: U256::from(0x11),
-        }
-        .abi_encode(),
+        E::Overflow => Panic { code: U256::from(0x11) }.abi_encode(),
         ref other => panic!("an error that this test does not know: {other:?}"),
     }
     .into()
@@ -131,10 +98,7 @@ fn revert_of(error: &StreamAppError) -> Bytes {
 fn recovered(part: &RecoveredVariablePart) -> Recovered {
     let exit = |exit: &nitro::SingleAssetExit| SingleAssetExit {
         asset: exit.asset,
-        assetMetadata: AssetMetadata {
-            assetType: exit.asset_type as u8,
-            metadata: exit.asset_metadata.clone(),
-        },
+        assetMetadata: AssetMetadata { assetType: exit.asset_type as u8, metadata: exit.asset_metadata.clone() },
         allocations: exit
             .allocations
             .iter()
@@ -164,12 +128,7 @@ fn contract_and_rust_agree_on_random_claims() {
     let mut accepted = 0u32;
     let mut refused = std::collections::BTreeMap::<&str, u32>::new();
     for number in 0..CASES {
-        let Case {
-            fixed,
-            proof,
-            candidate,
-            broken,
-        } = Case::generate(number, CHAIN_ID, chain.stream_app);
+        let Case { fixed, proof, candidate, broken } = Case::generate(number, CHAIN_ID, chain.stream_app);
         let call = stateIsSupportedCall {
             fixedPart: FixedPart {
                 participants: fixed.participants.clone(),
@@ -181,30 +140,16 @@ fn contract_and_rust_agree_on_random_claims() {
             candidate: recovered(&candidate),
         };
         let answer = chain.call(chain.stream_app, call.abi_encode().into());
-        match (
-            answer,
-            state_is_supported(&domain, &fixed, &proof, &candidate),
-        ) {
+        match (answer, state_is_supported(&domain, &fixed, &proof, &candidate)) {
             (Ok(output), Ok(())) => {
-                let decoded =
-                    stateIsSupportedCall::abi_decode_returns(&output).expect("(bool, string)");
+                let decoded = stateIsSupportedCall::abi_decode_returns(&output).expect("(bool, string)");
                 assert!(decoded._0, "case {number}");
-                assert!(
-                    broken.is_empty(),
-                    "case {number} is broken ({broken:?}) and was accepted"
-                );
+                assert!(broken.is_empty(), "case {number} is broken ({broken:?}) and was accepted");
                 accepted += 1;
             }
             (Err(revert), Err(error)) => {
-                assert_eq!(
-                    revert.0,
-                    revert_of(&error),
-                    "case {number} {broken:?}: Rust says {error:?}"
-                );
-                assert!(
-                    !broken.is_empty(),
-                    "case {number} is valid and was refused: {error:?}"
-                );
+                assert_eq!(revert.0, revert_of(&error), "case {number} {broken:?}: Rust says {error:?}");
+                assert!(!broken.is_empty(), "case {number} is valid and was refused: {error:?}");
                 *refused.entry(error.code()).or_default() += 1;
             }
             (answer, error) => {
@@ -214,10 +159,5 @@ fn contract_and_rust_agree_on_random_claims() {
     }
     println!("{accepted} accepted, refused {refused:#?}");
     assert!(accepted > 500, "too few valid cases: {accepted}");
-    assert_eq!(
-        refused.len(),
-        22,
-        "some kind of invalid claim never came up: {:?}",
-        refused.keys()
-    );
+    assert_eq!(refused.len(), 22, "some kind of invalid claim never came up: {:?}", refused.keys());
 }

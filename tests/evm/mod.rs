@@ -38,9 +38,7 @@ impl Revert {
     /// The string of a `require`, which is how the adjudicator refuses.
     pub(crate) fn reason(&self) -> String {
         let text = self.0.get(68..).unwrap_or_default();
-        String::from_utf8_lossy(text)
-            .trim_end_matches('\0')
-            .to_owned()
+        String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()
     }
 }
 
@@ -57,12 +55,10 @@ pub(crate) struct TestChain {
 impl TestChain {
     /// A chain with the contracts deployed, at block 1.
     pub(crate) fn new() -> Self {
-        let context = Context::mainnet()
-            .with_db(InMemoryDB::default())
-            .modify_cfg_chained(|cfg| {
-                cfg.set_spec_and_mainnet_gas_params(SpecId::PRAGUE);
-                cfg.chain_id = CHAIN_ID;
-            });
+        let context = Context::mainnet().with_db(InMemoryDB::default()).modify_cfg_chained(|cfg| {
+            cfg.set_spec_and_mainnet_gas_params(SpecId::PRAGUE);
+            cfg.chain_id = CHAIN_ID;
+        });
         let mut chain = Self {
             evm: context.build_mainnet(),
             block: 1,
@@ -80,24 +76,13 @@ impl TestChain {
     }
 
     pub(crate) fn contracts(&self) -> Chain {
-        Chain {
-            chain_id: CHAIN_ID,
-            adjudicator: self.adjudicator,
-            stream_app: self.stream_app,
-        }
+        Chain { chain_id: CHAIN_ID, adjudicator: self.adjudicator, stream_app: self.stream_app }
     }
 
     /// Gives an account its native endowment.
     pub(crate) fn endow(&mut self, account: Address) {
-        let info = AccountInfo {
-            balance: U256::from(ENDOWMENT),
-            ..AccountInfo::default()
-        };
-        self.evm
-            .ctx
-            .journaled_state
-            .database
-            .insert_account_info(account, info);
+        let info = AccountInfo { balance: U256::from(ENDOWMENT), ..AccountInfo::default() };
+        self.evm.ctx.journaled_state.database.insert_account_info(account, info);
     }
 
     pub(crate) fn time(&self) -> u64 {
@@ -117,13 +102,7 @@ impl TestChain {
     }
 
     /// Sends a transaction, mined in a block of its own.
-    pub(crate) fn send(
-        &mut self,
-        from: Address,
-        to: Address,
-        value: u128,
-        data: Bytes,
-    ) -> Result<Receipt, Revert> {
+    pub(crate) fn send(&mut self, from: Address, to: Address, value: u128, data: Bytes) -> Result<Receipt, Revert> {
         self.mine(1);
         let result = self.transact(from, TxKind::Call(to), value, data);
         self.settle(result)
@@ -132,12 +111,7 @@ impl TestChain {
     /// Calls a contract without leaving a trace.
     pub(crate) fn call(&mut self, to: Address, data: Bytes) -> Result<Bytes, Revert> {
         let tx = self.tx(DEPLOYER, TxKind::Call(to), 0, data);
-        match self
-            .evm
-            .transact(tx)
-            .expect("the call is well formed")
-            .result
-        {
+        match self.evm.transact(tx).expect("the call is well formed").result {
             ExecutionResult::Success { output, .. } => Ok(output.into_data()),
             ExecutionResult::Revert { output, .. } => Err(Revert(output)),
             ExecutionResult::Halt { reason, .. } => panic!("call halted: {reason:?}"),
@@ -146,13 +120,7 @@ impl TestChain {
 
     /// The native balance of an account, in wei. Gas is free on this chain.
     pub(crate) fn balance(&mut self, account: Address) -> u128 {
-        let info = self
-            .evm
-            .ctx
-            .journaled_state
-            .database
-            .basic(account)
-            .expect("in memory");
+        let info = self.evm.ctx.journaled_state.database.basic(account).expect("in memory");
         info.map_or(0, |info| info.balance.to())
     }
 
@@ -160,9 +128,7 @@ impl TestChain {
     pub(crate) fn token_balance(&mut self, account: Address) -> u128 {
         let mut data = hex("70a08231");
         data.extend_from_slice(account.into_word().as_slice());
-        let word = self
-            .call(self.token, data.into())
-            .expect("balanceOf never reverts");
+        let word = self.call(self.token, data.into()).expect("balanceOf never reverts");
         U256::from_be_slice(&word).to()
     }
 
@@ -172,8 +138,7 @@ impl TestChain {
         data.extend_from_slice(account.into_word().as_slice());
         data.extend_from_slice(&U256::from(amount).to_be_bytes::<32>());
         let token = self.token;
-        self.send(DEPLOYER, token, 0, data.into())
-            .expect("anyone may mint test tokens");
+        self.send(DEPLOYER, token, 0, data.into()).expect("anyone may mint test tokens");
     }
 
     /// What the adjudicator holds for a channel.
@@ -181,47 +146,26 @@ impl TestChain {
         let mut data = hex("166e56cd");
         data.extend_from_slice(asset.into_word().as_slice());
         data.extend_from_slice(channel_id.as_slice());
-        let word = self
-            .call(self.adjudicator, data.into())
-            .expect("holdings never reverts");
+        let word = self.call(self.adjudicator, data.into()).expect("holdings never reverts");
         U256::from_be_slice(&word).to()
     }
 
     /// Everything since `from_block`, as a wallet takes it in.
     pub(crate) fn update(&self, from_block: u64) -> ChainUpdate {
-        let logs = self
-            .logs
-            .iter()
-            .filter(|log| log.block >= from_block)
-            .cloned()
-            .collect();
-        ChainUpdate {
-            from_block,
-            head_block: self.block,
-            head_time: self.time,
-            logs,
-        }
+        let logs = self.logs.iter().filter(|log| log.block >= from_block).cloned().collect();
+        ChainUpdate { from_block, head_block: self.block, head_time: self.time, logs }
     }
 
     fn deploy(&mut self, name: &str) -> Address {
-        let path = format!(
-            "{}/../contracts/out/{name}.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let file = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-            panic!("{path}: {error}; `npm run build` compiles the contracts")
-        });
+        let path = format!("{}/../contracts/out/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let file = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{path}: {error}; `npm run build` compiles the contracts"));
         let artifact: serde_json::Value = serde_json::from_str(&file).expect("an artifact is JSON");
-        let code = hex(artifact["bytecode"]
-            .as_str()
-            .expect("an artifact has bytecode"));
+        let code = hex(artifact["bytecode"].as_str().expect("an artifact has bytecode"));
         self.mine(1);
         let result = self.transact(DEPLOYER, TxKind::Create, 0, code.into());
         match result {
-            ExecutionResult::Success {
-                output: Output::Create(_, Some(address)),
-                ..
-            } => address,
+            ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => address,
             other => panic!("{name} was not deployed: {other:?}"),
         }
     }
@@ -229,13 +173,7 @@ impl TestChain {
     fn tx(&mut self, from: Address, kind: TxKind, value: u128, data: Bytes) -> TxEnv {
         self.evm.ctx.block.number = U256::from(self.block);
         self.evm.ctx.block.timestamp = U256::from(self.time);
-        let info = self
-            .evm
-            .ctx
-            .journaled_state
-            .database
-            .basic(from)
-            .expect("in memory");
+        let info = self.evm.ctx.journaled_state.database.basic(from).expect("in memory");
         let nonce = info.map_or(0, |info| info.nonce);
         TxEnv::builder()
             .caller(from)
@@ -249,24 +187,14 @@ impl TestChain {
             .expect("the fields fit together")
     }
 
-    fn transact(
-        &mut self,
-        from: Address,
-        kind: TxKind,
-        value: u128,
-        data: Bytes,
-    ) -> ExecutionResult {
+    fn transact(&mut self, from: Address, kind: TxKind, value: u128, data: Bytes) -> ExecutionResult {
         let tx = self.tx(from, kind, value, data);
-        self.evm
-            .transact_commit(tx)
-            .expect("the transaction is well formed")
+        self.evm.transact_commit(tx).expect("the transaction is well formed")
     }
 
     fn settle(&mut self, result: ExecutionResult) -> Result<Receipt, Revert> {
         match result {
-            ExecutionResult::Success {
-                gas, logs, output, ..
-            } => {
+            ExecutionResult::Success { gas, logs, output, .. } => {
                 for (index, log) in logs.into_iter().enumerate() {
                     self.logs.push(Log {
                         address: log.address,
@@ -276,10 +204,7 @@ impl TestChain {
                         log_index: index as u64,
                     });
                 }
-                Ok(Receipt {
-                    gas_used: gas.tx_gas_used(),
-                    output: output.into_data(),
-                })
+                Ok(Receipt { gas_used: gas.tx_gas_used(), output: output.into_data() })
             }
             ExecutionResult::Revert { output, .. } => Err(Revert(output)),
             ExecutionResult::Halt { reason, .. } => panic!("transaction halted: {reason:?}"),

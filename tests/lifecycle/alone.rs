@@ -9,17 +9,9 @@ use crate::{Asset, World};
 const HOUR: u64 = 3_600;
 
 fn leave(world: &mut World, payer: bool) {
-    let command = Command::LeaveChannel {
-        channel_id: world.id,
-    };
-    let party = if payer {
-        &mut world.payer
-    } else {
-        &mut world.payee
-    };
-    party
-        .command(&mut world.chain, command)
-        .expect("something is deposited");
+    let command = Command::LeaveChannel { channel_id: world.id };
+    let party = if payer { &mut world.payer } else { &mut world.payee };
+    party.command(&mut world.chain, command).expect("something is deposited");
 }
 
 fn payee_leaves(asset: Asset) {
@@ -33,19 +25,12 @@ fn payee_leaves(asset: Asset) {
     assert_eq!(world.payee.status(&world.id), Status::Challenged);
     world.chain.pass(HOUR - 10);
     world.payee.watch(&mut world.chain);
-    assert_eq!(
-        world.payee.transactions,
-        [TransactionKind::Challenge],
-        "not before the time is over"
-    );
+    assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "not before the time is over");
     world.chain.pass(10);
     world.payee.watch(&mut world.chain);
     world.chain.mine(3);
     world.payee.watch(&mut world.chain);
-    assert_eq!(
-        world.payee.transactions,
-        [TransactionKind::Challenge, TransactionKind::Transfer]
-    );
+    assert_eq!(world.payee.transactions, [TransactionKind::Challenge, TransactionKind::Transfer]);
     assert_eq!(world.payee.status(&world.id), Status::Closed);
     world.assert_settled(500);
 }
@@ -111,11 +96,7 @@ fn payee_answers_a_stale_challenge(asset: Asset) {
     leave(&mut world, true);
     world.chain.mine(3);
     world.payee.watch(&mut world.chain);
-    assert_eq!(
-        world.payee.transactions,
-        [TransactionKind::Challenge],
-        "answered by itself"
-    );
+    assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "answered by itself");
     world.chain.pass(HOUR + 3);
     for _ in 0..3 {
         world.payer.watch(&mut world.chain);
@@ -144,21 +125,10 @@ fn the_side_that_challenged_pays_out_and_the_other_waits_for_it() {
     world.payee.watch(&mut world.chain);
     world.chain.pass(HOUR);
     world.payer.watch(&mut world.chain);
-    assert!(
-        !world
-            .payer
-            .transactions
-            .contains(&TransactionKind::Transfer)
-    );
+    assert!(!world.payer.transactions.contains(&TransactionKind::Transfer));
     world.chain.pass(600);
     world.payer.watch(&mut world.chain);
-    assert!(
-        world
-            .payer
-            .transactions
-            .contains(&TransactionKind::Transfer),
-        "the payee is gone after all"
-    );
+    assert!(world.payer.transactions.contains(&TransactionKind::Transfer), "the payee is gone after all");
     world.chain.mine(3);
     world.payer.watch(&mut world.chain);
     world.assert_settled(400);
@@ -169,20 +139,9 @@ fn an_agreed_close_that_the_other_side_withholds_is_concluded() {
     let mut world = World::open(Asset::Native);
     world.pay(40);
     world.deliver();
-    world
-        .payer
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     while let Some(parcel) = world.payer.outgoing.pop_front() {
-        world
-            .payee
-            .receive(&mut world.chain, parcel)
-            .expect("a fair close");
+        world.payee.receive(&mut world.chain, parcel).expect("a fair close");
     }
     world.payee.outgoing.clear(); // the acknowledgement is lost and the payer is gone
     leave(&mut world, false);
@@ -194,24 +153,13 @@ fn an_agreed_close_that_the_other_side_withholds_is_concluded() {
 fn leaving_needs_something_to_leave_with() {
     let mut world = World::new(Asset::Native);
     world.propose();
-    let command = Command::LeaveChannel {
-        channel_id: world.id,
-    };
-    let error = world
-        .payer
-        .command(&mut world.chain, command.clone())
-        .expect_err("nothing is signed");
+    let command = Command::LeaveChannel { channel_id: world.id };
+    let error = world.payer.command(&mut world.chain, command.clone()).expect_err("nothing is signed");
     assert_eq!(error.code(), "CHANNEL_WRONG_STATUS");
     world.deliver();
-    let error = world
-        .payer
-        .command(&mut world.chain, command.clone())
-        .expect_err("nothing is confirmed");
+    let error = world.payer.command(&mut world.chain, command.clone()).expect_err("nothing is confirmed");
     assert_eq!(error.code(), "LEAVE_NOTHING_DEPOSITED");
     world.settle();
-    let error = world
-        .payee
-        .command(&mut world.chain, command)
-        .expect_err("nothing was paid");
+    let error = world.payee.command(&mut world.chain, command).expect_err("nothing was paid");
     assert_eq!(error.code(), "LEAVE_NOTHING_TO_CLAIM");
 }

@@ -10,9 +10,7 @@ use crate::{Asset, World};
 
 /// Asks both sides to send again what may be lost, as hosts do after a restart.
 fn resume(world: &mut World) {
-    let command = Command::Resume {
-        channel_id: world.id,
-    };
+    let command = Command::Resume { channel_id: world.id };
     let _ = world.payer.command(&mut world.chain, command.clone());
     let _ = world.payee.command(&mut world.chain, command);
     world.settle();
@@ -21,19 +19,11 @@ fn resume(world: &mut World) {
 /// Runs a whole life in which one side crashes after `after` outputs; says whether it did.
 fn life_with_crash(payer: bool, after: u32) -> bool {
     let mut world = World::new(Asset::Native);
-    let crasher = if payer {
-        &mut world.payer
-    } else {
-        &mut world.payee
-    };
+    let crasher = if payer { &mut world.payer } else { &mut world.payee };
     crasher.crash_after = Some(after);
     let mut paid = 0;
     for attempt in 0..40 {
-        let status = world
-            .payer
-            .wallet
-            .channel(&world.id)
-            .map(millstream_core::channel::Channel::status);
+        let status = world.payer.wallet.channel(&world.id).map(millstream_core::channel::Channel::status);
         match status {
             None => world.propose(),
             Some(Status::Open) if paid < 3 => {
@@ -43,32 +33,18 @@ fn life_with_crash(payer: bool, after: u32) -> bool {
                 paid += 1;
             }
             Some(Status::Open) => {
-                world
-                    .payer
-                    .command(
-                        &mut world.chain,
-                        Command::CloseChannel {
-                            channel_id: world.id,
-                        },
-                    )
-                    .expect("open");
+                world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
             }
             Some(Status::Closed) if world.payee.status(&world.id) == Status::Closed => break,
             Some(_) => {}
         }
         world.settle();
         resume(&mut world);
-        assert!(
-            attempt < 39,
-            "stuck at {status:?} after a crash at output {after}"
-        );
+        assert!(attempt < 39, "stuck at {status:?} after a crash at output {after}");
     }
     // What the payer signed is what the payee got, whatever was lost on the way.
     let signed = world.payer.channel(&world.id).cumulative_amount();
-    assert!(
-        (200..=300).contains(&signed),
-        "at most the payment in flight was lost: {signed}"
-    );
+    assert!((200..=300).contains(&signed), "at most the payment in flight was lost: {signed}");
     world.assert_settled(signed);
     let crashes = world.payer.crashes + world.payee.crashes;
     crashes > 0
@@ -77,9 +53,7 @@ fn life_with_crash(payer: bool, after: u32) -> bool {
 #[test]
 fn a_crash_at_any_output_of_either_side_still_ends_settled() {
     for payer in [true, false] {
-        let points = (0..)
-            .take_while(|&after| life_with_crash(payer, after))
-            .count();
+        let points = (0..).take_while(|&after| life_with_crash(payer, after)).count();
         assert!(points > 10, "only {points} places to crash");
     }
 }
@@ -87,44 +61,20 @@ fn a_crash_at_any_output_of_either_side_still_ends_settled() {
 #[test]
 fn nothing_leaves_before_its_commit() {
     let mut world = World::open(Asset::Native);
-    let command = Command::Pay {
-        channel_id: world.id,
-        amount: 7,
-        memo: B256::ZERO,
-    };
-    world
-        .payer
-        .wallet
-        .handle(Input::Command(command.clone()), NOW)
-        .expect("open");
-    world
-        .payer
-        .wallet
-        .handle(Input::Command(command), NOW)
-        .expect("open");
+    let command = Command::Pay { channel_id: world.id, amount: 7, memo: B256::ZERO };
+    world.payer.wallet.handle(Input::Command(command.clone()), NOW).expect("open");
+    world.payer.wallet.handle(Input::Command(command), NOW).expect("open");
     let mut polled = Vec::new();
     while let Some(output) = world.payer.wallet.poll_output() {
         polled.push(output);
     }
-    let [
-        Output::Commit { id: first, .. },
-        Output::Commit { id: second, .. },
-    ] = polled.as_slice()
-    else {
+    let [Output::Commit { id: first, .. }, Output::Commit { id: second, .. }] = polled.as_slice() else {
         panic!("only commits may leave: {polled:?}");
     };
     // Acknowledged out of order, they are still released in order.
-    world
-        .payer
-        .wallet
-        .handle(Input::Committed { id: *second }, NOW)
-        .expect("known");
+    world.payer.wallet.handle(Input::Committed { id: *second }, NOW).expect("known");
     assert_eq!(world.payer.wallet.poll_output(), None);
-    world
-        .payer
-        .wallet
-        .handle(Input::Committed { id: *first }, NOW)
-        .expect("known");
+    world.payer.wallet.handle(Input::Committed { id: *first }, NOW).expect("known");
     let serials: Vec<u32> = std::iter::from_fn(|| world.payer.wallet.poll_output())
         .filter_map(|output| match output {
             Output::Payment { serial, .. } => Some(serial),
@@ -132,11 +82,7 @@ fn nothing_leaves_before_its_commit() {
         })
         .collect();
     assert_eq!(serials, [1, 2]);
-    let error = world
-        .payer
-        .wallet
-        .handle(Input::Committed { id: *first }, NOW)
-        .expect_err("said before");
+    let error = world.payer.wallet.handle(Input::Committed { id: *first }, NOW).expect_err("said before");
     assert_eq!(error.code(), "UNKNOWN_COMMIT");
 }
 
@@ -146,24 +92,11 @@ fn a_commit_that_fails_takes_back_what_stood_on_it() {
     world.pay(10);
     world.deliver();
     world.payer.failing_commits = 1;
-    let command = Command::Pay {
-        channel_id: world.id,
-        amount: 90,
-        memo: B256::ZERO,
-    };
-    world
-        .payer
-        .command(&mut world.chain, command)
-        .expect("the step itself is right");
+    let command = Command::Pay { channel_id: world.id, amount: 90, memo: B256::ZERO };
+    world.payer.command(&mut world.chain, command).expect("the step itself is right");
     assert!(world.payer.outgoing.is_empty(), "the voucher never leaves");
-    assert!(world.payer.events.contains(&Event::CommitFailed {
-        channel_id: world.id
-    }));
-    assert_eq!(
-        world.payer.channel(&world.id).cumulative_amount(),
-        10,
-        "reloaded from the store"
-    );
+    assert!(world.payer.events.contains(&Event::CommitFailed { channel_id: world.id }));
+    assert_eq!(world.payer.channel(&world.id).cumulative_amount(), 10, "reloaded from the store");
     world.pay(5);
     world.deliver();
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 15);
@@ -172,28 +105,10 @@ fn a_commit_that_fails_takes_back_what_stood_on_it() {
 #[test]
 fn a_channel_waits_for_its_record_after_a_failed_commit() {
     let mut world = World::open(Asset::Native);
-    let command = Command::Pay {
-        channel_id: world.id,
-        amount: 1,
-        memo: B256::ZERO,
-    };
-    world
-        .payer
-        .wallet
-        .handle(Input::Command(command.clone()), NOW)
-        .expect("open");
-    let Some(Output::Commit { id, .. }) = world.payer.wallet.poll_output() else {
-        panic!("a commit comes first")
-    };
-    world
-        .payer
-        .wallet
-        .handle(Input::CommitFailed { id }, NOW)
-        .expect("known");
-    let error = world
-        .payer
-        .wallet
-        .handle(Input::Command(command), NOW)
-        .expect_err("nothing is loaded");
+    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    world.payer.wallet.handle(Input::Command(command.clone()), NOW).expect("open");
+    let Some(Output::Commit { id, .. }) = world.payer.wallet.poll_output() else { panic!("a commit comes first") };
+    world.payer.wallet.handle(Input::CommitFailed { id }, NOW).expect("known");
+    let error = world.payer.wallet.handle(Input::Command(command), NOW).expect_err("nothing is loaded");
     assert_eq!(error.code(), "CHANNEL_LOADING");
 }

@@ -17,31 +17,15 @@ fn payer_key() -> LocalSigner {
 
 /// Sends the payee a voucher; gives the code of the refusal after checking that nothing changed.
 fn refusal(world: &mut World, voucher: Voucher, signer: &LocalSigner) -> &'static str {
-    let signed = voucher
-        .sign(world.payee.wallet.voucher_domain(), signer)
-        .expect("a local key signs");
+    let signed = voucher.sign(world.payee.wallet.voucher_domain(), signer).expect("a local key signs");
     refused(world, encode_payment(&signed))
 }
 
 fn refused(world: &mut World, bytes: Vec<u8>) -> &'static str {
     let before = world.payee.wallet.channel(&world.id).cloned();
-    let error = world
-        .payee
-        .wallet
-        .handle(Input::Payment(bytes), NOW)
-        .expect_err("a bad payment");
-    assert_eq!(
-        world.payee.wallet.poll_output(),
-        None,
-        "{}: an output",
-        error.code()
-    );
-    assert_eq!(
-        world.payee.wallet.channel(&world.id),
-        before.as_ref(),
-        "{}: a change",
-        error.code()
-    );
+    let error = world.payee.wallet.handle(Input::Payment(bytes), NOW).expect_err("a bad payment");
+    assert_eq!(world.payee.wallet.poll_output(), None, "{}: an output", error.code());
+    assert_eq!(world.payee.wallet.channel(&world.id), before.as_ref(), "{}: a change", error.code());
     error.code()
 }
 
@@ -56,70 +40,25 @@ fn wrong_vouchers_are_refused_by_name() {
     let payer = payer_key();
     let stranger = LocalSigner::from_secret_bytes(&[7; 32]).expect("the test's own key");
     let cases = [
-        (
-            Voucher {
-                channel_id: B256::repeat_byte(1),
-                ..good
-            },
-            "UNKNOWN_CHANNEL",
-        ),
-        (
-            Voucher {
-                base_turn: 2,
-                ..good
-            },
-            "VOUCHER_WRONG_BASE_TURN",
-        ),
-        (
-            Voucher {
-                serial: 1,
-                cumulative_amount: 100,
-                ..good
-            },
-            "VOUCHER_STALE",
-        ),
+        (Voucher { channel_id: B256::repeat_byte(1), ..good }, "UNKNOWN_CHANNEL"),
+        (Voucher { base_turn: 2, ..good }, "VOUCHER_WRONG_BASE_TURN"),
+        (Voucher { serial: 1, cumulative_amount: 100, ..good }, "VOUCHER_STALE"),
         (Voucher { serial: 0, ..good }, "VOUCHER_STALE"),
         (Voucher { serial: 2, ..good }, "VOUCHER_CONFLICT"),
-        (
-            Voucher {
-                cumulative_amount: 149,
-                ..good
-            },
-            "VOUCHER_DECREASING",
-        ),
-        (
-            Voucher {
-                cumulative_amount: DEPOSIT + 1,
-                ..good
-            },
-            "VOUCHER_ABOVE_DEPOSIT",
-        ),
-        (
-            Voucher {
-                cumulative_amount: u128::MAX,
-                ..good
-            },
-            "VOUCHER_ABOVE_DEPOSIT",
-        ),
+        (Voucher { cumulative_amount: 149, ..good }, "VOUCHER_DECREASING"),
+        (Voucher { cumulative_amount: DEPOSIT + 1, ..good }, "VOUCHER_ABOVE_DEPOSIT"),
+        (Voucher { cumulative_amount: u128::MAX, ..good }, "VOUCHER_ABOVE_DEPOSIT"),
     ];
     for (voucher, code) in cases {
         assert_eq!(refusal(&mut world, voucher, &payer), code);
     }
-    assert_eq!(
-        refusal(&mut world, good, &stranger),
-        "SIGNATURE_WRONG_SIGNER"
-    );
+    assert_eq!(refusal(&mut world, good, &stranger), "SIGNATURE_WRONG_SIGNER");
 
-    let signed = good
-        .sign(world.payee.wallet.voucher_domain(), &payer)
-        .expect("a local key signs");
+    let signed = good.sign(world.payee.wallet.voucher_domain(), &payer).expect("a local key signs");
     let bytes = encode_payment(&signed);
     let high_s = {
-        let order: U256 = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
-            .parse()
-            .expect("n");
-        let s =
-            B256::from((order - U256::from_be_bytes(signed.signature.s().0)).to_be_bytes::<32>());
+        let order: U256 = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141".parse().expect("n");
+        let s = B256::from((order - U256::from_be_bytes(signed.signature.s().0)).to_be_bytes::<32>());
         let mut bytes = bytes.clone();
         let at = bytes.len() - 33;
         bytes[at..at + 32].copy_from_slice(s.as_slice());
@@ -131,15 +70,9 @@ fn wrong_vouchers_are_refused_by_name() {
     let other_v = [&bytes[..bytes.len() - 1], &[0]].concat();
     assert_eq!(refused(&mut world, other_v), "SIGNATURE_RECOVERY_ID");
     assert_eq!(refused(&mut world, vec![0; 100_000]), "MESSAGE_TOO_LARGE");
-    assert_eq!(
-        refused(&mut world, [bytes.as_slice(), &[0]].concat()),
-        "MESSAGE_MALFORMED"
-    );
+    assert_eq!(refused(&mut world, [bytes.as_slice(), &[0]].concat()), "MESSAGE_MALFORMED");
 
-    world
-        .payee
-        .receive(&mut world.chain, Parcel::Payment(bytes))
-        .expect("the good one, after all of them");
+    world.payee.receive(&mut world.chain, Parcel::Payment(bytes)).expect("the good one, after all of them");
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 200);
 }
 
@@ -149,41 +82,20 @@ fn the_same_payment_again_is_no_news_and_no_error() {
     world.pay(100);
     let parcel = world.payer.outgoing.front().cloned().expect("a payment");
     world.deliver();
-    world
-        .payee
-        .receive(&mut world.chain, parcel)
-        .expect("idempotent");
+    world.payee.receive(&mut world.chain, parcel).expect("idempotent");
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 100);
 }
 
 #[test]
 fn a_closing_channel_takes_no_payment_and_makes_none() {
     let mut world = World::open(Asset::Native);
-    world
-        .payer
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
-    let command = Command::Pay {
-        channel_id: world.id,
-        amount: 1,
-        memo: B256::ZERO,
-    };
-    let error = world
-        .payer
-        .command(&mut world.chain, command)
-        .expect_err("closing");
+    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
+    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let error = world.payer.command(&mut world.chain, command).expect_err("closing");
     assert_eq!(error.code(), "CHANNEL_NOT_OPEN");
     world.deliver();
     let voucher = Voucher::flat(world.id, POSTFUND_TURN, 1, 5, B256::ZERO);
-    assert_eq!(
-        refusal(&mut world, voucher, &payer_key()),
-        "CHANNEL_NOT_OPEN"
-    );
+    assert_eq!(refusal(&mut world, voucher, &payer_key()), "CHANNEL_NOT_OPEN");
 }
 
 #[test]
@@ -192,34 +104,16 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
     world.pay(100);
     let lost = world.payer.outgoing.pop_front().expect("a payment");
     // A payer that lost its store and started anew believes that it paid nothing.
-    world
-        .payee
-        .receive(&mut world.chain, lost)
-        .expect("a good payment");
+    world.payee.receive(&mut world.chain, lost).expect("a good payment");
     let honest = world.payer.channel(&world.id).clone();
     let mut forgetful = honest.clone();
     forgetful.best = None;
-    let record = millstream_core::wallet::StoredRecord {
-        key: world.id,
-        version: 9,
-        bytes: Some(forgetful.to_bytes()),
-    };
+    let record = millstream_core::wallet::StoredRecord { key: world.id, version: 9, bytes: Some(forgetful.to_bytes()) };
     let config = world.payer.wallet.config().clone();
     let mut wallet = millstream_core::wallet::Wallet::new(config, Box::new(payer_key()));
-    wallet
-        .handle(Input::Loaded(vec![record]), NOW)
-        .expect("a record");
-    wallet
-        .handle(
-            Input::Command(Command::CloseChannel {
-                channel_id: world.id,
-            }),
-            NOW,
-        )
-        .expect("open");
-    let Some(millstream_core::wallet::Output::Commit { id, .. }) = wallet.poll_output() else {
-        panic!("a commit")
-    };
+    wallet.handle(Input::Loaded(vec![record]), NOW).expect("a record");
+    wallet.handle(Input::Command(Command::CloseChannel { channel_id: world.id }), NOW).expect("open");
+    let Some(millstream_core::wallet::Output::Commit { id, .. }) = wallet.poll_output() else { panic!("a commit") };
     wallet.handle(Input::Committed { id }, NOW).expect("known");
     let bytes = std::iter::from_fn(|| wallet.poll_output())
         .find_map(|output| match output {
@@ -227,10 +121,7 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
             _ => None,
         })
         .expect("a shutdown");
-    let error = world
-        .payee
-        .input(&mut world.chain, Input::Message(bytes))
-        .expect_err("it underpays");
+    let error = world.payee.input(&mut world.chain, Input::Message(bytes)).expect_err("it underpays");
     assert_eq!(error.code(), "CLOSE_UNDERPAYS");
     assert_eq!(world.payee.status(&world.id), Status::Open);
     assert_eq!(world.payee.outgoing.len(), 1, "the payer is told");
@@ -240,39 +131,21 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
 fn terms_outside_the_policy_are_refused() {
     type Change = fn(&mut millstream_core::channel::Terms);
     let change: [(Change, &str); 9] = [
-        (
-            |terms| terms.challenge_duration = 10,
-            "POLICY_CHALLENGE_DURATION",
-        ),
-        (
-            |terms| terms.challenge_duration = 0,
-            "TERMS_CHALLENGE_DURATION",
-        ),
+        (|terms| terms.challenge_duration = 10, "POLICY_CHALLENGE_DURATION"),
+        (|terms| terms.challenge_duration = 0, "TERMS_CHALLENGE_DURATION"),
         (|terms| terms.deposit = 0, "TERMS_ZERO_DEPOSIT"),
         (|terms| terms.confirmations = 1, "POLICY_CONFIRMATIONS"),
         (|terms| terms.chain.chain_id = 1, "POLICY_WRONG_CHAIN"),
-        (
-            |terms| terms.payee_destination = B256::repeat_byte(1),
-            "TERMS_DESTINATION",
-        ),
+        (|terms| terms.payee_destination = B256::repeat_byte(1), "TERMS_DESTINATION"),
         (|terms| terms.payee = terms.payer, "TERMS_SAME_PARTY"),
-        (
-            |terms| terms.nonce = derive_nonce(NOW - 1_800, 1),
-            "POLICY_PROPOSAL_TIME",
-        ),
-        (
-            |terms| terms.nonce = derive_nonce(NOW + 601, 1),
-            "POLICY_PROPOSAL_TIME",
-        ),
+        (|terms| terms.nonce = derive_nonce(NOW - 1_800, 1), "POLICY_PROPOSAL_TIME"),
+        (|terms| terms.nonce = derive_nonce(NOW + 601, 1), "POLICY_PROPOSAL_TIME"),
     ];
     for (change, code) in change {
         let mut world = World::new(Asset::Native);
         let mut terms = world.payer.terms(&world.payee, Address::ZERO, DEPOSIT);
         change(&mut terms);
-        let error = world
-            .payer
-            .command(&mut world.chain, Command::OpenChannel(terms))
-            .expect_err(code);
+        let error = world.payer.command(&mut world.chain, Command::OpenChannel(terms)).expect_err(code);
         assert_eq!(error.code(), code);
     }
 }
@@ -295,46 +168,27 @@ fn a_channel_challenged_before_its_deposit_never_opens() {
         is_final: false,
     };
     let hash = millstream_core::nitro::state_hash(world.id, &part);
-    let candidate = millstream_core::nitro::SignedVariablePart {
-        variable_part: part,
-        signatures: vec![payer, payee],
-    };
-    let signature =
-        millstream_core::nitro::sign_challenge(&payer_key(), hash).expect("a local key signs");
+    let candidate = millstream_core::nitro::SignedVariablePart { variable_part: part, signatures: vec![payer, payee] };
+    let signature = millstream_core::nitro::sign_challenge(&payer_key(), hash).expect("a local key signs");
     let fixed = record.terms.fixed_part();
     let data = millstream_core::nitro::calls::challenge(&fixed, &[], &candidate, &signature);
     let (account, adjudicator) = (world.payer.account, world.chain.adjudicator);
-    world
-        .chain
-        .send(account, adjudicator, 0, data)
-        .expect("a supported state");
+    world.chain.send(account, adjudicator, 0, data).expect("a supported state");
     world.chain.pass(3_600);
-    let command = Command::Resume {
-        channel_id: world.id,
-    };
-    world
-        .payer
-        .command(&mut world.chain, command)
-        .expect("deposits now");
+    let command = Command::Resume { channel_id: world.id };
+    world.payer.command(&mut world.chain, command).expect("deposits now");
     world.settle();
     assert_eq!(world.payee.channel(&world.id).holdings, DEPOSIT);
     assert_eq!(world.payee.status(&world.id), Status::Challenged);
     let voucher = Voucher::flat(world.id, POSTFUND_TURN, 1, 5, B256::ZERO);
-    assert_eq!(
-        refusal(&mut world, voucher, &payer_key()),
-        "CHANNEL_NOT_OPEN"
-    );
+    assert_eq!(refusal(&mut world, voucher, &payer_key()), "CHANNEL_NOT_OPEN");
 
     // A payee that forgot the channel does not take it up again.
     let config = world.payee.wallet.config().clone();
     let key = LocalSigner::from_secret_bytes(&[crate::PAYEE; 32]).expect("the test's own key");
     let mut forgetful = millstream_core::wallet::Wallet::new(config, Box::new(key));
-    let Parcel::Message(open) = open else {
-        panic!("a message")
-    };
-    let error = forgetful
-        .handle(Input::Message(open), NOW + 1_800)
-        .expect_err("too late");
+    let Parcel::Message(open) = open else { panic!("a message") };
+    let error = forgetful.handle(Input::Message(open), NOW + 1_800).expect_err("too late");
     assert_eq!(error.code(), "POLICY_PROPOSAL_TIME");
 }
 
@@ -347,27 +201,21 @@ fn the_same_channel_on_other_terms_is_refused() {
     terms.nonce = world.payer.channel(&world.id).terms.nonce;
     let config = world.payer.wallet.config().clone();
     let mut twin = millstream_core::wallet::Wallet::new(config, Box::new(payer_key()));
-    twin.handle(Input::Command(Command::OpenChannel(terms)), NOW)
-        .expect("a wallet that forgot");
-    let Some(
-        millstream_core::wallet::Output::WakeAt(_) | millstream_core::wallet::Output::Commit { .. },
-    ) = twin.poll_output()
+    twin.handle(Input::Command(Command::OpenChannel(terms)), NOW).expect("a wallet that forgot");
+    let Some(millstream_core::wallet::Output::WakeAt(_) | millstream_core::wallet::Output::Commit { .. }) =
+        twin.poll_output()
     else {
         panic!("a commit")
     };
     while twin.poll_output().is_some() {}
-    twin.handle(Input::Committed { id: 1 }, NOW)
-        .expect("the only commit");
+    twin.handle(Input::Committed { id: 1 }, NOW).expect("the only commit");
     let bytes = std::iter::from_fn(|| twin.poll_output())
         .find_map(|output| match output {
             millstream_core::wallet::Output::Send { bytes, .. } => Some(bytes),
             _ => None,
         })
         .expect("a channel_open");
-    let error = world
-        .payee
-        .input(&mut world.chain, Input::Message(bytes))
-        .expect_err("one id, two terms");
+    let error = world.payee.input(&mut world.chain, Input::Message(bytes)).expect_err("one id, two terms");
     assert_eq!(error.code(), "CHANNEL_EXISTS");
 }
 
@@ -377,21 +225,9 @@ fn samples() -> &'static (Vec<u8>, Vec<u8>, Vec<u8>) {
     SAMPLES.get_or_init(|| {
         let mut world = World::open(Asset::Native);
         world.pay(9);
-        let Some(Parcel::Payment(payment)) = world.payer.outgoing.pop_front() else {
-            panic!("a payment")
-        };
-        world
-            .payer
-            .command(
-                &mut world.chain,
-                Command::CloseChannel {
-                    channel_id: world.id,
-                },
-            )
-            .expect("open");
-        let Some(Parcel::Message(message)) = world.payer.outgoing.pop_front() else {
-            panic!("a message")
-        };
+        let Some(Parcel::Payment(payment)) = world.payer.outgoing.pop_front() else { panic!("a payment") };
+        world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
+        let Some(Parcel::Message(message)) = world.payer.outgoing.pop_front() else { panic!("a message") };
         let record = world.payer.channel(&world.id).to_bytes();
         (message, payment, record)
     })

@@ -50,13 +50,7 @@ impl World {
                 chain.token
             }
         };
-        Self {
-            chain,
-            payer,
-            payee,
-            asset,
-            id: B256::ZERO,
-        }
+        Self { chain, payer, payee, asset, id: B256::ZERO }
     }
 
     /// A world with an open channel.
@@ -72,9 +66,7 @@ impl World {
     pub(crate) fn propose(&mut self) {
         let terms = self.payer.terms(&self.payee, self.asset, DEPOSIT);
         self.id = terms.channel_id();
-        self.payer
-            .command(&mut self.chain, Command::OpenChannel(terms))
-            .expect("good terms");
+        self.payer.command(&mut self.chain, Command::OpenChannel(terms)).expect("good terms");
     }
 
     /// Delivers what is on the way, and mines until nothing waits for a confirmation.
@@ -86,14 +78,8 @@ impl World {
     }
 
     pub(crate) fn pay(&mut self, amount: u128) {
-        let command = Command::Pay {
-            channel_id: self.id,
-            amount,
-            memo: B256::repeat_byte(9),
-        };
-        self.payer
-            .command(&mut self.chain, command)
-            .expect("the channel is open and holds enough");
+        let command = Command::Pay { channel_id: self.id, amount, memo: B256::repeat_byte(9) };
+        self.payer.command(&mut self.chain, command).expect("the channel is open and holds enough");
     }
 
     pub(crate) fn deliver(&mut self) {
@@ -106,11 +92,7 @@ impl World {
         if self.asset.is_zero() {
             signed(self.chain.balance(account)) - signed(ENDOWMENT)
         } else {
-            let start = if account == self.payer.account {
-                ENDOWMENT
-            } else {
-                0
-            };
+            let start = if account == self.payer.account { ENDOWMENT } else { 0 };
             signed(self.chain.token_balance(account)) - signed(start)
         }
     }

@@ -45,15 +45,8 @@ impl Party {
     pub(crate) fn new(chain: &mut TestChain, seed: u8) -> Self {
         let account = Address::repeat_byte(seed);
         chain.endow(account);
-        let policy = Policy {
-            min_challenge_duration: 60,
-            ..Policy::default()
-        };
-        let config = Config {
-            chain: chain.contracts(),
-            destination: account.into_word(),
-            policy,
-        };
+        let policy = Policy { min_challenge_duration: 60, ..Policy::default() };
+        let config = Config { chain: chain.contracts(), destination: account.into_word(), policy };
         let secret = [seed; 32];
         Self {
             wallet: Self::wallet(&config, &secret),
@@ -125,8 +118,7 @@ impl Party {
     pub(crate) fn watch(&mut self, chain: &mut TestChain) {
         let update = chain.update(self.next_block);
         self.next_block = update.head_block.saturating_sub(8);
-        self.input(chain, Input::Chain(update))
-            .expect("the adjudicator's own logs");
+        self.input(chain, Input::Chain(update)).expect("the adjudicator's own logs");
     }
 
     /// Stops as a power cut does: memory is gone, the store stays. Then starts again from the store.
@@ -134,17 +126,12 @@ impl Party {
         self.crashes += 1;
         self.wallet = Self::wallet(&self.config, &self.secret);
         self.next_block = 0;
-        let records = self
-            .store
-            .iter()
-            .map(|(key, (version, bytes))| StoredRecord {
-                key: *key,
-                version: *version,
-                bytes: Some(bytes.clone()),
-            });
-        self.wallet
-            .handle(Input::Loaded(records.collect()), NOW)
-            .expect("what was stored can be read");
+        let records = self.store.iter().map(|(key, (version, bytes))| StoredRecord {
+            key: *key,
+            version: *version,
+            bytes: Some(bytes.clone()),
+        });
+        self.wallet.handle(Input::Loaded(records.collect()), NOW).expect("what was stored can be read");
         while self.wallet.poll_output().is_some() {}
     }
 
@@ -166,30 +153,20 @@ impl Party {
         match output {
             Output::Commit { id, writes } => {
                 let fits = writes.iter().all(|write| {
-                    self.store
-                        .get(&write.key)
-                        .map_or(0, |(version, _)| *version)
-                        == write.expected_version
+                    self.store.get(&write.key).map_or(0, |(version, _)| *version) == write.expected_version
                 });
                 assert!(fits, "a single writer never conflicts");
                 if self.failing_commits > 0 {
                     self.failing_commits -= 1;
-                    return self
-                        .wallet
-                        .handle(Input::CommitFailed { id }, NOW)
-                        .expect("a commit of ours");
+                    return self.wallet.handle(Input::CommitFailed { id }, NOW).expect("a commit of ours");
                 }
                 for write in writes {
                     match write.bytes {
-                        Some(bytes) => self
-                            .store
-                            .insert(write.key, (write.expected_version + 1, bytes)),
+                        Some(bytes) => self.store.insert(write.key, (write.expected_version + 1, bytes)),
                         None => self.store.remove(&write.key),
                     };
                 }
-                self.wallet
-                    .handle(Input::Committed { id }, NOW)
-                    .expect("a commit of ours");
+                self.wallet.handle(Input::Committed { id }, NOW).expect("a commit of ours");
             }
             Output::Load { keys } => {
                 let records = keys.into_iter().map(|key| {
@@ -200,23 +177,13 @@ impl Party {
                         bytes: stored.map(|(_, bytes)| bytes.clone()),
                     }
                 });
-                self.wallet
-                    .handle(Input::Loaded(records.collect()), NOW)
-                    .expect("what was stored can be read");
+                self.wallet.handle(Input::Loaded(records.collect()), NOW).expect("what was stored can be read");
             }
             Output::Send { bytes, .. } => self.outgoing.push_back(Parcel::Message(bytes)),
             Output::Payment { bytes, .. } => self.outgoing.push_back(Parcel::Payment(bytes)),
-            Output::Submit {
-                channel_id,
-                transaction,
-            } => {
+            Output::Submit { channel_id, transaction } => {
                 let kind = transaction.kind;
-                match chain.send(
-                    self.account,
-                    transaction.to,
-                    transaction.value,
-                    transaction.data,
-                ) {
+                match chain.send(self.account, transaction.to, transaction.value, transaction.data) {
                     Ok(_) => self.transactions.push(kind),
                     Err(revert) => {
                         self.reverts.push((kind, revert));

@@ -14,24 +14,12 @@ fn opens_pays_and_closes(asset: Asset) {
         world.deliver();
     }
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 250_100);
-    world
-        .payer
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     world.settle();
     assert_eq!(world.payer.status(&world.id), Status::Closed);
     assert_eq!(world.payee.status(&world.id), Status::Closed);
     world.assert_settled(250_100);
-    let closed = Event::Closed {
-        channel_id: world.id,
-        paid: 250_100,
-        refunded: DEPOSIT - 250_100,
-    };
+    let closed = Event::Closed { channel_id: world.id, paid: 250_100, refunded: DEPOSIT - 250_100 };
     assert!(world.payer.events.contains(&closed) && world.payee.events.contains(&closed));
     let mut expected = vec![TransactionKind::Deposit, TransactionKind::Conclude];
     if matches!(asset, Asset::Token) {
@@ -56,15 +44,7 @@ fn payee_can_ask_for_the_close_and_submits_it() {
     let mut world = World::open(Asset::Native);
     world.pay(77);
     world.deliver();
-    world
-        .payee
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payee.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     world.settle();
     assert_eq!(world.payee.transactions, [TransactionKind::Conclude]);
     assert_eq!(world.payer.transactions, [TransactionKind::Deposit]);
@@ -76,31 +56,12 @@ fn both_asking_at_once_close_once() {
     let mut world = World::open(Asset::Native);
     world.pay(5);
     world.deliver();
-    world
-        .payer
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
-    world
-        .payee
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
+    world.payee.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     world.settle();
     world.assert_settled(5);
     let submitted = world.payer.transactions.len() + world.payee.transactions.len();
-    assert_eq!(
-        submitted, 2,
-        "one deposit and one conclude; a second conclude reverts"
-    );
+    assert_eq!(submitted, 2, "one deposit and one conclude; a second conclude reverts");
 }
 
 #[test]
@@ -110,15 +71,7 @@ fn a_voucher_that_never_arrived_is_paid_at_the_close() {
     world.deliver();
     world.pay(5);
     world.payer.outgoing.clear();
-    world
-        .payer
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     world.settle();
     world.assert_settled(15);
 }
@@ -128,25 +81,10 @@ fn the_whole_deposit_can_be_paid_and_not_a_unit_more() {
     let mut world = World::open(Asset::Native);
     world.pay(DEPOSIT);
     world.deliver();
-    let command = Command::Pay {
-        channel_id: world.id,
-        amount: 1,
-        memo: B256::ZERO,
-    };
-    let error = world
-        .payer
-        .command(&mut world.chain, command)
-        .expect_err("nothing is left");
+    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let error = world.payer.command(&mut world.chain, command).expect_err("nothing is left");
     assert_eq!(error.code(), "INSUFFICIENT_BALANCE");
-    world
-        .payee
-        .command(
-            &mut world.chain,
-            Command::CloseChannel {
-                channel_id: world.id,
-            },
-        )
-        .expect("open");
+    world.payee.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
     world.settle();
     world.assert_settled(DEPOSIT);
 }
@@ -179,13 +117,7 @@ fn a_deposit_that_a_reorganisation_took_away_opens_nothing() {
     let mut update = world.chain.update(0);
     update.logs.clear();
     update.head_block += 10;
-    world
-        .payee
-        .input(
-            &mut world.chain,
-            millstream_core::wallet::Input::Chain(update),
-        )
-        .expect("an empty chain");
+    world.payee.input(&mut world.chain, millstream_core::wallet::Input::Chain(update)).expect("an empty chain");
     assert_eq!(world.payee.channel(&world.id).holdings, 0);
     assert_eq!(world.payee.status(&world.id), Status::Signed);
 }
@@ -196,10 +128,6 @@ fn a_channel_nobody_funds_is_given_up() {
     world.propose();
     world.payer.outgoing.clear();
     let later = crate::party::NOW + 1_800;
-    world
-        .payer
-        .wallet
-        .handle(millstream_core::wallet::Input::Tick, later)
-        .expect("time goes on");
+    world.payer.wallet.handle(millstream_core::wallet::Input::Tick, later).expect("time goes on");
     assert_eq!(world.payer.status(&world.id), Status::Aborted);
 }

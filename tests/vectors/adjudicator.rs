@@ -3,8 +3,7 @@
 use alloy_primitives::{FixedBytes, hex};
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{
-    AdjudicatorEvent, ChannelStatus, FixedPart, ReclaimArgs, SignedVariablePart, calls,
-    recover_variable_part,
+    AdjudicatorEvent, ChannelStatus, FixedPart, ReclaimArgs, SignedVariablePart, calls, recover_variable_part,
 };
 use millstream_core::{Address, B256, Bytes, U256};
 use millstream_tests::vectors::parse_state;
@@ -32,38 +31,21 @@ impl Vectors {
 
     /// The state at `["nitro", 3]`, with all its signatures.
     fn state(&self, at: &Value) -> (FixedPart, SignedVariablePart) {
-        let file = if at[0] == "nitro" {
-            &self.nitro
-        } else {
-            &self.edges
-        };
+        let file = if at[0] == "nitro" { &self.nitro } else { &self.edges };
         let case = &file["states"][usize::try_from(at[1].as_u64().unwrap()).unwrap()];
         let (fixed, variable_part) = parse_state(&case["state"]).unwrap();
         let sigs = case["sigs"].as_array().unwrap().iter();
         let signatures = sigs.map(|sig| signature(sig, "sig")).collect();
-        (
-            fixed,
-            SignedVariablePart {
-                variable_part,
-                signatures,
-            },
-        )
+        (fixed, SignedVariablePart { variable_part, signatures })
     }
 
     fn proof(&self, case: &Value) -> Vec<SignedVariablePart> {
-        case["proof"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|at| self.state(at).1)
-            .collect()
+        case["proof"].as_array().unwrap().iter().map(|at| self.state(at).1).collect()
     }
 }
 
 fn text<'a>(case: &'a Value, name: &str) -> &'a str {
-    case[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("{name} in {case}"))
+    case[name].as_str().unwrap_or_else(|| panic!("{name} in {case}"))
 }
 
 fn bytes(case: &Value, name: &str) -> Bytes {
@@ -83,9 +65,7 @@ fn amount(case: &Value, name: &str) -> U256 {
 }
 
 fn number(case: &Value, name: &str) -> u64 {
-    case[name]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{name} in {case}"))
+    case[name].as_u64().unwrap_or_else(|| panic!("{name} in {case}"))
 }
 
 fn signature(case: &Value, name: &str) -> Signature {
@@ -170,22 +150,14 @@ fn logs_are_read_as_ethers_wrote_them() {
                 initial_holdings: amount(case, "initialHoldings"),
                 final_holdings: amount(case, "finalHoldings"),
             },
-            "Reclaimed" => AdjudicatorEvent::Reclaimed {
-                channel_id,
-                asset_index: amount(case, "assetIndex"),
-            },
-            "ChallengeCleared" => AdjudicatorEvent::ChallengeCleared {
-                channel_id,
-                new_turn_num_record: number(case, "turnNum"),
-            },
-            "Checkpointed" => AdjudicatorEvent::Checkpointed {
-                channel_id,
-                new_turn_num_record: number(case, "turnNum"),
-            },
-            "Concluded" => AdjudicatorEvent::Concluded {
-                channel_id,
-                finalizes_at: number(case, "finalizesAt"),
-            },
+            "Reclaimed" => AdjudicatorEvent::Reclaimed { channel_id, asset_index: amount(case, "assetIndex") },
+            "ChallengeCleared" => {
+                AdjudicatorEvent::ChallengeCleared { channel_id, new_turn_num_record: number(case, "turnNum") }
+            }
+            "Checkpointed" => {
+                AdjudicatorEvent::Checkpointed { channel_id, new_turn_num_record: number(case, "turnNum") }
+            }
+            "Concluded" => AdjudicatorEvent::Concluded { channel_id, finalizes_at: number(case, "finalizesAt") },
             "ChallengeRegistered" => AdjudicatorEvent::ChallengeRegistered {
                 channel_id,
                 finalizes_at: number(case, "finalizesAt"),
@@ -194,30 +166,14 @@ fn logs_are_read_as_ethers_wrote_them() {
             },
             other => panic!("unknown event {other}"),
         };
-        let topics: Vec<B256> = case["topics"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|t| t.as_str().unwrap().parse().unwrap())
-            .collect();
-        assert_eq!(
-            topics[0].to_string(),
-            vectors.adjudicator["events"][name],
-            "{name}"
-        );
-        assert_eq!(
-            AdjudicatorEvent::decode(&topics, &bytes(case, "data")),
-            Ok(expected),
-            "{name}"
-        );
+        let topics: Vec<B256> =
+            case["topics"].as_array().unwrap().iter().map(|t| t.as_str().unwrap().parse().unwrap()).collect();
+        assert_eq!(topics[0].to_string(), vectors.adjudicator["events"][name], "{name}");
+        assert_eq!(AdjudicatorEvent::decode(&topics, &bytes(case, "data")), Ok(expected), "{name}");
         seen.insert(name.to_owned());
     }
     let published = vectors.adjudicator["events"].as_object().unwrap();
-    assert_eq!(
-        seen,
-        published.keys().cloned().collect(),
-        "every event is covered"
-    );
+    assert_eq!(seen, published.keys().cloned().collect(), "every event is covered");
 }
 
 #[test]
@@ -229,26 +185,11 @@ fn status_words_are_those_of_the_published_package() {
         let status = ChannelStatus {
             turn_num_record: number(case, "turnNumRecord"),
             finalizes_at: number(case, "finalizesAt"),
-            fingerprint: ChannelStatus::fingerprint(
-                word(case, "stateHash"),
-                word(case, "outcomeHash"),
-            ),
+            fingerprint: ChannelStatus::fingerprint(word(case, "stateHash"), word(case, "outcomeHash")),
         };
-        assert_eq!(
-            ChannelStatus::from_word(word(case, "status")),
-            status,
-            "{case}"
-        );
-        assert_eq!(
-            calls::decode_status_of(&bytes(case, "status")),
-            Ok(status),
-            "{case}"
-        );
-        assert_eq!(
-            calls::decode_unpack_status(&bytes(case, "unpacked")),
-            Ok(status),
-            "{case}"
-        );
+        assert_eq!(ChannelStatus::from_word(word(case, "status")), status, "{case}");
+        assert_eq!(calls::decode_status_of(&bytes(case, "status")), Ok(status), "{case}");
+        assert_eq!(calls::decode_unpack_status(&bytes(case, "unpacked")), Ok(status), "{case}");
         assert_ne!(status.fingerprint, FixedBytes::ZERO);
     }
 }
@@ -259,30 +200,18 @@ fn published_states_are_recovered_to_the_participants_who_signed() {
     for (file, name) in [(&vectors.nitro, "nitro"), (&vectors.edges, "edges")] {
         for (index, case) in file["states"].as_array().unwrap().iter().enumerate() {
             let (fixed, mut signed) = vectors.state(&serde_json::json!([name, index]));
-            let expected = case["sigs"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .fold(U256::ZERO, |bits, sig| {
-                    let signer = address(sig, "signer");
-                    let bit = fixed
-                        .participants
-                        .iter()
-                        .position(|&p| p == signer)
-                        .unwrap();
-                    bits | U256::from(1_u64 << bit)
-                });
+            let expected = case["sigs"].as_array().unwrap().iter().fold(U256::ZERO, |bits, sig| {
+                let signer = address(sig, "signer");
+                let bit = fixed.participants.iter().position(|&p| p == signer).unwrap();
+                bits | U256::from(1_u64 << bit)
+            });
             let recovered = recover_variable_part(&fixed, &signed).unwrap();
             assert_eq!(recovered.signed_by, expected, "{name} {index}");
             assert_eq!(recovered.variable_part, signed.variable_part);
 
             signed.variable_part.turn_num ^= 1;
             let recovered = recover_variable_part(&fixed, &signed).unwrap();
-            assert_eq!(
-                recovered.signed_by,
-                U256::ZERO,
-                "{name} {index}: not over this state"
-            );
+            assert_eq!(recovered.signed_by, U256::ZERO, "{name} {index}: not over this state");
         }
     }
 }

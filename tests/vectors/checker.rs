@@ -1,5 +1,8 @@
 //! `vectors::check` on the files as they were generated, and with one value changed.
 
+use millstream_core::U256;
+use millstream_core::crypto::{LocalSigner, Signer};
+use millstream_core::nitro::sign_state;
 use millstream_tests::vectors::{Problem, Report, check};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -21,17 +24,9 @@ fn messages(report: &Report) -> Vec<String> {
 
 /// How many results a file holds, counted without the checker.
 fn results_in(file: &Value) -> usize {
-    let count =
-        |case: &Value, names: &[&str]| names.iter().filter(|n| case.get(n).is_some()).count();
+    let count = |case: &Value, names: &[&str]| names.iter().filter(|n| case.get(n).is_some()).count();
     let states = file["states"].as_array().unwrap().iter().map(|state| {
-        let names = [
-            "channelId",
-            "encodedOutcome",
-            "outcomeHash",
-            "stateHash",
-            "challengeHash",
-            "challengeSig",
-        ];
+        let names = ["channelId", "encodedOutcome", "outcomeHash", "stateHash", "challengeHash", "challengeSig"];
         count(state, &names) + state["sigs"].as_array().unwrap().len()
     });
     let vouchers = file["vouchers"].as_array().unwrap().iter();
@@ -41,35 +36,19 @@ fn results_in(file: &Value) -> usize {
 
 /// Where a result stands in the file, and the place that a failure must name.
 fn results(file: &Value) -> Vec<(String, String)> {
-    let mut found = vec![(
-        "/guaranteeMetadata/encoded".to_owned(),
-        "guaranteeMetadata: encoded".to_owned(),
-    )];
+    let mut found = vec![("/guaranteeMetadata/encoded".to_owned(), "guaranteeMetadata: encoded".to_owned())];
     for (i, state) in file["states"].as_array().unwrap().iter().enumerate() {
         let place = format!("states[{i}] {}", state["name"]);
-        for name in [
-            "channelId",
-            "encodedOutcome",
-            "outcomeHash",
-            "stateHash",
-            "challengeHash",
-            "challengeSig",
-        ] {
+        for name in ["channelId", "encodedOutcome", "outcomeHash", "stateHash", "challengeHash", "challengeSig"] {
             found.push((format!("/states/{i}/{name}"), format!("{place}: {name}")));
         }
         for j in 0..state["sigs"].as_array().unwrap().len() {
-            found.push((
-                format!("/states/{i}/sigs/{j}/sig"),
-                format!("{place}: sigs[{j}]"),
-            ));
+            found.push((format!("/states/{i}/sigs/{j}/sig"), format!("{place}: sigs[{j}]")));
         }
     }
     for i in 0..file["vouchers"].as_array().unwrap().len() {
         for name in ["hash", "signature", "redemptionAppData"] {
-            found.push((
-                format!("/vouchers/{i}/{name}"),
-                format!("vouchers[{i}]: {name}"),
-            ));
+            found.push((format!("/vouchers/{i}/{name}"), format!("vouchers[{i}]: {name}")));
         }
     }
     found
@@ -79,13 +58,10 @@ fn results(file: &Value) -> Vec<(String, String)> {
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
-            map.iter()
-                .for_each(|(name, value)| leaves(value, &format!("{path}/{name}"), found));
+            map.iter().for_each(|(name, value)| leaves(value, &format!("{path}/{name}"), found));
         }
         Value::Array(list) => {
-            list.iter()
-                .enumerate()
-                .for_each(|(i, value)| leaves(value, &format!("{path}/{i}"), found));
+            list.iter().enumerate().for_each(|(i, value)| leaves(value, &format!("{path}/{i}"), found));
         }
         _ => found.push(path.to_owned()),
     }
@@ -93,9 +69,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
 
 fn with(file: &Value, path: &str, value: Value) -> Value {
     let mut changed = file.clone();
-    *changed
-        .pointer_mut(path)
-        .unwrap_or_else(|| panic!("{path}")) = value;
+    *changed.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
     changed
 }
 
@@ -139,12 +113,7 @@ fn a_failure_tells_what_was_expected_and_what_came_out() {
     let right = file["states"][0]["stateHash"].as_str().unwrap();
     let wrong = format!("0x{}", "12".repeat(32));
     let report = run(&with(&file, "/states/0/stateHash", json!(wrong)));
-    assert_eq!(
-        messages(&report),
-        [format!(
-            "states[0] \"ledger-simple\": stateHash: expected {wrong}, got {right}"
-        )]
-    );
+    assert_eq!(messages(&report), [format!("states[0] \"ledger-simple\": stateHash: expected {wrong}, got {right}")]);
 }
 
 #[test]
@@ -152,33 +121,12 @@ fn malformed_results_are_one_failure_in_words() {
     let file = parse(NITRO);
     let total = results_in(&file);
     for (path, place) in results(&file) {
-        for malformed in [
-            json!("0xzz"),
-            json!("0x0"),
-            json!("00"),
-            json!(""),
-            json!(7),
-            json!([]),
-            json!({}),
-        ] {
+        for malformed in [json!("0xzz"), json!("0x0"), json!("00"), json!(""), json!(7), json!([]), json!({})] {
             let report = run(&with(&file, &path, malformed.clone()));
-            assert_eq!(
-                report.passed,
-                total - 1,
-                "{path} {malformed}: {:?}",
-                messages(&report)
-            );
-            assert_eq!(
-                report.failures.len(),
-                1,
-                "{path} {malformed}: {:?}",
-                messages(&report)
-            );
+            assert_eq!(report.passed, total - 1, "{path} {malformed}: {:?}", messages(&report));
+            assert_eq!(report.failures.len(), 1, "{path} {malformed}: {:?}", messages(&report));
             assert_eq!(report.failures[0].place, place);
-            assert!(
-                matches!(report.failures[0].problem, Problem::Unusable(_)),
-                "{path} {malformed}"
-            );
+            assert!(matches!(report.failures[0].problem, Problem::Unusable(_)), "{path} {malformed}");
         }
     }
 }
@@ -191,9 +139,7 @@ fn changed_inputs_fail() {
         leaves(&file, "", &mut inputs);
         inputs.retain(|path| {
             path.contains("/state/")
-                || ["/signer", "/left", "/right", "/amount", "/payer"]
-                    .iter()
-                    .any(|end| path.ends_with(end))
+                || ["/signer", "/left", "/right", "/amount", "/payer"].iter().any(|end| path.ends_with(end))
                 || path.starts_with("/vouchers/") && path.ends_with("/channelId")
         });
         assert!(inputs.len() > 50);
@@ -205,10 +151,7 @@ fn changed_inputs_fail() {
                 Value::String(text) if text == "0x" => json!("0x00"),
                 value => other_digit(value, 0),
             };
-            assert!(
-                !run(&with(&file, &path, changed)).failures.is_empty(),
-                "{path}"
-            );
+            assert!(!run(&with(&file, &path, changed)).failures.is_empty(), "{path}");
         }
     }
 }
@@ -222,61 +165,23 @@ fn malformed_and_missing_inputs_are_a_failure_in_words() {
         paths.push(format!("/vouchers/1/{name}"));
     }
     for path in paths {
-        for malformed in [
-            json!("0xzz"),
-            json!(-1),
-            json!(1.5),
-            json!([1]),
-            json!(null),
-        ] {
+        for malformed in [json!("0xzz"), json!(-1), json!(1.5), json!([1]), json!(null)] {
             let report = run(&with(&file, &path, malformed.clone()));
-            assert_eq!(
-                report.failures.len(),
-                1,
-                "{path} {malformed}: {:?}",
-                messages(&report)
-            );
+            assert_eq!(report.failures.len(), 1, "{path} {malformed}: {:?}", messages(&report));
             let failure = &report.failures[0];
-            assert!(
-                matches!(failure.problem, Problem::Unusable(_)),
-                "{path} {malformed}: {failure}"
-            );
-            let name = path
-                .rsplit('/')
-                .find(|part| part.parse::<u32>().is_err())
-                .unwrap();
-            assert!(
-                failure.to_string().contains(name),
-                "{path} {malformed}: {failure}"
-            );
+            assert!(matches!(failure.problem, Problem::Unusable(_)), "{path} {malformed}: {failure}");
+            let name = path.rsplit('/').find(|part| part.parse::<u32>().is_err()).unwrap();
+            assert!(failure.to_string().contains(name), "{path} {malformed}: {failure}");
         }
     }
-    for (case, name) in [
-        ("/states/0", "state"),
-        ("/states/0", "stateHash"),
-        ("/states/0/state", "turnNum"),
-    ] {
+    for (case, name) in [("/states/0", "state"), ("/states/0", "stateHash"), ("/states/0/state", "turnNum")] {
         let mut missing = file.clone();
-        missing
-            .pointer_mut(case)
-            .unwrap()
-            .as_object_mut()
-            .unwrap()
-            .remove(name);
+        missing.pointer_mut(case).unwrap().as_object_mut().unwrap().remove(name);
         let report = run(&missing);
         assert_eq!(report.failures.len(), 1, "{case}/{name}");
-        assert!(
-            messages(&report)[0].contains(&format!("{name:?} is missing")),
-            "{:?}",
-            messages(&report)
-        );
+        assert!(messages(&report)[0].contains(&format!("{name:?} is missing")), "{:?}", messages(&report));
     }
-    for case in [
-        "/states/1",
-        "/vouchers/2",
-        "/states/1/sigs/0",
-        "/guaranteeMetadata",
-    ] {
+    for case in ["/states/1", "/vouchers/2", "/states/1/sigs/0", "/guaranteeMetadata"] {
         let report = run(&with(&file, case, json!("nothing")));
         assert_eq!(report.failures.len(), 1, "{case}: {:?}", messages(&report));
     }
@@ -286,10 +191,7 @@ fn malformed_and_missing_inputs_are_a_failure_in_words() {
 fn numbers_out_of_range_fail_and_all_spellings_pass() {
     let file = parse(EDGES);
     let largest = 1;
-    assert_eq!(
-        file["states"][largest]["state"]["turnNum"],
-        json!(281_474_976_710_655_u64)
-    );
+    assert_eq!(file["states"][largest]["state"]["turnNum"], json!(281_474_976_710_655_u64));
     let at = |name: &str| format!("/states/{largest}/state/{name}");
     for (name, value) in [
         ("turnNum", json!(1_u64 << 48)),
@@ -330,11 +232,7 @@ fn without_keys_signatures_are_checked_by_recovery() {
     let other = file["states"][0]["sigs"][1]["sig"].clone();
     let report = run(&with(&file, "/states/0/sigs/0/sig", other));
     assert_eq!(report.failures.len(), 1);
-    assert!(
-        messages(&report)[0].contains("expected a signature by"),
-        "{:?}",
-        messages(&report)
-    );
+    assert!(messages(&report)[0].contains("expected a signature by"), "{:?}", messages(&report));
     // A challenge may be by any participant, and by nobody else.
     let state_signature = file["states"][0]["sigs"][0]["sig"].clone();
     let report = run(&with(&file, "/states/0/challengeSig", state_signature));
@@ -342,65 +240,56 @@ fn without_keys_signatures_are_checked_by_recovery() {
     assert!(messages(&report)[0].contains("expected the signature of a participant"));
 }
 
-/// Recovery alone would accept such a signature.
 #[test]
-fn a_valid_signature_that_is_not_the_deterministic_one_fails() {
-    // s -> n - s with the other v recovers to the same signer; it is refused for its high s, with keys and without.
-    let vectors = parse(include_str!("signatures.json"));
-    let twin = &vectors["twins"][0];
-    let report = run(&json!({ "vouchers": [{
-        "channelId": format!("0x{}", "11".repeat(32)), "amount": 1, "payer": twin["address"],
-        "hash": "0x", "signature": twin["signature"],
-    }] }));
-    assert!(
-        messages(&report)[1].contains("SIGNATURE_HIGH_S"),
-        "{:?}",
-        messages(&report)
-    );
+fn a_valid_signature_that_is_not_the_deterministic_one_fails_where_the_key_is_known() {
+    let other = &parse(include_str!("signatures.json"))["otherNonce"];
+    let vouchers = json!([other["voucher"]]);
+    let report = run(&json!({ "keys": { "A": other["key"] }, "vouchers": vouchers }));
+    assert_eq!((report.passed, report.failures.len()), (1, 1), "{:?}", messages(&report));
+    assert_eq!(report.failures[0].place, "vouchers[0]: signature");
+    let report = run(&json!({ "vouchers": vouchers }));
+    assert_eq!((report.passed, report.failures.len()), (2, 0), "{:?}", messages(&report));
 }
 
 #[test]
-fn a_signer_who_takes_no_part_fails() {
+fn a_high_s_fails() {
     let mut file = parse(NITRO);
-    file["states"] = json!([file["states"][0], file["states"][1]]);
-    let [ledger, stream] = [0, 1].map(|i| file["states"][i]["sigs"].as_array().unwrap().clone());
-    assert!(stream.len() > ledger.len());
-    let mut state = file["states"][0].clone();
-    state["sigs"] = json!(stream);
-    let report = run(&json!({ "states": [state] }));
-    assert!(
-        report.failures.len() >= stream.len() - ledger.len(),
-        "{:?}",
-        messages(&report)
-    );
+    file.as_object_mut().unwrap().remove("keys");
+    let sig = file["states"][0]["sigs"][0]["sig"].as_str().unwrap();
+    let order: U256 = "0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141".parse().unwrap();
+    let s: U256 = format!("0x{}", &sig[66..130]).parse().unwrap();
+    let v = if sig.ends_with("1b") { "1c" } else { "1b" };
+    let twin = format!("{}{:064x}{v}", &sig[..66], order - s);
+    let report = run(&with(&file, "/states/0/sigs/0/sig", json!(twin)));
+    assert_eq!(report.failures.len(), 1);
+    assert!(messages(&report)[0].contains("SIGNATURE_HIGH_S"), "{:?}", messages(&report));
+}
+
+#[test]
+fn a_valid_signature_of_someone_who_takes_no_part_fails() {
+    let mut file = parse(NITRO);
+    let bytes = |value: &Value| alloy_primitives::hex::decode_to_array(value.as_str().unwrap()).unwrap();
+    let stranger = LocalSigner::from_secret_bytes(&bytes(&file["keys"]["I"])).unwrap();
+    let signature = sign_state(&stranger, bytes(&file["states"][0]["stateHash"]).into()).unwrap();
+    let sig = alloy_primitives::hex::encode_prefixed(signature.to_bytes());
+    let sigs = file["states"][0]["sigs"].as_array_mut().unwrap();
+    sigs.push(json!({ "signer": stranger.address().to_string(), "sig": sig }));
+    let report = run(&file);
+    assert_eq!(report.failures.len(), 1, "{:?}", messages(&report));
+    assert!(messages(&report)[0].contains("is not a participant"), "{:?}", messages(&report));
 }
 
 #[test]
 fn optional_parts_may_be_left_out() {
     let file = parse(NITRO);
     let remove = |file: &mut Value, path: &str, name: &str| {
-        file.pointer_mut(path)
-            .unwrap()
-            .as_object_mut()
-            .unwrap()
-            .remove(name)
-            .unwrap()
+        file.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(name).unwrap()
     };
-    for part in [
-        "generator",
-        "keys",
-        "guaranteeMetadata",
-        "vouchers",
-        "states",
-    ] {
+    for part in ["generator", "keys", "guaranteeMetadata", "vouchers", "states"] {
         let mut without = file.clone();
         remove(&mut without, "", part);
         let report = run(&without);
-        assert!(
-            report.failures.is_empty() && report.passed > 0,
-            "{part}: {:?}",
-            messages(&report)
-        );
+        assert!(report.failures.is_empty() && report.passed > 0, "{part}: {:?}", messages(&report));
     }
     for part in ["name", "sigs", "challengeHash", "challengeSig"] {
         let mut without = file.clone();
@@ -415,11 +304,7 @@ fn optional_parts_may_be_left_out() {
 #[test]
 fn keys_that_are_none_fail() {
     let file = parse(NITRO);
-    for wrong in [
-        json!("0x00"),
-        json!(format!("0x{}", "00".repeat(32))),
-        json!(5),
-    ] {
+    for wrong in [json!("0x00"), json!(format!("0x{}", "00".repeat(32))), json!(5)] {
         let report = run(&with(&file, "/keys/A", wrong));
         assert_eq!(report.failures.len(), 1, "{:?}", messages(&report));
         assert_eq!(report.failures[0].place, "keys \"A\"");

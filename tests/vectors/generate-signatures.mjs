@@ -155,6 +155,25 @@ const unrecoverable = [
   { name: `r ${x} is on no point`, signature: ethers.concat([word(x), s, v]), digest: sample.digest },
 ];
 
+// A valid signature with a low s that is not the deterministic one, on a voucher in the shape of nitro.json.
+const voucher = { channelId: ethers.id("a channel"), amount: "640" };
+const hash = ethers.solidityPackedKeccak256(["bytes32", "uint256"], [voucher.channelId, voucher.amount]);
+const digest = ethers.getBytes(ethers.hashMessage(ethers.getBytes(hash)));
+const other = secp256k1.sign(digest, ethers.getBytes(word(secrets.a)), {
+  prehash: false,
+  format: "recovered",
+  extraEntropy: ethers.getBytes(ethers.id("other nonce")),
+});
+const otherNonce = {
+  key: word(secrets.a),
+  voucher: {
+    ...voucher,
+    payer: ethers.computeAddress(word(secrets.a)),
+    hash,
+    signature: ethers.concat([other.slice(1), ethers.toBeHex(27 + other[0], 1)]),
+  },
+};
+
 const out = {
   generator: ["ethers", "@noble/curves", "tiny-secp256k1"].map(version).join(" + ") + " (not this project)",
   keccak,
@@ -164,6 +183,7 @@ const out = {
   twins,
   refused,
   unrecoverable,
+  otherNonce,
   refusedSecrets: [0n, N, N + 1n, 2n ** 256n - 1n].map(word),
 };
 writeFileSync(new URL("signatures.json", import.meta.url), JSON.stringify(out, null, 1) + "\n");

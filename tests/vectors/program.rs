@@ -3,10 +3,7 @@
 use std::process::{Command, Output};
 
 fn vectors(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vectors"))
-        .args(arguments)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_vectors")).args(arguments).output().unwrap()
 }
 
 fn temporary(name: &str, content: &[u8]) -> String {
@@ -21,10 +18,7 @@ const NITRO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/nitro.json");
 fn a_right_file_passes() {
     let output = vectors(&[NITRO]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
-        "42 passed, 0 failed\n"
-    );
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "42 passed, 0 failed\n");
 }
 
 #[test]
@@ -36,9 +30,7 @@ fn a_wrong_value_is_printed_and_fails() {
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<_> = printed.lines().collect();
-    let [failure, summary] = lines.as_slice() else {
-        panic!("{printed}")
-    };
+    let [failure, summary] = lines.as_slice() else { panic!("{printed}") };
     assert!(failure.starts_with("FAILED states[0] \"ledger-simple\": stateHash: expected 0x24a8"));
     assert!(failure.contains(", got 0x24a7"));
     assert_eq!(*summary, "41 passed, 1 failed");

@@ -7,9 +7,7 @@ mod record;
 mod states;
 mod terms;
 
-pub use record::{
-    Channel, Closing, Dispute, Payout, Position, RecordError, Role, Signatures, Status,
-};
+pub use record::{Channel, Closing, Dispute, Payout, Position, RecordError, Role, Signatures, Status};
 pub use states::{POSTFUND_TURN, PREFUND_TURN};
 pub(crate) use states::{State, closing_turn};
 pub use terms::{Chain, Terms, TermsError, derive_nonce};

@@ -112,22 +112,9 @@ pub struct Closing {
 
 impl Closing {
     /// A final state that the payer proposes and the payee has not signed yet.
-    pub(crate) fn proposed(
-        turn: u64,
-        claimed: u128,
-        submitter: Role,
-        signature: Signature,
-    ) -> Self {
-        let signatures = Signatures {
-            payer: Some(signature),
-            payee: None,
-        };
-        Self {
-            turn,
-            claimed,
-            signatures,
-            submitter,
-        }
+    pub(crate) fn proposed(turn: u64, claimed: u128, submitter: Role, signature: Signature) -> Self {
+        let signatures = Signatures { payer: Some(signature), payee: None };
+        Self { turn, claimed, signatures, submitter }
     }
 }
 
@@ -328,8 +315,7 @@ impl Channel {
 
     /// What has been paid so far, in base units: signed by the payer, or accepted by the payee.
     pub fn cumulative_amount(&self) -> u128 {
-        self.best
-            .map_or(0, |signed| signed.voucher.cumulative_amount)
+        self.best.map_or(0, |signed| signed.voucher.cumulative_amount)
     }
 
     /// What the payer can still pay, in base units.
@@ -355,15 +341,9 @@ impl Channel {
     pub fn from_bytes(key: B256, bytes: &[u8]) -> Result<Self, RecordError> {
         let channel: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
         if channel.version != RECORD_VERSION {
-            return Err(RecordError::Version {
-                version: channel.version,
-            });
+            return Err(RecordError::Version { version: channel.version });
         }
         let actual = channel.terms.channel_id();
-        if actual != key {
-            Err(RecordError::WrongKey { key, actual })
-        } else {
-            Ok(channel)
-        }
+        if actual != key { Err(RecordError::WrongKey { key, actual }) } else { Ok(channel) }
     }
 }

@@ -29,41 +29,20 @@ impl State {
     /// The prefund or postfund state: everything still belongs to the payer.
     pub(crate) fn funding(terms: &Terms, turn_num: u64) -> Self {
         let outcome = terms.outcome(0).unwrap_or_default();
-        Self::new(
-            terms,
-            VariablePart {
-                outcome,
-                app_data: Bytes::new(),
-                turn_num,
-                is_final: false,
-            },
-        )
+        Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: false })
     }
 
     /// The final state at `turn_num` after `claimed` base units; `None` above the deposit.
     pub(crate) fn closing(terms: &Terms, turn_num: u64, claimed: u128) -> Option<Self> {
         let outcome = terms.outcome(claimed)?;
-        Some(Self::new(
-            terms,
-            VariablePart {
-                outcome,
-                app_data: Bytes::new(),
-                turn_num,
-                is_final: true,
-            },
-        ))
+        Some(Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: true }))
     }
 
     /// The redemption of a voucher without its ticks; `None` if it claims more than the deposit.
     pub(crate) fn redemption(terms: &Terms, signed: &SignedVoucher) -> Option<Self> {
         let claim = Claim::without_ticks(signed);
         let outcome = terms.outcome(signed.voucher.cumulative_amount)?;
-        let part = VariablePart {
-            outcome,
-            app_data: claim.to_app_data(),
-            turn_num: claim.turn(),
-            is_final: false,
-        };
+        let part = VariablePart { outcome, app_data: claim.to_app_data(), turn_num: claim.turn(), is_final: false };
         Some(Self::new(terms, part))
     }
 
@@ -73,23 +52,13 @@ impl State {
     }
 
     /// Checks a participant's signature.
-    pub(crate) fn verify(
-        &self,
-        signature: &Signature,
-        signer: Address,
-    ) -> Result<(), SignatureError> {
+    pub(crate) fn verify(&self, signature: &Signature, signer: Address) -> Result<(), SignatureError> {
         nitro::verify_state_signature(self.hash, signature, signer)
     }
 
     /// The state as the contract takes it. Missing signatures are left out, never padded.
-    pub(crate) fn signed_by(
-        self,
-        signatures: impl IntoIterator<Item = Signature>,
-    ) -> SignedVariablePart {
-        SignedVariablePart {
-            variable_part: self.part,
-            signatures: signatures.into_iter().collect(),
-        }
+    pub(crate) fn signed_by(self, signatures: impl IntoIterator<Item = Signature>) -> SignedVariablePart {
+        SignedVariablePart { variable_part: self.part, signatures: signatures.into_iter().collect() }
     }
 }
 

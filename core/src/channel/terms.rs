@@ -124,9 +124,7 @@ impl Terms {
             return Err(TermsError::ZeroDeposit);
         }
         if !(1..1 << 48).contains(&self.challenge_duration) {
-            return Err(TermsError::ChallengeDuration {
-                seconds: self.challenge_duration,
-            });
+            return Err(TermsError::ChallengeDuration { seconds: self.challenge_duration });
         }
         if self.confirmations == 0 {
             return Err(TermsError::ZeroConfirmations);
@@ -168,17 +166,9 @@ impl Terms {
             allocation_type: AllocationType::Simple,
             metadata: Bytes::new(),
         };
-        let allocations = alloc::vec![
-            simple(self.payer_destination, refund),
-            simple(self.payee_destination, claimed)
-        ];
+        let allocations = alloc::vec![simple(self.payer_destination, refund), simple(self.payee_destination, claimed)];
         let (asset, asset_type) = (self.asset, AssetType::Default);
-        Some(alloc::vec![SingleAssetExit {
-            asset,
-            asset_type,
-            asset_metadata: Bytes::new(),
-            allocations
-        }])
+        Some(alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }])
     }
 
     /// Whether the channel holds the chain's native asset rather than a token.
@@ -189,12 +179,7 @@ impl Terms {
     /// What the payer's deposit transaction carries as data when it finds `held` base units there already.
     pub(crate) fn deposit_call(&self, held: u128) -> (u128, Bytes) {
         let amount = self.deposit.saturating_sub(held);
-        let data = crate::nitro::calls::deposit(
-            self.asset,
-            self.channel_id(),
-            U256::from(held),
-            U256::from(amount),
-        );
+        let data = crate::nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
         (amount, data)
     }
 }

@@ -11,8 +11,7 @@ const EIP191_HEADER: &[u8; 28] = b"\x19Ethereum Signed Message:\n32";
 const EIP712_HEADER: &[u8; 2] = b"\x19\x01";
 
 /// The EIP-712 type of a domain with name, version, chain and contract, and no salt.
-const EIP712_DOMAIN_TYPE: &[u8] =
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
+const EIP712_DOMAIN_TYPE: &[u8] = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)";
 
 /// Returns the Keccak-256 hash of `bytes`: Ethereum's hash, with the padding from before SHA-3 was standardised.
 pub fn keccak256(bytes: impl AsRef<[u8]>) -> B256 {
@@ -43,11 +42,7 @@ pub fn eip191_digest(hash: B256) -> B256 {
 /// `domain_separator` is [`Eip712Domain::separator`] and `struct_hash` is EIP-712's `hashStruct` of the message.
 /// Source: EIP-712.
 pub fn eip712_digest(domain_separator: B256, struct_hash: B256) -> B256 {
-    hash_parts(&[
-        EIP712_HEADER,
-        domain_separator.as_slice(),
-        struct_hash.as_slice(),
-    ])
+    hash_parts(&[EIP712_HEADER, domain_separator.as_slice(), struct_hash.as_slice()])
 }
 
 /// The EIP-712 domain of a signed struct: which application, on which chain, for which contract.

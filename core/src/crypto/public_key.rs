@@ -22,9 +22,7 @@ impl PublicKey {
             (Some(2 | 3), 33) | (Some(4), 65) => {}
             _ => return Err(PublicKeyError::Invalid),
         }
-        VerifyingKey::from_sec1_bytes(bytes)
-            .map(Self::from_k256)
-            .map_err(|_| PublicKeyError::Invalid)
+        VerifyingKey::from_sec1_bytes(bytes).map(Self::from_k256).map_err(|_| PublicKeyError::Invalid)
     }
 
     pub(super) const fn from_k256(key: VerifyingKey) -> Self {
@@ -62,10 +60,7 @@ impl PublicKey {
         if recovered == *self {
             Ok(())
         } else {
-            Err(SignatureError::WrongSigner {
-                expected: self.address(),
-                recovered: recovered.address(),
-            })
+            Err(SignatureError::WrongSigner { expected: self.address(), recovered: recovered.address() })
         }
     }
 }

@@ -55,30 +55,19 @@ impl Signature {
         }
         let (r, s) = scalars(&normalized);
         // 27 <-> 28: -s belongs to the point with the other parity of y.
-        Ok(Self {
-            r,
-            s,
-            v: if v == 27 { 28 } else { 27 },
-        })
+        Ok(Self { r, s, v: if v == 27 { 28 } else { 27 } })
     }
 
     /// Takes over what `k256` signed, which is already low-`s`.
     pub(super) fn from_k256(signature: &ecdsa::Signature, id: RecoveryId) -> Self {
         let (r, s) = scalars(signature);
-        Self {
-            r,
-            s,
-            v: if id.is_y_odd() { 28 } else { 27 },
-        }
+        Self { r, s, v: if id.is_y_odd() { 28 } else { 27 } }
     }
 
     /// Returns the 65 bytes `r ‖ s ‖ v`.
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
-        for (to, from) in bytes
-            .iter_mut()
-            .zip(self.r.iter().chain(self.s.iter()).chain([&self.v]))
-        {
+        for (to, from) in bytes.iter_mut().zip(self.r.iter().chain(self.s.iter()).chain([&self.v])) {
             *to = *from;
         }
         bytes
@@ -128,24 +117,14 @@ impl Signature {
     /// [`SignatureError::WrongSigner`] if another address is recovered; [`SignatureError::Invalid`] if none is.
     pub fn verify(&self, digest: &B256, signer: Address) -> Result<(), SignatureError> {
         let recovered = self.recover(digest)?;
-        if recovered == signer {
-            Ok(())
-        } else {
-            Err(SignatureError::WrongSigner {
-                expected: signer,
-                recovered,
-            })
-        }
+        if recovered == signer { Ok(()) } else { Err(SignatureError::WrongSigner { expected: signer, recovered }) }
     }
 }
 
 fn split(bytes: &[u8]) -> Result<(B256, B256, u8), SignatureError> {
-    let whole: &[u8; Signature::LENGTH] = bytes.try_into().map_err(|_| SignatureError::Length {
-        length: bytes.len(),
-    })?;
-    let error = SignatureError::Length {
-        length: bytes.len(),
-    };
+    let whole: &[u8; Signature::LENGTH] =
+        bytes.try_into().map_err(|_| SignatureError::Length { length: bytes.len() })?;
+    let error = SignatureError::Length { length: bytes.len() };
     let (r, rest) = whole.split_first_chunk::<32>().ok_or(error)?;
     let (s, rest) = rest.split_first_chunk::<32>().ok_or(error)?;
     let v = rest.first().ok_or(error)?;
@@ -162,8 +141,5 @@ fn parse(r: B256, s: B256, v: u8) -> Result<ecdsa::Signature, SignatureError> {
 
 fn scalars(signature: &ecdsa::Signature) -> (B256, B256) {
     let (r, s) = signature.split_bytes();
-    (
-        B256::from(<[u8; 32]>::from(r)),
-        B256::from(<[u8; 32]>::from(s)),
-    )
+    (B256::from(<[u8; 32]>::from(r)), B256::from(<[u8; 32]>::from(s)))
 }

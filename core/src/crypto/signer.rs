@@ -72,8 +72,6 @@ impl Signer for LocalSigner {
 
 impl fmt::Debug for LocalSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalSigner")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("LocalSigner").field("address", &self.address).finish_non_exhaustive()
     }
 }

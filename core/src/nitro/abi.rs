@@ -106,10 +106,7 @@ fn strictly<'a, T>(
     decode: impl Fn(&'a [u8], AbiDecoderConfig) -> alloy_sol_types::Result<T>,
 ) -> Result<T, DecodeError> {
     if bytes.len() > limit {
-        return Err(DecodeError::TooLarge {
-            length: bytes.len(),
-            limit,
-        });
+        return Err(DecodeError::TooLarge { length: bytes.len(), limit });
     }
     // Twice the input is what the growth of vectors of honest input can reach.
     let memory = limit.saturating_mul(4);
@@ -117,9 +114,7 @@ fn strictly<'a, T>(
     match decode(bytes, strict) {
         Ok(value) => Ok(value),
         // The decoder has one error for surplus bytes and for every other deviation: only the former pass when allowed.
-        Err(Error::ReserMismatch)
-            if decode(bytes, strict.validate_allow_trailing_bytes(true)).is_ok() =>
-        {
+        Err(Error::ReserMismatch) if decode(bytes, strict.validate_allow_trailing_bytes(true)).is_ok() => {
             Err(DecodeError::Trailing)
         }
         Err(_) => Err(DecodeError::Malformed),

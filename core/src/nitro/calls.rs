@@ -7,10 +7,7 @@
 //! through [`transfer_all_assets`].
 
 use super::outcome::outcome_to_abi;
-use super::{
-    ChannelStatus, DecodeError, FixedPart, MAX_BYTES, MAX_UINT48, SignedVariablePart,
-    SingleAssetExit, abi,
-};
+use super::{ChannelStatus, DecodeError, FixedPart, MAX_BYTES, MAX_UINT48, SignedVariablePart, SingleAssetExit, abi};
 use crate::crypto::Signature;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, aliases::U160};
@@ -59,10 +56,7 @@ pub struct ReclaimArgs {
 /// It reverts unless the channel holds exactly `expected_held` beforehand. For the native asset `amount` is also the
 /// value of the transaction; for a token the adjudicator needs an allowance first ([`approve`]). Selector `0x2fb1d270`.
 pub fn deposit(asset: Address, channel_id: B256, expected_held: U256, amount: U256) -> Bytes {
-    calldata(
-        selector::DEPOSIT,
-        (asset, channel_id, expected_held, amount).abi_encode_params(),
-    )
+    calldata(selector::DEPOSIT, (asset, channel_id, expected_held, amount).abi_encode_params())
 }
 
 /// Registers a state that the other party has to answer within the challenge duration.
@@ -84,16 +78,8 @@ pub fn challenge(
 }
 
 /// Records a supported state with a higher turn, which clears a pending challenge. Selector `0x6d2a9c92`.
-pub fn checkpoint(
-    fixed_part: &FixedPart,
-    proof: &[SignedVariablePart],
-    candidate: &SignedVariablePart,
-) -> Bytes {
-    let arguments = (
-        abi::FixedPart::from(fixed_part),
-        proof_to_abi(proof),
-        abi::SignedVariablePart::from(candidate),
-    );
+pub fn checkpoint(fixed_part: &FixedPart, proof: &[SignedVariablePart], candidate: &SignedVariablePart) -> Bytes {
+    let arguments = (abi::FixedPart::from(fixed_part), proof_to_abi(proof), abi::SignedVariablePart::from(candidate));
     calldata(selector::CHECKPOINT, arguments.abi_encode_params())
 }
 
@@ -103,24 +89,14 @@ pub fn conclude(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Bytes
 }
 
 /// Finalizes a channel as [`conclude`] does, and pays everyone. Selector `0xec346235`.
-pub fn conclude_and_transfer_all_assets(
-    fixed_part: &FixedPart,
-    candidate: &SignedVariablePart,
-) -> Bytes {
-    calldata(
-        selector::CONCLUDE_AND_TRANSFER_ALL_ASSETS,
-        conclusion(fixed_part, candidate),
-    )
+pub fn conclude_and_transfer_all_assets(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Bytes {
+    calldata(selector::CONCLUDE_AND_TRANSFER_ALL_ASSETS, conclusion(fixed_part, candidate))
 }
 
 /// Pays everyone out of a finalized channel.
 ///
 /// `state_hash` is that of the state it was finalized with, or zero after a conclusion. Selector `0x31afa0b4`.
-pub fn transfer_all_assets(
-    channel_id: B256,
-    outcome: &[SingleAssetExit],
-    state_hash: B256,
-) -> Bytes {
+pub fn transfer_all_assets(channel_id: B256, outcome: &[SingleAssetExit], state_hash: B256) -> Bytes {
     let arguments = (channel_id, outcome_to_abi(outcome), state_hash);
     calldata(selector::TRANSFER_ALL_ASSETS, arguments.abi_encode_params())
 }
@@ -144,10 +120,7 @@ pub fn reclaim(args: &ReclaimArgs) -> Bytes {
 /// Lets `spender` take up to `amount` base units of a token; sent to the token's contract. Selector `0x095ea7b3`
 /// (ERC-20).
 pub fn approve(spender: Address, amount: U256) -> Bytes {
-    calldata(
-        selector::ERC20_APPROVE,
-        (spender, amount).abi_encode_params(),
-    )
+    calldata(selector::ERC20_APPROVE, (spender, amount).abi_encode_params())
 }
 
 /// Asks how much of `asset` a channel holds; answered by [`decode_holdings`]. Selector `0x166e56cd`.
@@ -189,24 +162,16 @@ pub fn decode_status_of(answer: &[u8]) -> Result<ChannelStatus, DecodeError> {
 ///
 /// [`DecodeError::Malformed`], [`DecodeError::Trailing`] or [`DecodeError::TooLarge`] unless it is three words in range.
 pub fn decode_unpack_status(answer: &[u8]) -> Result<ChannelStatus, DecodeError> {
-    let (turn_num_record, finalizes_at, fingerprint) =
-        abi::decode_params::<(u64, u64, U160)>(answer, MAX_BYTES)?;
+    let (turn_num_record, finalizes_at, fingerprint) = abi::decode_params::<(u64, u64, U160)>(answer, MAX_BYTES)?;
     if turn_num_record > MAX_UINT48 || finalizes_at > MAX_UINT48 {
         return Err(DecodeError::Malformed);
     }
     let fingerprint = FixedBytes(fingerprint.to_be_bytes());
-    Ok(ChannelStatus {
-        turn_num_record,
-        finalizes_at,
-        fingerprint,
-    })
+    Ok(ChannelStatus { turn_num_record, finalizes_at, fingerprint })
 }
 
 fn conclusion(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Vec<u8> {
-    let arguments = (
-        abi::FixedPart::from(fixed_part),
-        abi::SignedVariablePart::from(candidate),
-    );
+    let arguments = (abi::FixedPart::from(fixed_part), abi::SignedVariablePart::from(candidate));
     arguments.abi_encode_params()
 }
 

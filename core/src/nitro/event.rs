@@ -8,20 +8,16 @@ use alloy_primitives::{Address, B256, U256, b256};
 mod topic {
     use super::{B256, b256};
 
-    pub(super) const DEPOSITED: B256 =
-        b256!("87d4c0b5e30d6808bc8a94ba1c4d839b29d664151551a31753387ee9ef48429b");
+    pub(super) const DEPOSITED: B256 = b256!("87d4c0b5e30d6808bc8a94ba1c4d839b29d664151551a31753387ee9ef48429b");
     pub(super) const ALLOCATION_UPDATED: B256 =
         b256!("c36da2054c5669d6dac211b7366d59f2d369151c21edf4940468614b449e0b9a");
-    pub(super) const RECLAIMED: B256 =
-        b256!("4d3754632451ebba9812a9305e7bca17b67a17186a5cff93d2e9ae1b01e3d27b");
+    pub(super) const RECLAIMED: B256 = b256!("4d3754632451ebba9812a9305e7bca17b67a17186a5cff93d2e9ae1b01e3d27b");
     pub(super) const CHALLENGE_REGISTERED: B256 =
         b256!("0aa12461ee6c137332989aa12cec79f4772ab2c1a8732a382aada7e9f3ec9d34");
     pub(super) const CHALLENGE_CLEARED: B256 =
         b256!("07da0a0674fb921e484018c8b81d80e292745e5d8ed134b580c8b9c631c5e9e0");
-    pub(super) const CHECKPOINTED: B256 =
-        b256!("f3f2d5574c50e581f1a2371fac7dee87f7c6d599a496765fbfa2547ce7fd5f1a");
-    pub(super) const CONCLUDED: B256 =
-        b256!("4f465027a3d06ea73dd12be0f5c5fc0a34e21f19d6eaed4834a7a944edabc901");
+    pub(super) const CHECKPOINTED: B256 = b256!("f3f2d5574c50e581f1a2371fac7dee87f7c6d599a496765fbfa2547ce7fd5f1a");
+    pub(super) const CONCLUDED: B256 = b256!("4f465027a3d06ea73dd12be0f5c5fc0a34e21f19d6eaed4834a7a944edabc901");
 }
 
 /// An event of the adjudicator. Times are in seconds since 1970, amounts in the asset's base units.
@@ -126,39 +122,17 @@ impl AdjudicatorEvent {
         Ok(match event {
             topic::DEPOSITED => {
                 let (asset, holdings) = abi::decode_params(data, MAX_EVENT_BYTES)?;
-                Self::Deposited {
-                    channel_id,
-                    asset,
-                    holdings,
-                }
+                Self::Deposited { channel_id, asset, holdings }
             }
             topic::ALLOCATION_UPDATED => {
-                let (asset_index, initial_holdings, final_holdings) =
-                    abi::decode_params(data, MAX_EVENT_BYTES)?;
-                Self::AllocationUpdated {
-                    channel_id,
-                    asset_index,
-                    initial_holdings,
-                    final_holdings,
-                }
+                let (asset_index, initial_holdings, final_holdings) = abi::decode_params(data, MAX_EVENT_BYTES)?;
+                Self::AllocationUpdated { channel_id, asset_index, initial_holdings, final_holdings }
             }
-            topic::RECLAIMED => Self::Reclaimed {
-                channel_id,
-                asset_index: abi::decode(data, MAX_EVENT_BYTES)?,
-            },
+            topic::RECLAIMED => Self::Reclaimed { channel_id, asset_index: abi::decode(data, MAX_EVENT_BYTES)? },
             topic::CHALLENGE_REGISTERED => challenge_registered(channel_id, data)?,
-            topic::CHALLENGE_CLEARED => Self::ChallengeCleared {
-                channel_id,
-                new_turn_num_record: uint48(data)?,
-            },
-            topic::CHECKPOINTED => Self::Checkpointed {
-                channel_id,
-                new_turn_num_record: uint48(data)?,
-            },
-            _ => Self::Concluded {
-                channel_id,
-                finalizes_at: uint48(data)?,
-            },
+            topic::CHALLENGE_CLEARED => Self::ChallengeCleared { channel_id, new_turn_num_record: uint48(data)? },
+            topic::CHECKPOINTED => Self::Checkpointed { channel_id, new_turn_num_record: uint48(data)? },
+            _ => Self::Concluded { channel_id, finalizes_at: uint48(data)? },
         })
     }
 
@@ -182,10 +156,7 @@ fn challenge_registered(channel_id: B256, data: &[u8]) -> Result<AdjudicatorEven
     Ok(AdjudicatorEvent::ChallengeRegistered {
         channel_id,
         finalizes_at: in_range(finalizes_at)?,
-        proof: proof
-            .into_iter()
-            .map(SignedVariablePart::try_from)
-            .collect::<Result<_, _>>()?,
+        proof: proof.into_iter().map(SignedVariablePart::try_from).collect::<Result<_, _>>()?,
         candidate: candidate.try_into()?,
     })
 }
@@ -196,9 +167,5 @@ fn uint48(data: &[u8]) -> Result<u64, DecodeError> {
 }
 
 fn in_range(number: u64) -> Result<u64, DecodeError> {
-    if number > MAX_UINT48 {
-        Err(DecodeError::Malformed)
-    } else {
-        Ok(number)
-    }
+    if number > MAX_UINT48 { Err(DecodeError::Malformed) } else { Ok(number) }
 }

@@ -52,9 +52,7 @@ impl FixedPart {
             }
         }
         if self.challenge_duration > MAX_UINT48 {
-            return Err(StateError::ChallengeDurationOutOfRange {
-                seconds: self.challenge_duration,
-            });
+            return Err(StateError::ChallengeDurationOutOfRange { seconds: self.challenge_duration });
         }
         Ok(())
     }

@@ -31,12 +31,12 @@ pub use error::{DecodeError, StateError};
 pub use event::AdjudicatorEvent;
 pub use fixed_part::FixedPart;
 pub use outcome::{
-    Allocation, AllocationType, AssetType, Guarantee, Outcome, SingleAssetExit,
-    address_destination, decode_outcome, destination_address, encode_outcome, outcome_hash,
+    Allocation, AllocationType, AssetType, Guarantee, Outcome, SingleAssetExit, address_destination, decode_outcome,
+    destination_address, encode_outcome, outcome_hash,
 };
 pub use state::{
-    RecoveredVariablePart, SignedVariablePart, VariablePart, challenge_digest, challenge_hash,
-    recover_variable_part, sign_challenge, sign_state, state_hash, verify_state_signature,
+    RecoveredVariablePart, SignedVariablePart, VariablePart, challenge_digest, challenge_hash, recover_variable_part,
+    sign_challenge, sign_state, state_hash, verify_state_signature,
 };
 pub use status::{ChannelMode, ChannelStatus};
 

@@ -181,11 +181,7 @@ impl TryFrom<abi::SingleAssetExit> for SingleAssetExit {
             asset: exit.asset,
             asset_type: exit.assetMetadata.assetType.try_into()?,
             asset_metadata: exit.assetMetadata.metadata,
-            allocations: exit
-                .allocations
-                .into_iter()
-                .map(Allocation::try_from)
-                .collect::<Result<_, _>>()?,
+            allocations: exit.allocations.into_iter().map(Allocation::try_from).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -31,9 +31,7 @@ impl VariablePart {
     /// [`StateError::TurnOutOfRange`] if the turn number is above [`MAX_UINT48`].
     pub fn validate(&self) -> Result<(), StateError> {
         if self.turn_num > MAX_UINT48 {
-            return Err(StateError::TurnOutOfRange {
-                turn_num: self.turn_num,
-            });
+            return Err(StateError::TurnOutOfRange { turn_num: self.turn_num });
         }
         Ok(())
     }
@@ -80,13 +78,7 @@ pub struct RecoveredVariablePart {
 ///
 /// It is signed through [`sign_state`], under EIP-191. Source: `NitroUtils.hashState`.
 pub fn state_hash(channel_id: B256, part: &VariablePart) -> B256 {
-    let members = (
-        channel_id,
-        part.app_data.clone(),
-        outcome_to_abi(&part.outcome),
-        part.turn_num,
-        part.is_final,
-    );
+    let members = (channel_id, part.app_data.clone(), outcome_to_abi(&part.outcome), part.turn_num, part.is_final);
     keccak256(members.abi_encode_params())
 }
 
@@ -95,10 +87,7 @@ pub fn state_hash(channel_id: B256, part: &VariablePart) -> B256 {
 /// # Errors
 ///
 /// Those of the signer.
-pub fn sign_state(
-    signer: &(impl Signer + ?Sized),
-    state_hash: B256,
-) -> Result<Signature, SignError> {
+pub fn sign_state(signer: &(impl Signer + ?Sized), state_hash: B256) -> Result<Signature, SignError> {
     signer.sign_digest(&eip191_digest(state_hash))
 }
 
@@ -107,11 +96,7 @@ pub fn sign_state(
 /// # Errors
 ///
 /// [`SignatureError::WrongSigner`] or [`SignatureError::Invalid`].
-pub fn verify_state_signature(
-    state_hash: B256,
-    signature: &Signature,
-    signer: Address,
-) -> Result<(), SignatureError> {
+pub fn verify_state_signature(state_hash: B256, signature: &Signature, signer: Address) -> Result<(), SignatureError> {
     signature.verify(&eip191_digest(state_hash), signer)
 }
 
@@ -132,10 +117,7 @@ pub fn challenge_digest(state_hash: B256) -> B256 {
 /// # Errors
 ///
 /// Those of the signer.
-pub fn sign_challenge(
-    signer: &(impl Signer + ?Sized),
-    state_hash: B256,
-) -> Result<Signature, SignError> {
+pub fn sign_challenge(signer: &(impl Signer + ?Sized), state_hash: B256) -> Result<Signature, SignError> {
     signer.sign_digest(&challenge_digest(state_hash))
 }
 
@@ -154,26 +136,15 @@ pub fn recover_variable_part(
     let digest = eip191_digest(state_hash(fixed_part.channel_id(), &signed.variable_part));
     let mut signed_by = U256::ZERO;
     for (index, signature) in signed.signatures.iter().enumerate() {
-        let signer = signature
-            .recover(&digest)
-            .map_err(|source| StateError::InvalidSignature { index, source })?;
-        if let Some(bit) = fixed_part
-            .participants
-            .iter()
-            .position(|&address| address == signer)
-        {
+        let signer = signature.recover(&digest).map_err(|source| StateError::InvalidSignature { index, source })?;
+        if let Some(bit) = fixed_part.participants.iter().position(|&address| address == signer) {
             if bit >= U256::BITS {
-                return Err(StateError::ParticipantCount {
-                    count: fixed_part.participants.len(),
-                });
+                return Err(StateError::ParticipantCount { count: fixed_part.participants.len() });
             }
             signed_by.set_bit(bit, true);
         }
     }
-    Ok(RecoveredVariablePart {
-        variable_part: signed.variable_part.clone(),
-        signed_by,
-    })
+    Ok(RecoveredVariablePart { variable_part: signed.variable_part.clone(), signed_by })
 }
 
 impl From<&VariablePart> for abi::VariablePart {
@@ -205,11 +176,7 @@ impl TryFrom<abi::VariablePart> for VariablePart {
 
 impl From<&Signature> for abi::Signature {
     fn from(signature: &Signature) -> Self {
-        Self {
-            v: signature.v(),
-            r: signature.r(),
-            s: signature.s(),
-        }
+        Self { v: signature.v(), r: signature.r(), s: signature.s() }
     }
 }
 
@@ -232,9 +199,7 @@ impl TryFrom<abi::SignedVariablePart> for SignedVariablePart {
             signatures: signed
                 .sigs
                 .into_iter()
-                .map(|sig| {
-                    Signature::from_chain(sig.r, sig.s, sig.v).map_err(DecodeError::Signature)
-                })
+                .map(|sig| Signature::from_chain(sig.r, sig.s, sig.v).map_err(DecodeError::Signature))
                 .collect::<Result<_, _>>()?,
         })
     }

@@ -21,19 +21,12 @@ pub fn voucher_hash(channel_id: B256, amount: U256) -> B256 {
 /// # Errors
 ///
 /// Those of the signer.
-pub fn sign_voucher(
-    signer: &(impl Signer + ?Sized),
-    channel_id: B256,
-    amount: U256,
-) -> Result<Signature, SignError> {
+pub fn sign_voucher(signer: &(impl Signer + ?Sized), channel_id: B256, amount: U256) -> Result<Signature, SignError> {
     signer.sign_digest(&eip191_digest(voucher_hash(channel_id, amount)))
 }
 
 /// Returns the `appData` of the state that redeems a voucher: `abi.encode(VoucherAmountAndSignature)`, 128 bytes.
 pub fn redemption_app_data(amount: U256, signature: &Signature) -> Bytes {
-    let voucher = abi::VoucherAmountAndSignature {
-        amount,
-        signature: signature.into(),
-    };
+    let voucher = abi::VoucherAmountAndSignature { amount, signature: signature.into() };
     voucher.abi_encode().into()
 }

@@ -21,11 +21,7 @@ pub struct RawSignature {
 
 impl From<Signature> for RawSignature {
     fn from(signature: Signature) -> Self {
-        Self {
-            v: signature.v(),
-            r: signature.r(),
-            s: signature.s(),
-        }
+        Self { v: signature.v(), r: signature.r(), s: signature.s() }
     }
 }
 
@@ -106,12 +102,7 @@ impl Claim {
     /// The claim that shows no tick: the voucher's cumulative amount alone.
     pub fn without_ticks(signed: &SignedVoucher) -> Self {
         let SignedVoucher { voucher, signature } = *signed;
-        Self {
-            voucher,
-            signature: signature.into(),
-            ticks: 0,
-            preimage: voucher.tick_tip,
-        }
+        Self { voucher, signature: signature.into(), ticks: 0, preimage: voucher.tick_tip }
     }
 
     /// What the claim moves from payer to payee, in base units: `cumulativeAmount + ticks * tickPrice`.
@@ -124,8 +115,7 @@ impl Claim {
 
     /// The turn of the redemption: `baseTurn + (serial << 8) + ticks`, so that a better claim has a higher turn.
     pub fn turn(&self) -> u64 {
-        redemption_turn(self.voucher.base_turn, self.voucher.serial)
-            .saturating_add(u64::from(self.ticks))
+        redemption_turn(self.voucher.base_turn, self.voucher.serial).saturating_add(u64::from(self.ticks))
     }
 
     /// Checks ticks, preimage and the payer's signature, in the contract's order.
@@ -141,10 +131,7 @@ impl Claim {
     pub(super) fn verify_ticks(&self) -> Result<(), ClaimError> {
         let tick_limit = self.voucher.tick_limit;
         if self.ticks > tick_limit {
-            return Err(ClaimError::TooManyTicks {
-                ticks: self.ticks,
-                tick_limit,
-            });
+            return Err(ClaimError::TooManyTicks { ticks: self.ticks, tick_limit });
         }
         if hash_chain(self.preimage, self.ticks) != self.voucher.tick_tip {
             return Err(ClaimError::WrongPreimage);
@@ -152,22 +139,13 @@ impl Claim {
         Ok(())
     }
 
-    pub(super) fn verify_signature(
-        &self,
-        domain: &VoucherDomain,
-        payer: Address,
-    ) -> Result<(), ClaimError> {
-        let signature =
-            Signature::try_from(self.signature).map_err(|_| ClaimError::InvalidSignature)?;
+    pub(super) fn verify_signature(&self, domain: &VoucherDomain, payer: Address) -> Result<(), ClaimError> {
+        let signature = Signature::try_from(self.signature).map_err(|_| ClaimError::InvalidSignature)?;
         match signature.verify(&self.voucher.digest(domain), payer) {
             Ok(()) => Ok(()),
-            Err(SignatureError::WrongSigner {
-                expected,
-                recovered,
-            }) => Err(ClaimError::WrongSigner {
-                expected,
-                actual: recovered,
-            }),
+            Err(SignatureError::WrongSigner { expected, recovered }) => {
+                Err(ClaimError::WrongSigner { expected, actual: recovered })
+            }
             Err(_) => Err(ClaimError::InvalidSignature),
         }
     }
@@ -178,10 +156,7 @@ impl Claim {
         write_words(&mut bytes, &self.voucher.words());
         if let Some(rest) = bytes.get_mut(8 * 32..) {
             let RawSignature { v, r, s } = self.signature;
-            write_words(
-                rest,
-                &[word(v.into()), r, s, word(self.ticks.into()), self.preimage],
-            );
+            write_words(rest, &[word(v.into()), r, s, word(self.ticks.into()), self.preimage]);
         }
         Bytes::copy_from_slice(&bytes)
     }

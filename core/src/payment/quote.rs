@@ -133,16 +133,9 @@ impl Quote {
     /// # Errors
     ///
     /// [`SignError`] if the signer does not sign.
-    pub fn sign<S: Signer + ?Sized>(
-        self,
-        domain: &VoucherDomain,
-        signer: &S,
-    ) -> Result<SignedQuote, SignError> {
+    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedQuote, SignError> {
         let signature = signer.sign_digest(&eip712_digest(domain.separator(), self.hash()))?;
-        Ok(SignedQuote {
-            quote: self,
-            signature,
-        })
+        Ok(SignedQuote { quote: self, signature })
     }
 }
 
@@ -176,15 +169,84 @@ impl SignedQuote {
             return Err(QuoteError::Impossible);
         }
         let digest = eip712_digest(domain.separator(), quote.hash());
-        signature
-            .verify(&digest, quote.payee)
-            .map_err(QuoteError::Signature)?;
+        signature.verify(&digest, quote.payee).map_err(QuoteError::Signature)?;
         if quote.expires_at <= now {
-            return Err(QuoteError::Expired {
-                expires_at: quote.expires_at,
-                now,
-            });
+            return Err(QuoteError::Expired { expires_at: quote.expires_at, now });
         }
         Ok(signed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{address, b256, hex};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::LocalSigner;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn domain() -> VoucherDomain {
+        VoucherDomain::new(31_337, Address::repeat_byte(0x5a))
+    }
+
+    fn quote() -> Quote {
+        Quote {
+            content_root: B256::repeat_byte(0x11),
+            length: 5_000_001,
+            chunk_size: 262_144,
+            unit: Unit::Chunk,
+            price: 10_000_000_000_000,
+            asset: Address::ZERO,
+            payee: address!("75E0De31eCa89159a26b09cc3b5eF4736A4f8969"),
+            payee_destination: Address::repeat_byte(0xcd).into_word(),
+            challenge_duration: 3_600,
+            confirmations: 2,
+            expires_at: 1_900_000_000,
+        }
+    }
+
+    fn sign(quote: Quote) -> alloc::vec::Vec<u8> {
+        let signer = LocalSigner::from_secret_bytes(&[0xb2; 32]).unwrap();
+        quote.sign(&domain(), &signer).unwrap().to_bytes()
+    }
+
+    /// Expected values: ethers 6, `TypedDataEncoder.hashStruct` and `Wallet.signTypedData`.
+    #[test]
+    fn hash_and_signature_are_those_of_ethers() {
+        let hash = b256!("bd25a1f27d7cd8e90b64e5d1f737375b43bab5165f1f129bf887c773e0c44bea");
+        assert_eq!(quote().hash(), hash);
+        let signed = SignedQuote::from_bytes(&sign(quote()), &domain(), NOW).unwrap();
+        let expected = hex!(
+            "19a71146ab47cd6a80cdcb4c05c4abd424193f0f5766176968909de0161e4166189ad94fac7eef421e22fd18a038036e"
+            "a933a8d99d3715689552eb3764ac94d71b"
+        );
+        assert_eq!(signed.signature.to_bytes(), expected);
+        assert_eq!((quote().chunks(), quote().total()), (20, Some(200_000_000_000_000)));
+    }
+
+    #[test]
+    fn expired_foreign_and_impossible_quotes_are_refused() {
+        let code = |quote, domain, now| SignedQuote::from_bytes(&sign(quote), &domain, now).unwrap_err().code();
+        assert_eq!(code(quote(), domain(), 1_900_000_000), "QUOTE_EXPIRED");
+        assert_eq!(code(quote(), VoucherDomain::new(1, Address::repeat_byte(0x5a)), NOW), "QUOTE_SIGNATURE");
+        assert_eq!(code(Quote { payee: Address::ZERO, ..quote() }, domain(), NOW), "QUOTE_SIGNATURE");
+        assert_eq!(code(Quote { chunk_size: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+        assert_eq!(code(Quote { length: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+        assert_eq!(code(Quote { price: u128::MAX, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+    }
+
+    proptest! {
+        /// No flipped bit and no truncation of a quote is a quote; random bytes are an error, never a panic.
+        #[test]
+        fn damaged_quotes_are_refused(at in 0usize..400, bit in 0u8..8, noise: alloc::vec::Vec<u8>) {
+            let good = sign(quote());
+            let mut flipped = good.clone();
+            flipped[at % good.len()] ^= 1 << bit;
+            for bytes in [flipped, good[..at % good.len()].to_vec(), noise] {
+                prop_assert!(SignedQuote::from_bytes(&bytes, &domain(), NOW).is_err());
+            }
+        }
     }
 }

@@ -154,21 +154,15 @@ pub fn state_is_supported(
     let base = match proof {
         [] if candidate.signed_by == everyone => return Ok(()),
         [] => {
-            return Err(StreamAppError::NotUnanimous {
-                signed_by: candidate.signed_by,
-            });
+            return Err(StreamAppError::NotUnanimous { signed_by: candidate.signed_by });
         }
         [base] => base,
         _ => {
-            return Err(StreamAppError::BadProofLength {
-                length: proof.len(),
-            });
+            return Err(StreamAppError::BadProofLength { length: proof.len() });
         }
     };
     if base.signed_by != everyone {
-        return Err(StreamAppError::BaseNotUnanimous {
-            signed_by: base.signed_by,
-        });
+        return Err(StreamAppError::BaseNotUnanimous { signed_by: base.signed_by });
     }
     let (base, state) = (&base.variable_part, &candidate.variable_part);
     if base.turn_num == 0 {
@@ -178,9 +172,7 @@ pub fn state_is_supported(
         return Err(StreamAppError::BaseIsFinal);
     }
     if !candidate.signed_by.bit(participants.wrapping_sub(1)) {
-        return Err(StreamAppError::NotSignedByPayee {
-            signed_by: candidate.signed_by,
-        });
+        return Err(StreamAppError::NotSignedByPayee { signed_by: candidate.signed_by });
     }
     if state.is_final {
         return Err(StreamAppError::RedemptionIsFinal);
@@ -190,46 +182,28 @@ pub fn state_is_supported(
     let voucher = &claim.voucher;
     let channel_id = fixed.channel_id();
     if voucher.channel_id != channel_id {
-        return Err(StreamAppError::WrongChannel {
-            expected: channel_id,
-            actual: voucher.channel_id,
-        });
+        return Err(StreamAppError::WrongChannel { expected: channel_id, actual: voucher.channel_id });
     }
     if voucher.base_turn != base.turn_num {
-        return Err(StreamAppError::WrongBaseTurn {
-            expected: base.turn_num,
-            actual: voucher.base_turn,
-        });
+        return Err(StreamAppError::WrongBaseTurn { expected: base.turn_num, actual: voucher.base_turn });
     }
     if voucher.serial == 0 {
         return Err(StreamAppError::ZeroSerial);
     }
     claim.verify_ticks()?;
     if state.turn_num != claim.turn() {
-        return Err(StreamAppError::WrongTurn {
-            expected: claim.turn(),
-            actual: state.turn_num,
-        });
+        return Err(StreamAppError::WrongTurn { expected: claim.turn(), actual: state.turn_num });
     }
-    claim.verify_signature(
-        domain,
-        fixed.participants.first().copied().unwrap_or_default(),
-    )?;
+    claim.verify_signature(domain, fixed.participants.first().copied().unwrap_or_default())?;
     check_outcome(&base.outcome, &state.outcome, claim.claimed())
 }
 
 /// Checks that `outcome` is `base` with `claimed` moved from the first to the second allocation.
-fn check_outcome(
-    base: &[SingleAssetExit],
-    outcome: &[SingleAssetExit],
-    claimed: U256,
-) -> Result<(), StreamAppError> {
+fn check_outcome(base: &[SingleAssetExit], outcome: &[SingleAssetExit], claimed: U256) -> Result<(), StreamAppError> {
     let ([base], [exit]) = (base, outcome) else {
         return Err(StreamAppError::OutcomeShape);
     };
-    let ([base_payer, base_payee], [payer, payee]) =
-        (base.allocations.as_slice(), exit.allocations.as_slice())
-    else {
+    let ([base_payer, base_payee], [payer, payee]) = (base.allocations.as_slice(), exit.allocations.as_slice()) else {
         return Err(StreamAppError::OutcomeShape);
     };
     if exit.asset != base.asset
@@ -239,10 +213,7 @@ fn check_outcome(
     {
         return Err(StreamAppError::AssetChanged);
     }
-    for (index, (before, after)) in [(base_payer, payer), (base_payee, payee)]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, (before, after)) in [(base_payer, payer), (base_payee, payee)].into_iter().enumerate() {
         if after.destination != before.destination
             || after.allocation_type != before.allocation_type
             || after.metadata != before.metadata
@@ -254,15 +225,9 @@ fn check_outcome(
     let Some(expected_payer) = available.checked_sub(claimed) else {
         return Err(StreamAppError::InsufficientBalance { claimed, available });
     };
-    let expected_payee = base_payee
-        .amount
-        .checked_add(claimed)
-        .ok_or(StreamAppError::Overflow)?;
+    let expected_payee = base_payee.amount.checked_add(claimed).ok_or(StreamAppError::Overflow)?;
     if payer.amount != expected_payer || payee.amount != expected_payee {
-        return Err(StreamAppError::WrongAmounts {
-            expected_payer,
-            expected_payee,
-        });
+        return Err(StreamAppError::WrongAmounts { expected_payer, expected_payee });
     }
     Ok(())
 }

@@ -20,10 +20,7 @@ pub struct TickChain {
 impl TickChain {
     /// A chain of `limit` ticks (0 to 255) over a secret 32-byte seed.
     pub fn new(seed: B256, limit: u8) -> Self {
-        Self {
-            seed: zeroize::Zeroizing::new(seed.0),
-            limit,
-        }
+        Self { seed: zeroize::Zeroizing::new(seed.0), limit }
     }
 
     /// What the voucher names as `tickTip`: the seed hashed `limit` times.
@@ -33,18 +30,13 @@ impl TickChain {
 
     /// The preimage that pays the first `ticks` ticks: it hashes `ticks` times to the tip. `None` above the limit.
     pub fn preimage(&self, ticks: u8) -> Option<B256> {
-        Some(hash_chain(
-            B256::from(*self.seed),
-            self.limit.checked_sub(ticks)?,
-        ))
+        Some(hash_chain(B256::from(*self.seed), self.limit.checked_sub(ticks)?))
     }
 }
 
 impl core::fmt::Debug for TickChain {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TickChain")
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("TickChain").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -56,10 +48,7 @@ mod tests {
     fn every_preimage_hashes_to_the_tip() {
         let chain = TickChain::new(B256::repeat_byte(7), 255);
         for ticks in 0..=255 {
-            assert_eq!(
-                hash_chain(chain.preimage(ticks).unwrap(), ticks),
-                chain.tip()
-            );
+            assert_eq!(hash_chain(chain.preimage(ticks).unwrap(), ticks), chain.tip());
         }
         assert_eq!(TickChain::new(B256::ZERO, 3).preimage(4), None);
     }

@@ -3,15 +3,13 @@
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::crypto::{
-    Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256,
-};
+use crate::crypto::{Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
 use crate::{Address, B256};
 
 /// `keccak256` of [`VOUCHER_TYPE`].
 const VOUCHER_TYPE_HASH: B256 = B256::new([
-    0x78, 0x9e, 0xe1, 0x4b, 0x2f, 0xbb, 0x4d, 0x27, 0xa8, 0xd6, 0x02, 0x2e, 0x3d, 0x95, 0xec, 0x07,
-    0x2d, 0x89, 0xf6, 0x8d, 0xe0, 0x73, 0xbd, 0x19, 0x2b, 0x08, 0x10, 0x35, 0xc4, 0x60, 0xb9, 0xf1,
+    0x78, 0x9e, 0xe1, 0x4b, 0x2f, 0xbb, 0x4d, 0x27, 0xa8, 0xd6, 0x02, 0x2e, 0x3d, 0x95, 0xec, 0x07, 0x2d, 0x89, 0xf6,
+    0x8d, 0xe0, 0x73, 0xbd, 0x19, 0x2b, 0x08, 0x10, 0x35, 0xc4, 0x60, 0xb9, 0xf1,
 ]);
 
 /// The EIP-712 type of a voucher, as `StreamApp` hashes it.
@@ -29,15 +27,8 @@ pub struct VoucherDomain {
 impl VoucherDomain {
     /// The domain `{ name: "Millstream", version: "1", chainId, verifyingContract: stream_app }`.
     pub fn new(chain_id: u64, stream_app: Address) -> Self {
-        let domain = Eip712Domain {
-            name: "Millstream",
-            version: "1",
-            chain_id,
-            verifying_contract: stream_app,
-        };
-        Self {
-            separator: domain.separator(),
-        }
+        let domain = Eip712Domain { name: "Millstream", version: "1", chain_id, verifying_contract: stream_app };
+        Self { separator: domain.separator() }
     }
 
     /// The domain separator, `StreamApp.domainSeparator()`.
@@ -77,13 +68,7 @@ pub struct Voucher {
 
 impl Voucher {
     /// A voucher without ticks.
-    pub const fn flat(
-        channel_id: B256,
-        base_turn: u64,
-        serial: u32,
-        cumulative_amount: u128,
-        memo: B256,
-    ) -> Self {
+    pub const fn flat(channel_id: B256, base_turn: u64, serial: u32, cumulative_amount: u128, memo: B256) -> Self {
         Self {
             channel_id,
             base_turn,
@@ -114,16 +99,9 @@ impl Voucher {
     /// # Errors
     ///
     /// [`SignError`] if the signer does not sign.
-    pub fn sign<S: Signer + ?Sized>(
-        self,
-        domain: &VoucherDomain,
-        signer: &S,
-    ) -> Result<SignedVoucher, SignError> {
+    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedVoucher, SignError> {
         let signature = signer.sign_digest(&self.digest(domain))?;
-        Ok(SignedVoucher {
-            voucher: self,
-            signature,
-        })
+        Ok(SignedVoucher { voucher: self, signature })
     }
 
     /// The eight ABI words of the struct, in order.
@@ -177,10 +155,39 @@ pub(super) fn write_words(buffer: &mut [u8], words: &[B256]) {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::{b256, hex};
+
     use super::*;
+    use crate::crypto::LocalSigner;
 
     #[test]
     fn type_hash_is_that_of_the_type_string() {
         assert_eq!(keccak256(VOUCHER_TYPE), VOUCHER_TYPE_HASH);
+    }
+
+    /// Expected values: ethers 6, `TypedDataEncoder.hash` and `Wallet.signTypedData`, with every field at its largest.
+    #[test]
+    fn digest_and_signature_are_those_of_ethers() {
+        let signer = LocalSigner::from_secret_bytes(&[0xb2; 32]).unwrap();
+        let domain = VoucherDomain::new(31_337, Address::repeat_byte(0x5a));
+        let voucher = Voucher {
+            channel_id: B256::repeat_byte(0x22),
+            base_turn: (1 << 48) - 1,
+            serial: u32::MAX,
+            cumulative_amount: u128::MAX,
+            tick_tip: B256::repeat_byte(0x33),
+            tick_price: 7,
+            tick_limit: 255,
+            memo: B256::repeat_byte(0x44),
+        };
+        let digest = b256!("72ac41d7326936b60940dce33a2da2e529de8f5e6e55037c4cdd5b46f64683cd");
+        assert_eq!(voucher.digest(&domain), digest);
+        let signed = voucher.sign(&domain, &signer).unwrap();
+        let expected = hex!(
+            "4bfb14ab69bf01df104aac279b932d75069b43b294514010afc64fc1fb7bb4502e7a7d215ecd236bd4c84664d25e225b"
+            "641538392f93aa520cb7804e624bdef91c"
+        );
+        assert_eq!(signed.signature.to_bytes(), expected);
+        assert_eq!(signed.verify(&domain, signer.address()), Ok(()));
     }
 }

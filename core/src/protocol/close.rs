@@ -134,18 +134,10 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
 
 /// Payer: signs the final state with everything that was paid.
 fn propose(context: &Context<'_>, channel: &mut Channel) -> Result<(), CloseError> {
-    let (turn, claimed) = (
-        closing_turn(channel.last_serial()),
-        channel.cumulative_amount(),
-    );
+    let (turn, claimed) = (closing_turn(channel.last_serial()), channel.cumulative_amount());
     let deposit = channel.terms.deposit;
-    let state = State::closing(&channel.terms, turn, claimed)
-        .ok_or(CloseError::AboveDeposit { claimed, deposit })?;
-    let submitter = if channel.close_requested {
-        Role::Payer
-    } else {
-        Role::Payee
-    };
+    let state = State::closing(&channel.terms, turn, claimed).ok_or(CloseError::AboveDeposit { claimed, deposit })?;
+    let submitter = if channel.close_requested { Role::Payer } else { Role::Payee };
     let signature = state.sign(context.signer)?;
     channel.closing = Some(Closing::proposed(turn, claimed, submitter, signature));
     Ok(())

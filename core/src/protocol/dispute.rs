@@ -41,35 +41,20 @@ pub(crate) fn apply_event(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     match event {
-        AdjudicatorEvent::Deposited {
-            asset, holdings, ..
-        } if asset == channel.terms.asset && channel.payout.is_none() => {
+        AdjudicatorEvent::Deposited { asset, holdings, .. }
+            if asset == channel.terms.asset && channel.payout.is_none() =>
+        {
             channel.holdings = u128::try_from(holdings).unwrap_or(u128::MAX);
             lock_funding(context, channel, effects)?;
         }
-        AdjudicatorEvent::ChallengeRegistered {
-            channel_id,
-            finalizes_at,
-            candidate,
-            ..
-        } => {
+        AdjudicatorEvent::ChallengeRegistered { channel_id, finalizes_at, candidate, .. } => {
             let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
-            let ours = channel.leaving
-                && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
+            let ours =
+                channel.leaving && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
             let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
             let turn = candidate.variable_part.turn_num;
-            channel.dispute = Some(Dispute {
-                turn,
-                finalizes_at,
-                state_hash,
-                outcome,
-                ours,
-            });
-            effects.notify(Event::Challenged {
-                channel_id,
-                finalizes_at,
-                ours,
-            });
+            channel.dispute = Some(Dispute { turn, finalizes_at, state_hash, outcome, ours });
+            effects.notify(Event::Challenged { channel_id, finalizes_at, ours });
             next_transaction(context, channel, chain_time, effects)?;
         }
         AdjudicatorEvent::ChallengeCleared { .. } | AdjudicatorEvent::Checkpointed { .. } => {
@@ -84,34 +69,17 @@ pub(crate) fn apply_event(
             };
             let outcome = nitro::encode_outcome(&signed.variable_part.outcome).to_vec();
             let turn = signed.variable_part.turn_num;
-            let ours = channel
-                .closing
-                .is_some_and(|closing| closing.submitter == channel.role);
-            channel.dispute = Some(Dispute {
-                turn,
-                finalizes_at,
-                state_hash: B256::ZERO,
-                outcome,
-                ours,
-            });
+            let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);
+            channel.dispute = Some(Dispute { turn, finalizes_at, state_hash: B256::ZERO, outcome, ours });
         }
-        AdjudicatorEvent::AllocationUpdated {
-            channel_id,
-            initial_holdings,
-            final_holdings,
-            ..
-        } => {
+        AdjudicatorEvent::AllocationUpdated { channel_id, initial_holdings, final_holdings, .. } => {
             channel.holdings = u128::try_from(final_holdings).unwrap_or(u128::MAX);
             let before = u128::try_from(initial_holdings).unwrap_or(u128::MAX);
             let moved = before.saturating_sub(channel.holdings);
             if let Some(payout) = payout(channel, before).filter(|payout| payout.total() <= moved) {
                 channel.payout = Some(payout);
                 let Payout { paid, refunded } = payout;
-                effects.notify(Event::Closed {
-                    channel_id,
-                    paid,
-                    refunded,
-                });
+                effects.notify(Event::Closed { channel_id, paid, refunded });
             }
         }
         _ => {}
@@ -155,9 +123,7 @@ pub(crate) fn next_transaction(
     };
     let better = match &channel.dispute {
         // A payee answers whatever pays it less; the payer's own best is the base, which nobody can better against it.
-        Some(dispute) => {
-            channel.role == Role::Payee && best.candidate.variable_part.turn_num > dispute.turn
-        }
+        Some(dispute) => channel.role == Role::Payee && best.candidate.variable_part.turn_num > dispute.turn,
         None => channel.leaving,
     };
     if better {
@@ -177,10 +143,7 @@ struct BestState {
 }
 
 /// Payer: the newest base. Payee: the redemption of its best voucher on the postfund. `None` if there is nothing.
-fn best_state(
-    context: &Context<'_>,
-    channel: &Channel,
-) -> Result<Option<BestState>, crate::crypto::SignError> {
+fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, crate::crypto::SignError> {
     let Some(base) = channel.newest_base() else {
         return Ok(None);
     };
@@ -192,19 +155,11 @@ fn best_state(
     Ok(Some(match redemption {
         Some(state) => {
             let (state_hash, signature) = (state.hash, state.sign(context.signer)?);
-            BestState {
-                proof: alloc::vec![base],
-                candidate: state.signed_by([signature]),
-                state_hash,
-            }
+            BestState { proof: alloc::vec![base], candidate: state.signed_by([signature]), state_hash }
         }
         None => {
             let state_hash = nitro::state_hash(channel.terms.channel_id(), &base.variable_part);
-            BestState {
-                proof: alloc::vec::Vec::new(),
-                candidate: base,
-                state_hash,
-            }
+            BestState { proof: alloc::vec::Vec::new(), candidate: base, state_hash }
         }
     }))
 }
@@ -213,8 +168,7 @@ fn best_state(
 fn transfer(channel: &Channel, dispute: &Dispute, effects: &mut Effects) {
     // The outcome was encoded by us from an event that we decoded, so it reads.
     if let Ok(outcome) = nitro::decode_outcome(&dispute.outcome) {
-        let data =
-            calls::transfer_all_assets(channel.terms.channel_id(), &outcome, dispute.state_hash);
+        let data = calls::transfer_all_assets(channel.terms.channel_id(), &outcome, dispute.state_hash);
         effects.submit(channel, TransactionKind::Transfer, 0, data);
     }
 }
@@ -222,19 +176,12 @@ fn transfer(channel: &Channel, dispute: &Dispute, effects: &mut Effects) {
 /// What the outcome on chain pays out of `holdings`: payer first, then payee, as the adjudicator does.
 fn payout(channel: &Channel, holdings: u128) -> Option<Payout> {
     let outcome = nitro::decode_outcome(&channel.dispute.as_ref()?.outcome).ok()?;
-    let amounts = outcome
-        .first()?
-        .allocations
-        .iter()
-        .map(|allocation| allocation.amount);
+    let amounts = outcome.first()?.allocations.iter().map(|allocation| allocation.amount);
     let mut left = holdings;
     let mut take = amounts.map(|amount| {
         let part = u128::try_from(amount).unwrap_or(u128::MAX).min(left);
         left = left.saturating_sub(part);
         part
     });
-    Some(Payout {
-        refunded: take.next()?,
-        paid: take.next()?,
-    })
+    Some(Payout { refunded: take.next()?, paid: take.next()? })
 }

@@ -30,23 +30,12 @@ impl Effects {
         self.0.push(Effect::Pay(payment));
     }
 
-    pub(crate) fn submit(
-        &mut self,
-        channel: &Channel,
-        kind: TransactionKind,
-        value: u128,
-        data: Bytes,
-    ) {
+    pub(crate) fn submit(&mut self, channel: &Channel, kind: TransactionKind, value: u128, data: Bytes) {
         let to = match kind {
             TransactionKind::Approve => channel.terms.asset,
             _ => channel.terms.chain.adjudicator,
         };
-        self.0.push(Effect::Submit(Transaction {
-            kind,
-            to,
-            value,
-            data,
-        }));
+        self.0.push(Effect::Submit(Transaction { kind, to, value, data }));
     }
 
     pub(crate) fn notify(&mut self, event: Event) {

@@ -16,14 +16,10 @@ pub use effects::{Event, Transaction, TransactionKind};
 pub use error::{CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError};
 pub use policy::{Policy, PolicyError};
 
-pub(crate) use close::{
-    accept_shutdown, accept_shutdown_ack, accept_shutdown_request, request_close,
-};
+pub(crate) use close::{accept_shutdown, accept_shutdown_ack, accept_shutdown_request, request_close};
 pub(crate) use dispute::{apply_event, due, leave};
 pub(crate) use effects::{Effect, Effects};
-pub(crate) use open::{
-    abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose,
-};
+pub(crate) use open::{abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose};
 pub(crate) use pay::{accept_payment, pay};
 
 use crate::channel::{Chain, Channel, Closing, Role};
@@ -47,24 +43,11 @@ pub(crate) fn outstanding_message(channel: &Channel) -> Option<Message> {
     if channel.payout.is_some() || channel.aborted.is_some() || channel.dispute.is_some() {
         return None;
     }
-    if let Some(Closing {
-        turn,
-        claimed,
-        signatures,
-        submitter,
-    }) = channel.closing
-    {
-        return signatures
-            .of(channel.role)
-            .map(|signature| match channel.role {
-                Role::Payer => Message::Shutdown {
-                    turn,
-                    claimed,
-                    submitter,
-                    signature,
-                },
-                Role::Payee => Message::ShutdownAck { signature },
-            });
+    if let Some(Closing { turn, claimed, signatures, submitter }) = channel.closing {
+        return signatures.of(channel.role).map(|signature| match channel.role {
+            Role::Payer => Message::Shutdown { turn, claimed, submitter, signature },
+            Role::Payee => Message::ShutdownAck { signature },
+        });
     }
     if channel.role == Role::Payee && channel.close_requested {
         return Some(Message::ShutdownRequest);
@@ -74,10 +57,9 @@ pub(crate) fn outstanding_message(channel: &Channel) -> Option<Message> {
     }
     let signature = channel.prefund.of(channel.role)?;
     match channel.role {
-        Role::Payer if channel.prefund.payee.is_none() => Some(Message::ChannelOpen {
-            terms: channel.terms.clone(),
-            signature,
-        }),
+        Role::Payer if channel.prefund.payee.is_none() => {
+            Some(Message::ChannelOpen { terms: channel.terms.clone(), signature })
+        }
         Role::Payer => None,
         Role::Payee => Some(Message::ChannelAccept { signature }),
     }

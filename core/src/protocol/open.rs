@@ -9,11 +9,7 @@ use crate::protocol::{Context, OpenError};
 use crate::wire::Message;
 
 /// Payer: makes a channel from terms and proposes it.
-pub(crate) fn propose(
-    context: &Context<'_>,
-    terms: Terms,
-    effects: &mut Effects,
-) -> Result<Channel, OpenError> {
+pub(crate) fn propose(context: &Context<'_>, terms: Terms, effects: &mut Effects) -> Result<Channel, OpenError> {
     terms.validate()?;
     context.policy.check(&terms, context.chain, context.now)?;
     if terms.payer != context.signer.address() {
@@ -23,10 +19,7 @@ pub(crate) fn propose(
     let signature = State::funding(&channel.terms, PREFUND_TURN).sign(context.signer)?;
     channel.prefund.payer = Some(signature);
     channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
-    effects.send(Message::ChannelOpen {
-        terms: channel.terms.clone(),
-        signature,
-    });
+    effects.send(Message::ChannelOpen { terms: channel.terms.clone(), signature });
     Ok(channel)
 }
 
@@ -58,9 +51,7 @@ pub(crate) fn accept_channel_open(
         return Err(OpenError::NotOurs);
     }
     if unfunded >= context.policy.max_unfunded as usize {
-        return Err(OpenError::TooManyUnfunded {
-            limit: context.policy.max_unfunded,
-        });
+        return Err(OpenError::TooManyUnfunded { limit: context.policy.max_unfunded });
     }
     let prefund = State::funding(&terms, PREFUND_TURN);
     prefund.verify(&signature, terms.payer)?;
@@ -80,17 +71,13 @@ pub(crate) fn accept_channel_accept(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     if channel.role != Role::Payer {
-        return Err(OpenError::WrongStatus {
-            status: channel.status(),
-        });
+        return Err(OpenError::WrongStatus { status: channel.status() });
     }
     if channel.prefund.payee.is_some() {
         return Ok(());
     }
     if channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus {
-            status: channel.status(),
-        });
+        return Err(OpenError::WrongStatus { status: channel.status() });
     }
     State::funding(&channel.terms, PREFUND_TURN).verify(&signature, channel.terms.payee)?;
     channel.prefund.payee = Some(signature);
@@ -108,9 +95,7 @@ pub(crate) fn accept_funding_locked(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     if channel.prefund.both().is_none() || channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus {
-            status: channel.status(),
-        });
+        return Err(OpenError::WrongStatus { status: channel.status() });
     }
     let peer = channel.peer_role();
     if channel.postfund.of(peer).is_none() {

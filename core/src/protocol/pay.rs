@@ -29,21 +29,9 @@ pub(crate) fn pay(
         return Err(PayError::InsufficientBalance { amount, remaining });
     }
     let insufficient = PayError::InsufficientBalance { amount, remaining };
-    let cumulative_amount = channel
-        .cumulative_amount()
-        .checked_add(amount)
-        .ok_or(insufficient)?;
-    let serial = channel
-        .last_serial()
-        .checked_add(1)
-        .ok_or(PayError::SerialsExhausted)?;
-    let voucher = Voucher::flat(
-        channel.terms.channel_id(),
-        POSTFUND_TURN,
-        serial,
-        cumulative_amount,
-        memo,
-    );
+    let cumulative_amount = channel.cumulative_amount().checked_add(amount).ok_or(insufficient)?;
+    let serial = channel.last_serial().checked_add(1).ok_or(PayError::SerialsExhausted)?;
+    let voucher = Voucher::flat(channel.terms.channel_id(), POSTFUND_TURN, serial, cumulative_amount, memo);
     let payment = voucher.sign(context.domain, context.signer)?;
     channel.best = Some(payment);
     effects.pay(payment);
@@ -86,10 +74,7 @@ fn check_news(channel: &Channel, voucher: &Voucher) -> Result<(), PaymentError> 
         return Err(PaymentError::NotOpen { status });
     }
     if voucher.base_turn != POSTFUND_TURN {
-        return Err(PaymentError::WrongBaseTurn {
-            expected: POSTFUND_TURN,
-            actual: voucher.base_turn,
-        });
+        return Err(PaymentError::WrongBaseTurn { expected: POSTFUND_TURN, actual: voucher.base_turn });
     }
     let (serial, best) = (voucher.serial, channel.last_serial());
     if serial == best && best != 0 {

@@ -131,18 +131,11 @@ impl Policy {
             return Err(PolicyError::Asset { asset: terms.asset });
         }
         if terms.deposit < self.min_deposit {
-            return Err(PolicyError::Deposit {
-                deposit: terms.deposit,
-                minimum: self.min_deposit,
-            });
+            return Err(PolicyError::Deposit { deposit: terms.deposit, minimum: self.min_deposit });
         }
         let (min, max) = (self.min_challenge_duration, self.max_challenge_duration);
         if !(min..=max).contains(&terms.challenge_duration) {
-            return Err(PolicyError::ChallengeDuration {
-                seconds: terms.challenge_duration,
-                min,
-                max,
-            });
+            return Err(PolicyError::ChallengeDuration { seconds: terms.challenge_duration, min, max });
         }
         if terms.confirmations < self.min_confirmations {
             return Err(PolicyError::Confirmations {

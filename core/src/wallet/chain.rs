@@ -19,10 +19,7 @@ pub(super) struct ChainView {
 impl ChainView {
     /// Forgets what was reported from `from_block` on: the update that follows reports it anew, or it is gone.
     pub(super) fn rewind(&mut self, from_block: u64) {
-        self.waiting.split_off(&Position {
-            block: from_block,
-            log_index: 0,
-        });
+        self.waiting.split_off(&Position { block: from_block, log_index: 0 });
     }
 
     /// Keeps an event until it is deep enough.
@@ -43,17 +40,11 @@ impl ChainView {
             let Some(depth) = confirmations(channel_id) else {
                 return false;
             };
-            let needed = position
-                .block
-                .saturating_add(u64::from(depth))
-                .saturating_sub(1);
+            let needed = position.block.saturating_add(u64::from(depth)).saturating_sub(1);
             if head < needed {
                 return true;
             }
-            confirmed
-                .entry(*channel_id)
-                .or_default()
-                .push((*position, event.clone()));
+            confirmed.entry(*channel_id).or_default().push((*position, event.clone()));
             false
         });
         confirmed

@@ -3,22 +3,18 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use crate::channel::{Chain, Channel, Closing, Position, Role, Status, Terms};
+use crate::channel::{Chain, Channel, Role, Status, Terms};
 use crate::crypto::{SignError, Signer};
-use crate::nitro::{AdjudicatorEvent, DecodeError};
 use crate::payment::VoucherDomain;
-use crate::protocol::{
-    self, Context, Effect, Effects, Event, MessageError, OpenError, Policy, TransactionKind,
-};
+use crate::protocol::{self, Context, Effect, Effects, Event, OpenError, Policy, TransactionKind};
 use crate::wallet::chain::ChainView;
 use crate::wallet::error::Error;
-use crate::wallet::input::{ChainUpdate, Command, Input, StoredRecord};
+use crate::wallet::input::{Command, Input, StoredRecord};
 use crate::wallet::outbox::Outbox;
 use crate::wallet::output::{Output, Write};
-use crate::wire::{self, Draft, Envelope, Message};
+use crate::wire::{self, Draft, Message};
 use crate::{Address, B256};
 
 /// What a wallet is made of.
@@ -34,23 +30,23 @@ pub struct Config {
 
 /// A wallet: one channel key on one chain, and its channels.
 pub struct Wallet {
-    config: Config,
-    signer: Box<dyn Signer + Send + Sync>,
+    pub(super) config: Config,
+    pub(super) signer: Box<dyn Signer + Send + Sync>,
     domain: VoucherDomain,
-    slots: BTreeMap<B256, Slot>,
-    loading: BTreeSet<B256>,
-    outbox: Outbox,
-    chain: ChainView,
+    pub(super) slots: BTreeMap<B256, Slot>,
+    pub(super) loading: BTreeSet<B256>,
+    pub(super) outbox: Outbox,
+    pub(super) chain: ChainView,
     /// When channels that are not funded are given up, in seconds since 1970.
-    deadlines: BTreeSet<(u64, B256)>,
+    pub(super) deadlines: BTreeSet<(u64, B256)>,
     /// When disputes ask for a transaction, in seconds of the chain's clock.
-    disputes: BTreeSet<(u64, B256)>,
+    pub(super) disputes: BTreeSet<(u64, B256)>,
 }
 
 /// A loaded channel.
 #[derive(Debug)]
-struct Slot {
-    channel: Channel,
+pub(super) struct Slot {
+    pub(super) channel: Channel,
     version: u64,
     /// The last transaction handed out, so that it is not handed out again with every block.
     submitted: Option<TransactionKind>,
@@ -124,9 +120,7 @@ impl Wallet {
             Input::Message(bytes) => self.message(&bytes, now),
             Input::Payment(bytes) => self.payment(&bytes, now),
             Input::Chain(update) => self.chain_update(update, now),
-            Input::TransactionFailed { channel_id, kind } => {
-                self.transaction_failed(channel_id, kind)
-            }
+            Input::TransactionFailed { channel_id, kind } => self.transaction_failed(channel_id, kind),
             Input::Committed { id } => {
                 if self.outbox.stored(id) {
                     Ok(())
@@ -149,26 +143,18 @@ impl Wallet {
         let chain_time = self.chain.head_time;
         match command {
             Command::OpenChannel(terms) => self.open_channel(terms, now),
-            Command::Pay {
-                channel_id,
-                amount,
-                memo,
-            } => self.step(channel_id, now, |context, channel, effects| {
+            Command::Pay { channel_id, amount, memo } => self.step(channel_id, now, |context, channel, effects| {
                 Ok(protocol::pay(context, channel, amount, memo, effects)?)
             }),
-            Command::CloseChannel { channel_id } => {
-                self.step(channel_id, now, |context, channel, effects| {
-                    Ok(protocol::request_close(context, channel, effects)?)
-                })
-            }
-            Command::LeaveChannel { channel_id } => {
-                self.step(channel_id, now, |context, channel, effects| {
-                    Ok(protocol::leave(context, channel, chain_time, effects)?)
-                })
-            }
-            Command::AbortChannel { channel_id } => self.step(channel_id, now, |_, channel, _| {
-                Ok(protocol::abort(channel, "ABORTED")?)
+            Command::CloseChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+                Ok(protocol::request_close(context, channel, effects)?)
             }),
+            Command::LeaveChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+                Ok(protocol::leave(context, channel, chain_time, effects)?)
+            }),
+            Command::AbortChannel { channel_id } => {
+                self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+            }
             Command::Resume { channel_id } => {
                 if let Some(slot) = self.slots.get_mut(&channel_id) {
                     slot.submitted = None;
@@ -177,9 +163,7 @@ impl Wallet {
                     if let Some(message) = protocol::outstanding_message(channel) {
                         effects.send(message);
                     }
-                    Ok(protocol::outstanding_transactions(
-                        context, channel, chain_time, effects,
-                    )?)
+                    Ok(protocol::outstanding_transactions(context, channel, chain_time, effects)?)
                 })
             }
         }
@@ -198,205 +182,8 @@ impl Wallet {
         self.keep(channel_id, channel, effects)
     }
 
-    fn message(&mut self, bytes: &[u8], now: u64) -> Result<(), Error> {
-        let envelope = Envelope::open(bytes, self.signer.address()).map_err(MessageError::from)?;
-        let (channel_id, sender) = (envelope.channel_id, envelope.sender);
-        let answered = matches!(envelope.message, Message::Error { .. });
-        let result = match envelope.message {
-            Message::ChannelOpen { .. } => self.channel_open(envelope, now),
-            _ => self.channel_message(envelope, now),
-        };
-        if let (Err(error), false) = (&result, answered) {
-            let refusal = Message::Error {
-                code: error.code().to_string(),
-                text: error.to_string(),
-            };
-            let sequence = self
-                .slots
-                .get(&channel_id)
-                .map_or(0, |slot| slot.channel.sent);
-            let bytes = self.seal(sender, channel_id, sequence, refusal)?;
-            self.outbox.follow(
-                channel_id,
-                alloc::vec![Output::Send {
-                    peer: sender,
-                    channel_id,
-                    bytes
-                }],
-            );
-        }
-        result
-    }
-
-    fn channel_open(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
-        let Message::ChannelOpen { terms, signature } = envelope.message else {
-            return Ok(());
-        };
-        let channel_id = terms.channel_id();
-        if envelope.sender != terms.payer || envelope.channel_id != channel_id {
-            return Err(MessageError::WrongSender.into());
-        }
-        if self.loading.contains(&channel_id) {
-            return Err(Error::Loading { channel_id });
-        }
-        let mut effects = Effects::default();
-        let channel = protocol::accept_channel_open(
-            &self.context(now),
-            self.channel(&channel_id),
-            self.deadlines.len(),
-            self.config.destination,
-            terms,
-            signature,
-            &mut effects,
-        )
-        .map_err(MessageError::from)?;
-        self.keep(channel_id, channel, effects)
-    }
-
-    fn channel_message(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
-        let Envelope {
-            sender,
-            channel_id,
-            sequence,
-            message,
-        } = envelope;
-        self.step(channel_id, now, |context, channel, effects| {
-            if sender != channel.peer() {
-                return Err(MessageError::WrongSender.into());
-            }
-            if sequence < channel.received {
-                return Err(MessageError::Stale {
-                    sequence,
-                    last: channel.received,
-                }
-                .into());
-            }
-            channel.received = sequence;
-            let result: Result<(), MessageError> = match message {
-                Message::ChannelAccept { signature } => {
-                    protocol::accept_channel_accept(channel, signature, effects).map_err(Into::into)
-                }
-                Message::FundingLocked { signature } => {
-                    protocol::accept_funding_locked(channel, signature, effects).map_err(Into::into)
-                }
-                Message::ShutdownRequest => {
-                    protocol::accept_shutdown_request(context, channel, effects).map_err(Into::into)
-                }
-                Message::Shutdown {
-                    turn,
-                    claimed,
-                    submitter,
-                    signature,
-                } => {
-                    let proposal = Closing::proposed(turn, claimed, submitter, signature);
-                    protocol::accept_shutdown(context, channel, proposal, effects)
-                        .map_err(Into::into)
-                }
-                Message::ShutdownAck { signature } => {
-                    protocol::accept_shutdown_ack(channel, signature, effects).map_err(Into::into)
-                }
-                Message::Error { code, text } => {
-                    if channel.status() == Status::Initialized {
-                        protocol::abort(channel, &code)?;
-                    }
-                    effects.notify(Event::PeerError {
-                        channel_id,
-                        code,
-                        text,
-                    });
-                    Ok(())
-                }
-                Message::ChannelOpen { .. } => Ok(()),
-            };
-            Ok(result?)
-        })
-    }
-
-    fn payment(&mut self, bytes: &[u8], now: u64) -> Result<(), Error> {
-        let payment = wire::decode_payment(bytes).map_err(protocol::PaymentError::from)?;
-        self.step(
-            payment.voucher.channel_id,
-            now,
-            |context, channel, effects| {
-                Ok(protocol::accept_payment(
-                    context, channel, payment, effects,
-                )?)
-            },
-        )
-    }
-
-    fn chain_update(&mut self, update: ChainUpdate, now: u64) -> Result<(), Error> {
-        let mut events = Vec::new();
-        for log in &update.logs {
-            if log.address != self.config.chain.adjudicator {
-                continue;
-            }
-            let event = match AdjudicatorEvent::decode(&log.topics, &log.data) {
-                Ok(event) => event,
-                Err(DecodeError::UnknownEvent { .. }) => continue,
-                Err(error) => {
-                    // Nobody else's channel may stop ours from being watched.
-                    let about_us = log
-                        .topics
-                        .get(1)
-                        .is_some_and(|id| self.slots.contains_key(id));
-                    if about_us {
-                        return Err(error.into());
-                    } else {
-                        continue;
-                    }
-                }
-            };
-            let position = Position {
-                block: log.block,
-                log_index: log.log_index,
-            };
-            let known = self.slots.get(&event.channel_id());
-            if known.is_some_and(|slot| slot.channel.seen.is_none_or(|seen| seen < position)) {
-                events.push((position, event));
-            }
-        }
-        self.chain.rewind(update.from_block);
-        (self.chain.head_block, self.chain.head_time) = (update.head_block, update.head_time);
-        for (position, event) in events {
-            self.chain.wait(position, event.channel_id(), event);
-        }
-        let slots = &self.slots;
-        let confirmed = self
-            .chain
-            .take_confirmed(|id| slots.get(id).map(|slot| slot.channel.terms.confirmations));
-        for (channel_id, events) in confirmed {
-            self.step(channel_id, now, |context, channel, effects| {
-                for (position, event) in events {
-                    protocol::apply_event(context, channel, event, update.head_time, effects)?;
-                    channel.seen = Some(position);
-                }
-                Ok(())
-            })?;
-        }
-        self.settle_due(now)
-    }
-
-    /// Asks for the transactions of disputes whose time has come.
-    fn settle_due(&mut self, now: u64) -> Result<(), Error> {
-        let time = self.chain.head_time;
-        while let Some(&(due, channel_id)) = self.disputes.first().filter(|(due, _)| *due <= time) {
-            self.disputes.remove(&(due, channel_id));
-            self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::outstanding_transactions(
-                    context, channel, time, effects,
-                )?)
-            })?;
-        }
-        Ok(())
-    }
-
     fn tick(&mut self, now: u64) -> Result<(), Error> {
-        while let Some(&(deadline, channel_id)) = self
-            .deadlines
-            .first()
-            .filter(|(deadline, _)| *deadline <= now)
-        {
+        while let Some(&(deadline, channel_id)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
             self.deadlines.remove(&(deadline, channel_id));
             self.step(channel_id, now, |_, channel, _| {
                 protocol::expire(channel, now);
@@ -408,10 +195,7 @@ impl Wallet {
     }
 
     fn transaction_failed(&mut self, channel_id: B256, kind: TransactionKind) -> Result<(), Error> {
-        let slot = self
-            .slots
-            .get_mut(&channel_id)
-            .ok_or(Error::UnknownChannel { channel_id })?;
+        let slot = self.slots.get_mut(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
         if slot.submitted == Some(kind) {
             slot.submitted = None;
         }
@@ -424,34 +208,21 @@ impl Wallet {
             self.unschedule(channel_id, &slot.channel);
         }
         self.loading.insert(channel_id);
-        self.outbox
-            .push(Output::Notify(Event::CommitFailed { channel_id }));
-        self.outbox.push(Output::Load {
-            keys: alloc::vec![channel_id],
-        });
+        self.outbox.push(Output::Notify(Event::CommitFailed { channel_id }));
+        self.outbox.push(Output::Load { keys: alloc::vec![channel_id] });
         Ok(())
     }
 
     fn loaded(&mut self, records: Vec<StoredRecord>) -> Result<(), Error> {
         // All are read before any is kept, so that an error changes nothing.
         let mut channels = Vec::new();
-        for StoredRecord {
-            key,
-            version,
-            bytes,
-        } in records
-        {
-            let channel = bytes
-                .map(|bytes| Channel::from_bytes(key, &bytes))
-                .transpose()?;
+        for StoredRecord { key, version, bytes } in records {
+            let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?;
             let ours = |channel: &Channel| match channel.role {
                 Role::Payer => channel.terms.payer,
                 Role::Payee => channel.terms.payee,
             };
-            if channel
-                .as_ref()
-                .is_some_and(|channel| ours(channel) != self.signer.address())
-            {
+            if channel.as_ref().is_some_and(|channel| ours(channel) != self.signer.address()) {
                 return Err(Error::ForeignRecord { channel_id: key });
             }
             channels.push((key, version, channel));
@@ -461,21 +232,14 @@ impl Wallet {
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             if let (Some(channel), false) = (channel, self.slots.contains_key(&key)) {
                 self.schedule(key, &channel);
-                self.slots.insert(
-                    key,
-                    Slot {
-                        channel,
-                        version,
-                        submitted: None,
-                    },
-                );
+                self.slots.insert(key, Slot { channel, version, submitted: None });
             }
         }
         Ok(())
     }
 
     /// Lets `change` work on a copy of a channel, and keeps the copy if it succeeds.
-    fn step(
+    pub(super) fn step(
         &mut self,
         channel_id: B256,
         now: u64,
@@ -484,10 +248,7 @@ impl Wallet {
         if self.loading.contains(&channel_id) {
             return Err(Error::Loading { channel_id });
         }
-        let slot = self
-            .slots
-            .get(&channel_id)
-            .ok_or(Error::UnknownChannel { channel_id })?;
+        let slot = self.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
         let mut channel = slot.channel.clone();
         let mut effects = Effects::default();
         change(&self.context(now), &mut channel, &mut effects)?;
@@ -495,18 +256,12 @@ impl Wallet {
     }
 
     /// Keeps the new record of a channel and holds its effects back until it is stored.
-    fn keep(
-        &mut self,
-        channel_id: B256,
-        mut channel: Channel,
-        effects: Effects,
-    ) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, channel_id: B256, mut channel: Channel, effects: Effects) -> Result<(), Error> {
         let before = self.slots.get(&channel_id);
         let changed = before.is_none_or(|slot| slot.channel != channel);
         let status = channel.status();
         let paid_before = before.map_or(0, |slot| slot.channel.cumulative_amount());
-        let mut submitted =
-            before.and_then(|slot| slot.submitted.filter(|_| !arrived(&slot.channel, &channel)));
+        let mut submitted = before.and_then(|slot| slot.submitted.filter(|_| !arrived(&slot.channel, &channel)));
         let mut outputs = Vec::new();
         if before.map(|slot| slot.channel.status()) != Some(status) {
             outputs.push(Output::Notify(Event::StatusChanged { channel_id, status }));
@@ -517,29 +272,19 @@ impl Wallet {
                     // A message that changes nothing is one sent again, under the number that it had.
                     channel.sent = channel.sent.saturating_add(u64::from(changed));
                     let peer = channel.peer();
-                    Output::Send {
-                        peer,
-                        channel_id,
-                        bytes: self.seal(peer, channel_id, channel.sent, message)?,
-                    }
+                    Output::Send { peer, channel_id, bytes: self.seal(peer, channel_id, channel.sent, message)? }
                 }
                 Effect::Pay(payment) => Output::Payment {
                     channel_id,
                     serial: payment.voucher.serial,
-                    amount: payment
-                        .voucher
-                        .cumulative_amount
-                        .saturating_sub(paid_before),
+                    amount: payment.voucher.cumulative_amount.saturating_sub(paid_before),
                     cumulative_amount: payment.voucher.cumulative_amount,
                     bytes: wire::encode_payment(&payment),
                 },
                 Effect::Submit(transaction) if submitted == Some(transaction.kind) => continue,
                 Effect::Submit(transaction) => {
                     submitted = Some(transaction.kind);
-                    Output::Submit {
-                        channel_id,
-                        transaction,
-                    }
+                    Output::Submit { channel_id, transaction }
                 }
                 Effect::Notify(event) => Output::Notify(event),
             });
@@ -561,25 +306,11 @@ impl Wallet {
         // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
         let forget = status == Status::Aborted && channel.role == Role::Payee;
         let bytes = (!forget).then(|| channel.to_bytes());
-        self.outbox.commit(
-            Write {
-                key: channel_id,
-                expected_version: version,
-                bytes,
-            },
-            outputs,
-        );
+        self.outbox.commit(Write { key: channel_id, expected_version: version, bytes }, outputs);
         if !forget {
             self.schedule(channel_id, &channel);
             let version = version.saturating_add(1);
-            self.slots.insert(
-                channel_id,
-                Slot {
-                    channel,
-                    version,
-                    submitted,
-                },
-            );
+            self.slots.insert(channel_id, Slot { channel, version, submitted });
         }
         Ok(())
     }
@@ -611,7 +342,7 @@ impl Wallet {
         }
     }
 
-    fn seal(
+    pub(super) fn seal(
         &self,
         peer: Address,
         channel_id: B256,
@@ -621,7 +352,7 @@ impl Wallet {
         Draft::new(self.signer.address(), peer, channel_id, sequence, message).seal(&*self.signer)
     }
 
-    fn context(&self, now: u64) -> Context<'_> {
+    pub(super) fn context(&self, now: u64) -> Context<'_> {
         Context {
             signer: &*self.signer,
             chain: &self.config.chain,

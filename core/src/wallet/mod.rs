@@ -19,10 +19,12 @@
 
 mod chain;
 mod error;
+mod inbound;
 mod input;
 mod machine;
 mod outbox;
 mod output;
+mod watch;
 
 pub use error::Error;
 pub use input::{ChainUpdate, Command, Input, Log, StoredRecord};

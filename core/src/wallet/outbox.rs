@@ -38,19 +38,9 @@ impl Outbox {
     pub(super) fn commit(&mut self, write: Write, outputs: Vec<Output>) {
         self.last_id = self.last_id.saturating_add(1);
         let (id, channel_id) = (self.last_id, write.key);
-        self.commits.insert(
-            id,
-            Commit {
-                channel_id,
-                stored: false,
-                held: outputs,
-            },
-        );
+        self.commits.insert(id, Commit { channel_id, stored: false, held: outputs });
         self.by_channel.entry(channel_id).or_default().push_back(id);
-        self.ready.push_back(Output::Commit {
-            id,
-            writes: alloc::vec![write],
-        });
+        self.ready.push_back(Output::Commit { id, writes: alloc::vec![write] });
     }
 
     /// Lets `outputs` go after whatever their channel waits for; at once if that is nothing.

@@ -106,21 +106,8 @@ pub struct Envelope {
 }
 
 impl Draft {
-    pub(crate) fn new(
-        sender: Address,
-        receiver: Address,
-        channel_id: B256,
-        sequence: u64,
-        message: Message,
-    ) -> Self {
-        Self {
-            version: WIRE_VERSION,
-            sender,
-            receiver,
-            channel_id,
-            sequence,
-            message,
-        }
+    pub(crate) fn new(sender: Address, receiver: Address, channel_id: B256, sequence: u64, message: Message) -> Self {
+        Self { version: WIRE_VERSION, sender, receiver, channel_id, sequence, message }
     }
 
     /// The signed envelope as bytes.
@@ -139,42 +126,19 @@ impl Envelope {
     /// [`WireError`] for the first thing that is wrong; sizes are checked before anything is read.
     pub fn open(bytes: &[u8], receiver: Address) -> Result<Self, WireError> {
         if bytes.len() > MAX_MESSAGE_BYTES {
-            return Err(WireError::TooLarge {
-                length: bytes.len(),
-                limit: MAX_MESSAGE_BYTES,
-            });
+            return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_MESSAGE_BYTES });
         }
-        let Sealed {
-            draft: signed,
-            signature,
-        } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        let Sealed { draft: signed, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
         let draft: Draft = cbor::from_slice(&signed).map_err(|_| WireError::Malformed)?;
         if draft.version != WIRE_VERSION {
-            return Err(WireError::Version {
-                version: draft.version,
-            });
+            return Err(WireError::Version { version: draft.version });
         }
         if draft.receiver != receiver {
-            return Err(WireError::WrongReceiver {
-                receiver: draft.receiver,
-            });
+            return Err(WireError::WrongReceiver { receiver: draft.receiver });
         }
-        signature
-            .verify(&digest(&signed), draft.sender)
-            .map_err(WireError::Signature)?;
-        let Draft {
-            sender,
-            channel_id,
-            sequence,
-            message,
-            ..
-        } = draft;
-        Ok(Self {
-            sender,
-            channel_id,
-            sequence,
-            message,
-        })
+        signature.verify(&digest(&signed), draft.sender).map_err(WireError::Signature)?;
+        let Draft { sender, channel_id, sequence, message, .. } = draft;
+        Ok(Self { sender, channel_id, sequence, message })
     }
 }
 

@@ -43,13 +43,9 @@ pub fn encode_payment(payment: &SignedVoucher) -> Vec<u8> {
 /// [`WireError::Form`] if the signature in it is none.
 pub fn decode_payment(bytes: &[u8]) -> Result<SignedVoucher, WireError> {
     if bytes.len() > MAX_PAYMENT_BYTES {
-        return Err(WireError::TooLarge {
-            length: bytes.len(),
-            limit: MAX_PAYMENT_BYTES,
-        });
+        return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_PAYMENT_BYTES });
     }
-    let RawPayment { voucher, signature } =
-        cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+    let RawPayment { voucher, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
     let signature = Signature::from_bytes(&signature).map_err(WireError::Form)?;
     Ok(SignedVoucher { voucher, signature })
 }

@@ -1,8 +1,6 @@
 //! Calldata, views and events against the interface as the contracts declare it, `uint48` and all.
 
-use crate::strategies::{
-    address, amount, bytes, fixed_part, signature, signed_variable_part, uint48, word,
-};
+use crate::strategies::{address, amount, bytes, fixed_part, signature, signed_variable_part, uint48, word};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, aliases::U48};
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use millstream_core::crypto::{Signature, keccak256};
@@ -53,11 +51,7 @@ sol! {
 use Adjudicator as Abi;
 
 fn abi_signature(signature: &Signature) -> Abi::Sig {
-    Abi::Sig {
-        v: signature.v(),
-        r: signature.r(),
-        s: signature.s(),
-    }
+    Abi::Sig { v: signature.v(), r: signature.r(), s: signature.s() }
 }
 
 fn abi_fixed(part: &nitro::FixedPart) -> Abi::FixedPart {
@@ -126,16 +120,10 @@ fn selectors_are_the_published_ones() {
         challenge_duration: 0,
     };
     let state = nitro::SignedVariablePart {
-        variable_part: nitro::VariablePart {
-            outcome: vec![],
-            app_data: Bytes::new(),
-            turn_num: 0,
-            is_final: false,
-        },
+        variable_part: nitro::VariablePart { outcome: vec![], app_data: Bytes::new(), turn_num: 0, is_final: false },
         signatures: vec![],
     };
-    let signature =
-        Signature::from_chain(B256::with_last_byte(1), B256::with_last_byte(1), 27).unwrap();
+    let signature = Signature::from_chain(B256::with_last_byte(1), B256::with_last_byte(1), 27).unwrap();
     let reclaim = ReclaimArgs {
         source_channel_id: B256::ZERO,
         source_state_hash: B256::ZERO,
@@ -147,25 +135,13 @@ fn selectors_are_the_published_ones() {
         target_asset_index: 0,
     };
     for (calldata, selector) in [
-        (
-            calls::challenge(&fixed, &[], &state, &signature),
-            0x8286_a060_u32,
-        ),
+        (calls::challenge(&fixed, &[], &state, &signature), 0x8286_a060_u32),
         (calls::checkpoint(&fixed, &[], &state), 0x6d2a_9c92),
         (calls::conclude(&fixed, &state), 0xee04_9b50),
-        (
-            calls::conclude_and_transfer_all_assets(&fixed, &state),
-            0xec34_6235,
-        ),
-        (
-            calls::transfer_all_assets(B256::ZERO, &[], B256::ZERO),
-            0x31af_a0b4,
-        ),
+        (calls::conclude_and_transfer_all_assets(&fixed, &state), 0xec34_6235),
+        (calls::transfer_all_assets(B256::ZERO, &[], B256::ZERO), 0x31af_a0b4),
         (calls::reclaim(&reclaim), 0xd3c4_e738),
-        (
-            calls::deposit(Address::ZERO, B256::ZERO, U256::ZERO, U256::ZERO),
-            0x2fb1_d270,
-        ),
+        (calls::deposit(Address::ZERO, B256::ZERO, U256::ZERO, U256::ZERO), 0x2fb1_d270),
         (calls::holdings(Address::ZERO, B256::ZERO), 0x166e_56cd),
         (calls::status_of(B256::ZERO), 0xc7df_14e2),
         (calls::unpack_status(B256::ZERO), 0x552c_fa50),
@@ -178,7 +154,8 @@ fn selectors_are_the_published_ones() {
 /// Topics by hashing the signatures that the contracts declare.
 #[test]
 fn topics_are_the_hashes_of_the_declared_signatures() {
-    const STATE: &str = "(((address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],bytes,uint48,bool),(uint8,bytes32,bytes32)[])";
+    const STATE: &str =
+        "(((address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],bytes,uint48,bool),(uint8,bytes32,bytes32)[])";
     let word = [0; 32];
     let challenge = Abi::ChallengeRegistered {
         channelId: B256::ZERO,
@@ -196,41 +173,13 @@ fn topics_are_the_hashes_of_the_declared_signatures() {
     }
     .encode_data();
     for (signature, data, prefix) in [
-        (
-            "Deposited(bytes32,address,uint256)",
-            word.repeat(2),
-            0x87d4_c0b5_e30d_6808_u64,
-        ),
-        (
-            "AllocationUpdated(bytes32,uint256,uint256,uint256)",
-            word.repeat(3),
-            0xc36d_a205_4c56_69d6,
-        ),
-        (
-            "Reclaimed(bytes32,uint256)",
-            word.to_vec(),
-            0x4d37_5463_2451_ebba,
-        ),
-        (
-            &format!("ChallengeRegistered(bytes32,uint48,{STATE}[],{STATE})"),
-            challenge,
-            0x0aa1_2461_ee6c_1373,
-        ),
-        (
-            "ChallengeCleared(bytes32,uint48)",
-            word.to_vec(),
-            0x07da_0a06_74fb_921e,
-        ),
-        (
-            "Checkpointed(bytes32,uint48)",
-            word.to_vec(),
-            0xf3f2_d557_4c50_e581,
-        ),
-        (
-            "Concluded(bytes32,uint48)",
-            word.to_vec(),
-            0x4f46_5027_a3d0_6ea7,
-        ),
+        ("Deposited(bytes32,address,uint256)", word.repeat(2), 0x87d4_c0b5_e30d_6808_u64),
+        ("AllocationUpdated(bytes32,uint256,uint256,uint256)", word.repeat(3), 0xc36d_a205_4c56_69d6),
+        ("Reclaimed(bytes32,uint256)", word.to_vec(), 0x4d37_5463_2451_ebba),
+        (&format!("ChallengeRegistered(bytes32,uint48,{STATE}[],{STATE})"), challenge, 0x0aa1_2461_ee6c_1373),
+        ("ChallengeCleared(bytes32,uint48)", word.to_vec(), 0x07da_0a06_74fb_921e),
+        ("Checkpointed(bytes32,uint48)", word.to_vec(), 0xf3f2_d557_4c50_e581),
+        ("Concluded(bytes32,uint48)", word.to_vec(), 0x4f46_5027_a3d0_6ea7),
     ] {
         let topic = keccak256(signature);
         assert_eq!(topic[..8], prefix.to_be_bytes(), "{signature}");

@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use millstream_core::crypto::{LocalSigner, Signature, Signer};
 use millstream_core::nitro::{
-    Allocation, AllocationType, AssetType, FixedPart, MAX_UINT48, Outcome, SignedVariablePart,
-    SingleAssetExit, VariablePart,
+    Allocation, AllocationType, AssetType, FixedPart, MAX_UINT48, Outcome, SignedVariablePart, SingleAssetExit,
+    VariablePart,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -45,14 +45,12 @@ fn allocation() -> impl Strategy<Value = Allocation> {
         Just(AllocationType::WithdrawHelper),
         Just(AllocationType::Guarantee)
     ];
-    (word(), amount(), types, bytes()).prop_map(
-        |(destination, amount, allocation_type, metadata)| Allocation {
-            destination,
-            amount,
-            allocation_type,
-            metadata,
-        },
-    )
+    (word(), amount(), types, bytes()).prop_map(|(destination, amount, allocation_type, metadata)| Allocation {
+        destination,
+        amount,
+        allocation_type,
+        metadata,
+    })
 }
 
 fn single_asset_exit() -> impl Strategy<Value = SingleAssetExit> {
@@ -62,14 +60,9 @@ fn single_asset_exit() -> impl Strategy<Value = SingleAssetExit> {
         Just(AssetType::Erc1155),
         Just(AssetType::Qualified)
     ];
-    (address(), types, bytes(), vec(allocation(), 0..4)).prop_map(
-        |(asset, asset_type, asset_metadata, allocations)| SingleAssetExit {
-            asset,
-            asset_type,
-            asset_metadata,
-            allocations,
-        },
-    )
+    (address(), types, bytes(), vec(allocation(), 0..4)).prop_map(|(asset, asset_type, asset_metadata, allocations)| {
+        SingleAssetExit { asset, asset_type, asset_metadata, allocations }
+    })
 }
 
 pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
@@ -77,14 +70,12 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
 }
 
 pub(crate) fn variable_part() -> impl Strategy<Value = VariablePart> {
-    (outcome(), bytes(), uint48(), any::<bool>()).prop_map(
-        |(outcome, app_data, turn_num, is_final)| VariablePart {
-            outcome,
-            app_data,
-            turn_num,
-            is_final,
-        },
-    )
+    (outcome(), bytes(), uint48(), any::<bool>()).prop_map(|(outcome, app_data, turn_num, is_final)| VariablePart {
+        outcome,
+        app_data,
+        turn_num,
+        is_final,
+    })
 }
 
 pub(crate) fn fixed_part() -> impl Strategy<Value = FixedPart> {
@@ -101,18 +92,11 @@ pub(crate) fn fixed_part() -> impl Strategy<Value = FixedPart> {
 pub(crate) fn signature() -> impl Strategy<Value = Signature> {
     (1..u64::MAX, word()).prop_map(|(secret, digest)| {
         let secret = U256::from(secret).to_be_bytes();
-        LocalSigner::from_secret_bytes(&secret)
-            .unwrap()
-            .sign_digest(&digest)
-            .unwrap()
+        LocalSigner::from_secret_bytes(&secret).unwrap().sign_digest(&digest).unwrap()
     })
 }
 
 pub(crate) fn signed_variable_part() -> impl Strategy<Value = SignedVariablePart> {
-    (variable_part(), vec(signature(), 0..3)).prop_map(|(variable_part, signatures)| {
-        SignedVariablePart {
-            variable_part,
-            signatures,
-        }
-    })
+    (variable_part(), vec(signature(), 0..3))
+        .prop_map(|(variable_part, signatures)| SignedVariablePart { variable_part, signatures })
 }

@@ -4,9 +4,8 @@ use super::fields::{Fields, address, boolean, bytes, list, number, number_to, wo
 use super::{Keys, Problem, Report};
 use millstream_core::crypto::{Signature, Signer, eip191_digest};
 use millstream_core::nitro::{
-    Allocation, AllocationType, AssetType, FixedPart, Guarantee, MAX_UINT48, SingleAssetExit,
-    VariablePart, challenge_digest, challenge_hash, encode_outcome, outcome_hash, state_hash,
-    virtual_payment,
+    Allocation, AllocationType, AssetType, FixedPart, Guarantee, MAX_UINT48, SingleAssetExit, VariablePart,
+    challenge_digest, challenge_hash, encode_outcome, outcome_hash, state_hash, virtual_payment,
 };
 use millstream_core::{Address, B256};
 use serde_json::Value;
@@ -14,19 +13,12 @@ use serde_json::Value;
 /// Compares a result in the file with what the core computes.
 fn same(case: &Fields<'_>, name: &str, got: impl AsRef<[u8]>) -> Result<(), Problem> {
     let expected = case.required(name, bytes).map_err(Problem::Unusable)?;
-    if *expected == *got.as_ref() {
-        Ok(())
-    } else {
-        Err(differs(&expected, got))
-    }
+    if *expected == *got.as_ref() { Ok(()) } else { Err(differs(&expected, got)) }
 }
 
 fn differs(expected: impl AsRef<[u8]>, got: impl AsRef<[u8]>) -> Problem {
     let hex = alloy_primitives::hex::encode_prefixed::<&[u8]>;
-    Problem::Differs {
-        expected: hex(expected.as_ref()),
-        got: hex(got.as_ref()),
-    }
+    Problem::Differs { expected: hex(expected.as_ref()), got: hex(got.as_ref()) }
 }
 
 pub(super) fn check_guarantee(value: &Value, report: &mut Report) {
@@ -37,18 +29,14 @@ pub(super) fn check_guarantee(value: &Value, report: &mut Report) {
     });
     match parsed {
         Ok((guarantee, case)) => {
-            report.check(
-                &format!("{place}: encoded"),
-                same(&case, "encoded", guarantee.encode()),
-            );
+            report.check(&format!("{place}: encoded"), same(&case, "encoded", guarantee.encode()));
         }
         Err(why) => report.unusable(place, why),
     }
 }
 
 pub(super) fn check_state(place: &str, value: &Value, keys: &Keys, report: &mut Report) {
-    let parsed =
-        Fields::of(value).and_then(|case| Ok((case.required("state", parse_state)?, case)));
+    let parsed = Fields::of(value).and_then(|case| Ok((case.required("state", parse_state)?, case)));
     let ((fixed, variable), case) = match parsed {
         Ok(parsed) => parsed,
         Err(why) => return report.unusable(place, why),
@@ -82,45 +70,29 @@ pub(super) fn check_state(place: &str, value: &Value, keys: &Keys, report: &mut 
     }
 }
 
-fn check_state_signature(
-    value: &Value,
-    state_hash: B256,
-    fixed: &FixedPart,
-    keys: &Keys,
-) -> Result<(), Problem> {
+fn check_state_signature(value: &Value, state_hash: B256, fixed: &FixedPart, keys: &Keys) -> Result<(), Problem> {
     let case = Fields::of(value).map_err(Problem::Unusable)?;
-    let signer = case
-        .required("signer", address)
-        .map_err(Problem::Unusable)?;
+    let signer = case.required("signer", address).map_err(Problem::Unusable)?;
     let given = case.required("sig", bytes).map_err(Problem::Unusable)?;
     check_signature(&given, &eip191_digest(state_hash), signer, keys)?;
     if !fixed.participants.contains(&signer) {
-        return Err(Problem::Unusable(format!(
-            "the signer {signer} is not a participant"
-        )));
+        return Err(Problem::Unusable(format!("the signer {signer} is not a participant")));
     }
     Ok(())
 }
 
 /// The file does not say who challenges: whoever is recovered must be a participant.
-fn check_challenge_signature(
-    value: &Value,
-    state_hash: B256,
-    fixed: &FixedPart,
-    keys: &Keys,
-) -> Result<(), Problem> {
+fn check_challenge_signature(value: &Value, state_hash: B256, fixed: &FixedPart, keys: &Keys) -> Result<(), Problem> {
     let given = bytes(value).map_err(Problem::Unusable)?;
     let digest = challenge_digest(state_hash);
-    let challenger = parse_signature(&given)?
-        .recover(&digest)
-        .map_err(|error| Problem::Unusable(error.to_string()))?;
+    let challenger = parse_signature(&given)?.recover(&digest).map_err(|error| Problem::Unusable(error.to_string()))?;
     if !fixed.participants.contains(&challenger) {
         return Err(Problem::Differs {
             expected: "the signature of a participant".to_owned(),
             got: format!("one that recovers to {challenger}"),
         });
     }
-    check_signature(&given, &digest, challenger, keys)
+    check_signature(&given, &digest, challenger, keys).map(|_| ())
 }
 
 pub(super) fn check_voucher(place: &str, value: &Value, keys: &Keys, report: &mut Report) {
@@ -138,20 +110,23 @@ pub(super) fn check_voucher(place: &str, value: &Value, keys: &Keys, report: &mu
 
     let digest = eip191_digest(hash);
     let given = case.required("signature", bytes).map_err(Problem::Unusable);
-    let signature = given
-        .clone()
-        .and_then(|given| check_signature(&given, &digest, payer, keys));
-    report.check(&format!("{place}: signature"), signature);
+    let signature = given.clone().and_then(|given| check_signature(&given, &digest, payer, keys));
+    report.check(&format!("{place}: signature"), signature.map(|_| ()));
 
     if case.optional("redemptionAppData").is_none() {
         return;
     }
-    // From our own signature where the key is known, so that a wrong one in the file is one failure and not two.
+    // From our own signature where the key is known, and else from any of the payer's that the file has, so that a wrong
+    // one elsewhere is one failure and not two.
     let signature = match keys.get(&payer) {
-        Some(key) => key
-            .sign_digest(&digest)
-            .map_err(|e| Problem::Unusable(e.to_string())),
-        None => given.and_then(|given| parse_signature(&given)),
+        Some(key) => key.sign_digest(&digest).map_err(|e| Problem::Unusable(e.to_string())),
+        None => given.and_then(|given| check_signature(&given, &digest, payer, keys)).or_else(|why| {
+            let inside = case.required("redemptionAppData", bytes).ok();
+            inside
+                .and_then(|data| signature_inside(&data))
+                .filter(|signature| signature.verify(&digest, payer).is_ok())
+                .ok_or(why)
+        }),
     };
     let result = signature.and_then(|signature| {
         let app_data = virtual_payment::redemption_app_data(amount, &signature);
@@ -160,36 +135,35 @@ pub(super) fn check_voucher(place: &str, value: &Value, keys: &Keys, report: &mu
     report.check(&format!("{place}: redemptionAppData"), result);
 }
 
-fn parse_signature(given: &[u8]) -> Result<Signature, Problem> {
-    Signature::from_bytes(given)
-        .map_err(|error| Problem::Unusable(format!("{error} ({})", error.code())))
+/// Reads the signature in the `appData` of a redemption: the words amount, v, r and s.
+fn signature_inside(app_data: &[u8]) -> Option<Signature> {
+    let [_, v, r, s] = app_data.as_chunks::<32>().0 else {
+        return None;
+    };
+    Signature::from_bytes(&[r.as_slice(), s, &v[31..]].concat()).ok()
 }
 
-/// Checks a signature by recovery and, where the signer's key is known, by signing again.
-fn check_signature(
-    given: &[u8],
-    digest: &B256,
-    signer: Address,
-    keys: &Keys,
-) -> Result<(), Problem> {
+fn parse_signature(given: &[u8]) -> Result<Signature, Problem> {
+    Signature::from_bytes(given).map_err(|error| Problem::Unusable(format!("{error} ({})", error.code())))
+}
+
+/// Checks a signature by recovery and, where the signer's key is known, by signing again; returns it parsed.
+fn check_signature(given: &[u8], digest: &B256, signer: Address, keys: &Keys) -> Result<Signature, Problem> {
     if let Some(key) = keys.get(&signer) {
-        let again = key
-            .sign_digest(digest)
-            .map_err(|e| Problem::Unusable(e.to_string()))?;
+        let again = key.sign_digest(digest).map_err(|e| Problem::Unusable(e.to_string()))?;
         if again.to_bytes() != given {
             return Err(differs(given, again.to_bytes()));
         }
     }
-    let recovered = parse_signature(given)?
-        .recover(digest)
-        .map_err(|error| Problem::Unusable(error.to_string()))?;
+    let signature = parse_signature(given)?;
+    let recovered = signature.recover(digest).map_err(|error| Problem::Unusable(error.to_string()))?;
     if recovered != signer {
         return Err(Problem::Differs {
             expected: format!("a signature by {signer}"),
             got: format!("one that recovers to {recovered}"),
         });
     }
-    Ok(())
+    Ok(signature)
 }
 
 /// Reads the inputs of a state, as they stand under `state` in a vector file.
@@ -219,9 +193,8 @@ fn parse_exit(value: &Value) -> Result<SingleAssetExit, String> {
     let exit = Fields::of(value)?;
     let (asset_type, asset_metadata) = exit.required("assetMetadata", |value| {
         let metadata = Fields::of(value)?;
-        let asset_type = metadata.required("assetType", |value| {
-            AssetType::try_from(uint8(value)?).map_err(|error| error.to_string())
-        })?;
+        let asset_type = metadata
+            .required("assetType", |value| AssetType::try_from(uint8(value)?).map_err(|error| error.to_string()))?;
         Ok((asset_type, metadata.required("metadata", bytes)?))
     })?;
     Ok(SingleAssetExit {

@@ -26,9 +26,7 @@ impl<'a> Fields<'a> {
         name: &str,
         parse: impl FnOnce(&'a Value) -> Result<T, String>,
     ) -> Result<T, String> {
-        let value = self
-            .optional(name)
-            .ok_or_else(|| format!("{name:?} is missing"))?;
+        let value = self.optional(name).ok_or_else(|| format!("{name:?} is missing"))?;
         parse(value).map_err(|why| format!("{name:?}: {why}"))
     }
 }
@@ -43,17 +41,12 @@ pub(super) fn quoted(value: &Value) -> String {
 }
 
 /// Reads every element of a list.
-pub(super) fn list<T>(
-    value: &Value,
-    parse: impl Fn(&Value) -> Result<T, String>,
-) -> Result<Vec<T>, String> {
+pub(super) fn list<T>(value: &Value, parse: impl Fn(&Value) -> Result<T, String>) -> Result<Vec<T>, String> {
     let Value::Array(elements) = value else {
         return Err(format!("should be a list, not {}", quoted(value)));
     };
     let numbered = elements.iter().enumerate();
-    numbered
-        .map(|(i, element)| parse(element).map_err(|why| format!("[{i}]: {why}")))
-        .collect()
+    numbered.map(|(i, element)| parse(element).map_err(|why| format!("[{i}]: {why}"))).collect()
 }
 
 /// Reads `0x` and an even number of hexadecimal digits, in either case.
@@ -61,12 +54,7 @@ pub(super) fn bytes(value: &Value) -> Result<Bytes, String> {
     let digits = value
         .as_str()
         .and_then(|text| text.strip_prefix("0x"))
-        .ok_or_else(|| {
-            format!(
-                "should be a string that starts with 0x, not {}",
-                quoted(value)
-            )
-        })?;
+        .ok_or_else(|| format!("should be a string that starts with 0x, not {}", quoted(value)))?;
     // The decoder would take a second prefix.
     if digits.starts_with("0x") {
         return Err(format!("not hexadecimal: {}", quoted(value)));
@@ -77,13 +65,8 @@ pub(super) fn bytes(value: &Value) -> Result<Bytes, String> {
 
 fn array<const N: usize>(value: &Value) -> Result<[u8; N], String> {
     let bytes = bytes(value)?;
-    <[u8; N]>::try_from(bytes.as_ref()).map_err(|_| {
-        format!(
-            "should have {N} bytes, not {}: {}",
-            bytes.len(),
-            quoted(value)
-        )
-    })
+    <[u8; N]>::try_from(bytes.as_ref())
+        .map_err(|_| format!("should have {N} bytes, not {}: {}", bytes.len(), quoted(value)))
 }
 
 pub(super) fn word(value: &Value) -> Result<B256, String> {
@@ -95,9 +78,7 @@ pub(super) fn address(value: &Value) -> Result<Address, String> {
 }
 
 pub(super) fn boolean(value: &Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| format!("should be true or false, not {}", quoted(value)))
+    value.as_bool().ok_or_else(|| format!("should be true or false, not {}", quoted(value)))
 }
 
 /// Reads a JSON number, a string of decimal digits, or a string of `0x` and hexadecimal digits.
@@ -163,18 +144,9 @@ mod tests {
         let max = U256::MAX.to_string();
         assert_eq!(literal(&max), Ok(U256::MAX));
         assert_eq!(number(&json!(max)), Ok(U256::MAX));
-        assert_eq!(
-            number(&json!(format!("0x{}", "F".repeat(64)))),
-            Ok(U256::MAX)
-        );
-        assert_eq!(
-            literal("18446744073709551616"),
-            Ok(U256::from(1_u128 << 64))
-        );
-        assert_eq!(
-            literal("9007199254740993"),
-            Ok(U256::from(9_007_199_254_740_993_u64))
-        );
+        assert_eq!(number(&json!(format!("0x{}", "F".repeat(64)))), Ok(U256::MAX));
+        assert_eq!(literal("18446744073709551616"), Ok(U256::from(1_u128 << 64)));
+        assert_eq!(literal("9007199254740993"), Ok(U256::from(9_007_199_254_740_993_u64)));
         assert_eq!(literal("1e21"), Ok(U256::from(10_u128.pow(21))));
         assert_eq!(literal("1.25E+3"), Ok(U256::from(1250)));
         assert_eq!(literal("120e-1"), Ok(U256::from(12)));
@@ -207,47 +179,22 @@ mod tests {
             "[]",
             "{}",
         ] {
-            assert!(
-                literal(text).unwrap_err().contains("not a whole number"),
-                "{text}"
-            );
+            assert!(literal(text).unwrap_err().contains("not a whole number"), "{text}");
         }
         let above = format!("{}0", U256::MAX);
         assert!(literal(&above).is_err());
-        assert!(
-            number_to(255, &json!(256))
-                .unwrap_err()
-                .contains("at most 255")
-        );
+        assert!(number_to(255, &json!(256)).unwrap_err().contains("at most 255"));
         assert_eq!(number_to(255, &json!("255")), Ok(255));
     }
 
     #[test]
     fn bytes_need_a_prefix_and_whole_pairs_of_digits() {
         assert_eq!(bytes(&json!("0x")), Ok(Bytes::new()));
-        assert_eq!(
-            bytes(&json!("0xAbcD")),
-            Ok(Bytes::from_static(&[0xab, 0xcd]))
-        );
-        for refused in [
-            json!("abcd"),
-            json!("0xabc"),
-            json!("0xzz"),
-            json!("0x0xab"),
-            json!(1),
-            json!(null),
-        ] {
+        assert_eq!(bytes(&json!("0xAbcD")), Ok(Bytes::from_static(&[0xab, 0xcd])));
+        for refused in [json!("abcd"), json!("0xabc"), json!("0xzz"), json!("0x0xab"), json!(1), json!(null)] {
             assert!(bytes(&refused).is_err(), "{refused}");
         }
-        assert!(
-            address(&json!("0x00"))
-                .unwrap_err()
-                .contains("20 bytes, not 1")
-        );
-        assert!(
-            word(&json!(format!("0x{}", "00".repeat(33))))
-                .unwrap_err()
-                .contains("32 bytes, not 33")
-        );
+        assert!(address(&json!("0x00")).unwrap_err().contains("20 bytes, not 1"));
+        assert!(word(&json!(format!("0x{}", "00".repeat(33)))).unwrap_err().contains("32 bytes, not 33"));
     }
 }

@@ -73,10 +73,7 @@ impl Report {
     fn check(&mut self, place: &str, result: Result<(), Problem>) {
         match result {
             Ok(()) => self.passed += 1,
-            Err(problem) => self.failures.push(Failure {
-                place: place.to_owned(),
-                problem,
-            }),
+            Err(problem) => self.failures.push(Failure { place: place.to_owned(), problem }),
         }
     }
 
@@ -117,9 +114,7 @@ pub fn check(text: &str) -> Result<Report, String> {
         cases::check_voucher(&place("vouchers", index, case), case, &keys, &mut report);
     }
     if report.passed == 0 && report.failures.is_empty() {
-        return Err(
-            "nothing to check: no \"states\", \"vouchers\" or \"guaranteeMetadata\"".to_owned(),
-        );
+        return Err("nothing to check: no \"states\", \"vouchers\" or \"guaranteeMetadata\"".to_owned());
     }
     Ok(report)
 }
@@ -137,15 +132,11 @@ fn read_keys(file: &Fields<'_>, report: &mut Report) -> Result<Keys, String> {
         return Ok(keys);
     };
     let Value::Object(map) = value else {
-        return Err(format!(
-            "\"keys\" should be names with secret keys, not {}",
-            quoted(value)
-        ));
+        return Err(format!("\"keys\" should be names with secret keys, not {}", quoted(value)));
     };
     for (name, value) in map {
-        let signer = fields::word(value).and_then(|secret| {
-            LocalSigner::from_secret_bytes(&secret.0).map_err(|error| error.to_string())
-        });
+        let signer = fields::word(value)
+            .and_then(|secret| LocalSigner::from_secret_bytes(&secret.0).map_err(|error| error.to_string()));
         match signer {
             Ok(signer) => {
                 keys.insert(signer.address(), signer);
