@@ -1,0 +1,104 @@
+// The quotes that hold for a listing now.
+//
+// Time is cut into steps of half a quote's lifetime, and a quote ends with the step after the one that it was signed in.
+// So two quotes hold at any time, the current one for at least half the lifetime, and a seller that was restarted signs
+// the same ones: what was paid for before is still paid for.
+
+import type { ListedQuote, Listing } from "./listing.js";
+import type { Hex, Quote, QuoteTerms } from "./types.js";
+
+/** Who signs quotes: a wallet. */
+export interface QuoteSigner {
+  signQuote(terms: QuoteTerms): Uint8Array;
+  readQuote(bytes: Uint8Array): Quote;
+}
+
+/** What all quotes of a seller have in common. */
+export interface QuoteBookOptions {
+  /** In seconds, at least 2. */
+  lifetime: number;
+  /** What is asked of a channel, in seconds. */
+  challengeDuration: number;
+  /** How many blocks deep a deposit must be. */
+  confirmations: number;
+  /** Seconds since 1970. */
+  now: () => number;
+}
+
+interface Page {
+  step: number;
+  current: ListedQuote;
+  previous: ListedQuote;
+}
+
+/** Signs each quote once. */
+export class QuoteBook {
+  readonly #signer: QuoteSigner;
+  readonly #options: QuoteBookOptions;
+  readonly #pages = new Map<Listing, Page>();
+
+  constructor(signer: QuoteSigner, options: QuoteBookOptions) {
+    this.#signer = signer;
+    this.#options = options;
+  }
+
+  /** The step that it is now; a quote that held in the one before still holds, an older one does not. */
+  get step(): number {
+    return Math.floor(this.#options.now() / this.#stepLength);
+  }
+
+  /** The newest quote. */
+  current(listing: Listing): ListedQuote {
+    return this.#page(listing).current;
+  }
+
+  /** The quote of this hash, if it still holds. */
+  find(listing: Listing, hash: Hex): ListedQuote | undefined {
+    const { current, previous } = this.#page(listing);
+    return [current, previous].find((quote) => quote.hash === hash);
+  }
+
+  /** The hashes of all quotes that hold for `listings`. */
+  hashes(listings: Iterable<Listing>): Set<Hex> {
+    const hashes = new Set<Hex>();
+    for (const listing of listings) {
+      const { current, previous } = this.#page(listing);
+      hashes.add(current.hash).add(previous.hash);
+    }
+    return hashes;
+  }
+
+  /** Forgets a listing. */
+  drop(listing: Listing): void {
+    this.#pages.delete(listing);
+  }
+
+  get #stepLength(): number {
+    return Math.max(1, Math.floor(this.#options.lifetime / 2));
+  }
+
+  #page(listing: Listing): Page {
+    const step = this.step;
+    const known = this.#pages.get(listing);
+    if (known?.step === step) return known;
+    try {
+      const previous = known?.step === step - 1 ? known.current : this.#sign(listing, step - 1);
+      const page = { step, current: this.#sign(listing, step), previous };
+      this.#pages.set(listing, page);
+      return page;
+    } catch (error) {
+      // The step ended while this was signed.
+      if (this.step !== step) return this.#page(listing);
+      throw error;
+    }
+  }
+
+  #sign(listing: Listing, step: number): ListedQuote {
+    const { contentRoot, length, chunkSize, price, asset } = listing;
+    const { challengeDuration, confirmations } = this.#options;
+    const expiresAt = (step + 2) * this.#stepLength;
+    const terms = { contentRoot, length, chunkSize, price, asset, challengeDuration, confirmations, expiresAt };
+    const bytes = this.#signer.signQuote(terms);
+    return { hash: this.#signer.readQuote(bytes).hash, bytes, expiresAt };
+  }
+}

@@ -1,0 +1,202 @@
+// How a seller answers over HTTP: statuses, headers, errors. Source: protocol, "Over HTTP".
+
+import { fromBase64Url, toBase64, toBase64Url } from "./base64.js";
+import type { Contracts } from "./chain.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import type { ListedQuote, Listing } from "./listing.js";
+import type { Hex } from "./types.js";
+
+/** Where the messages of wallets go. */
+export const WALLET_PATH = "/.well-known/millstream";
+/** The longest value of a `Payment` header that is looked at, in characters; a payment has about 300. */
+export const MAX_PAYMENT_HEADER = 1_024;
+/** The longest body of a request that is read, in bytes; a message has at most 16 KiB. */
+export const MAX_REQUEST_BODY = 64 * 1024;
+
+/** How long a browser may remember the answer to a preflight, in seconds. */
+const PREFLIGHT_AGE = 7_200;
+
+const COMMON: Readonly<Record<string, string>> = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers":
+    "PAYMENT-REQUIRED, Payment-Receipt, Content-Range, Content-Length, Accept-Ranges, Retry-After",
+  "x-content-type-options": "nosniff",
+};
+
+/** A refusal whose status is not the usual one of its code. */
+export class HttpError extends MillstreamError {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(code, message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** Any answer: what every one of them carries, and its own headers. */
+export function answer(
+  status: number,
+  body: Uint8Array | string | null,
+  headers: Readonly<Record<string, string>>,
+): Response {
+  return new Response(body as BodyInit | null, { status, headers: { ...COMMON, ...headers } });
+}
+
+/** What an error becomes on the wire: `{ "error": { "code", "message" } }`. */
+export function errorAnswer(status: number, code: string, message: string, headers = {}): Response {
+  return answer(status, JSON.stringify({ error: { code, message } }), {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    ...headers,
+  });
+}
+
+/** The answer to a preflight: anyone may ask, with the headers that a paid request has. */
+export function preflightAnswer(methods: string): Response {
+  return answer(204, null, {
+    allow: methods,
+    "access-control-allow-methods": methods,
+    "access-control-allow-headers": "Content-Type, Payment, Range",
+    "access-control-max-age": String(PREFLIGHT_AGE),
+  });
+}
+
+/** Several messages in one body: each with its length before it, as 32 bits, big endian. */
+export function framesAnswer(messages: readonly Uint8Array[]): Response {
+  const body = new Uint8Array(messages.reduce((total, message) => total + 4 + message.length, 0));
+  let at = 0;
+  for (const message of messages) {
+    new DataView(body.buffer).setUint32(at, message.length);
+    body.set(message, at + 4);
+    at += 4 + message.length;
+  }
+  return answer(200, body, { "content-type": "application/octet-stream", "cache-control": "no-store" });
+}
+
+/** The answer to an error: a typed refusal as it is, anything else without what it says about this machine. */
+export function refusal(error: unknown): Response {
+  if (error instanceof HttpError) return errorAnswer(error.status, error.code, error.message, error.headers);
+  if (!isMillstreamError(error)) return errorAnswer(500, "INTERNAL", "the seller failed; nothing was charged");
+  if (error.code === "CONTENT_CHANGED") return errorAnswer(409, error.code, error.message);
+  return errorAnswer(503, error.code, "the seller cannot answer this now; try again", { "retry-after": "1" });
+}
+
+/** What a 402 says: the terms, in the shape of x402 V2. */
+export interface PaymentRequiredOptions {
+  listing: Listing;
+  quote: ListedQuote;
+  /** The request's URL. */
+  url: string;
+  contracts: Contracts;
+  /** The seller's channel key. */
+  payee: Hex;
+  /** Where the seller is paid out. */
+  payTo: Hex;
+  /** How long the quote holds, in seconds. */
+  holds: number;
+  code: string;
+  message: string;
+}
+
+/** A 402: what to pay, and why this request was not served. */
+export function paymentRequired(options: PaymentRequiredOptions): Response {
+  const { listing, quote, url, contracts, payee, payTo, holds, code, message } = options;
+  const { chainId, adjudicator, streamApp } = contracts;
+  const { path, chunks, length, contentType, name } = listing;
+  const terms = {
+    x402Version: 2,
+    error: message,
+    resource: { url, mimeType: contentType, ...(name !== undefined && { description: name }) },
+    accepts: [
+      {
+        scheme: "stream",
+        network: `eip155:${chainId}`,
+        asset: listing.asset,
+        amount: String(listing.price),
+        payTo,
+        maxTimeoutSeconds: holds,
+        extra: {
+          quote: toBase64Url(quote.bytes),
+          payee,
+          adjudicator,
+          streamApp,
+          wallet: WALLET_PATH,
+          manifest: `${path}?manifest`,
+          unit: "chunk",
+          chunks,
+          length,
+        },
+      },
+    ],
+  };
+  return errorAnswer(402, code, message, {
+    "payment-required": toBase64(new TextEncoder().encode(JSON.stringify(terms))),
+  });
+}
+
+/**
+ * The chunk that a `Range` header asks for.
+ *
+ * @throws {HttpError} 416 RANGE_NOT_A_CHUNK if it is not exactly one chunk
+ */
+export function requestedChunk(listing: Listing, range: string | null): number {
+  const [, first, last] = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(range ?? "") ?? [];
+  const start = Number(first ?? NaN);
+  const index = start / listing.chunkSize;
+  if (Number.isInteger(index) && index < listing.chunks && start + listing.span(index).length - 1 === Number(last))
+    return index;
+  throw new HttpError(
+    416,
+    "RANGE_NOT_A_CHUNK",
+    `ask for one chunk: Range: bytes=FIRST-LAST with FIRST a multiple of ${listing.chunkSize} and LAST the chunk's end`,
+    { "content-range": `bytes */${listing.length}` },
+  );
+}
+
+/**
+ * The bytes of a `Payment` header: base64url, padded or not.
+ *
+ * @throws {HttpError} 402 PAYMENT_TOO_LARGE or PAYMENT_MALFORMED
+ */
+export function paymentBytes(header: string): Uint8Array {
+  if (header.length > MAX_PAYMENT_HEADER)
+    throw new HttpError(
+      402,
+      "PAYMENT_TOO_LARGE",
+      `a Payment header has at most ${MAX_PAYMENT_HEADER} characters, this one has ${header.length}`,
+    );
+  const bytes = fromBase64Url(header);
+  if (bytes) return bytes;
+  throw new HttpError(402, "PAYMENT_MALFORMED", "the Payment header is not base64url");
+}
+
+/**
+ * A request's body as one piece; `undefined` if it is longer than {@link MAX_REQUEST_BODY}.
+ *
+ * @throws whatever a broken connection throws
+ */
+export async function collect(body: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of body) {
+    length += part.length;
+    if (length > MAX_REQUEST_BODY) return undefined;
+    parts.push(part);
+  }
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The refusal of a body that is longer than {@link MAX_REQUEST_BODY}. The connection is of no use after it. */
+export function bodyTooLarge(): HttpError {
+  return new HttpError(413, "BODY_TOO_LARGE", `a request's body has at most ${MAX_REQUEST_BODY} bytes`, {
+    connection: "close",
+  });
+}
