@@ -3,7 +3,7 @@
 use std::cell::{RefCell, RefMut};
 
 use js_sys::Array;
-use millstream_core::channel::{Chain, Terms, TermsError};
+use millstream_core::channel::{Chain, Terms, TermsError, derive_nonce};
 use millstream_core::payment::{Quote, QuoteError, SignedQuote, Unit};
 use millstream_core::protocol::OpenError;
 use millstream_core::wallet::{Command, Config, Error, Input, Wallet};
@@ -112,9 +112,9 @@ impl Core {
         let payee_destination = input::address(&get("payeeDestination")?, "payeeDestination")?;
         let nonce = get("nonce")?;
         let nonce = if nonce.is_undefined() {
-            let mut bytes = [0u8; 8];
+            let mut bytes = [0u8; 4];
             random(&mut bytes)?;
-            u64::from_be_bytes(bytes)
+            derive_nonce(now, u32::from_be_bytes(bytes))
         } else {
             input::uint64(&nonce, "nonce")?
         };

@@ -173,7 +173,7 @@ export interface OpenTerms {
   deposit: bigint;
   challengeDuration: number;
   confirmations: number;
-  /** For replay only: drawn at random unless given, and it must never repeat. At most 2^64 - 1. */
+  /** For replay only: the time in seconds above 32 random bits unless given. It must never repeat. */
   nonce?: bigint | undefined;
 }
 
