@@ -269,7 +269,7 @@ fn a_high_s_fails() {
 fn a_valid_signature_of_someone_who_takes_no_part_fails() {
     let mut file = parse(NITRO);
     let bytes = |value: &Value| alloy_primitives::hex::decode_to_array(value.as_str().unwrap()).unwrap();
-    let stranger = LocalSigner::from_secret_bytes(&bytes(&file["keys"]["I"])).unwrap();
+    let stranger = LocalSigner::from_secret_bytes(&bytes(&file["keys"]["B"])).unwrap();
     let signature = sign_state(&stranger, bytes(&file["states"][0]["stateHash"]).into()).unwrap();
     let sig = alloy_primitives::hex::encode_prefixed(signature.to_bytes());
     let sigs = file["states"][0]["sigs"].as_array_mut().unwrap();
