@@ -122,13 +122,11 @@ impl Signature {
 }
 
 fn split(bytes: &[u8]) -> Result<(B256, B256, u8), SignatureError> {
-    let whole: &[u8; Signature::LENGTH] =
-        bytes.try_into().map_err(|_| SignatureError::Length { length: bytes.len() })?;
     let error = SignatureError::Length { length: bytes.len() };
-    let (r, rest) = whole.split_first_chunk::<32>().ok_or(error)?;
+    let (r, rest) = bytes.split_first_chunk::<32>().ok_or(error)?;
     let (s, rest) = rest.split_first_chunk::<32>().ok_or(error)?;
-    let v = rest.first().ok_or(error)?;
-    Ok((B256::from(*r), B256::from(*s), *v))
+    let &[v] = rest else { return Err(error) };
+    Ok((B256::from(*r), B256::from(*s), v))
 }
 
 /// Checks `v` and the ranges of `r` and `s`.
