@@ -1,9 +1,12 @@
 //! A crash at any instant loses nothing that was agreed, and nothing is ever signed twice.
 
 use alloy_primitives::B256;
-use millstream_core::channel::Status;
+use millstream_core::channel::{POSTFUND_TURN, Status};
+use millstream_core::crypto::LocalSigner;
+use millstream_core::payment::Voucher;
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Command, Input, Output};
+use millstream_core::wire::encode_payment;
 
 use crate::party::NOW;
 use crate::{Asset, World};
@@ -100,6 +103,50 @@ fn a_commit_that_fails_takes_back_what_stood_on_it() {
     world.pay(5);
     world.deliver();
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 15);
+}
+
+#[test]
+fn a_challenge_seen_while_the_record_is_loaded_is_not_lost() {
+    let mut world = World::open(Asset::Native);
+    world.pay(400);
+    world.deliver();
+    world.payer.command(&mut world.chain, Command::LeaveChannel { channel_id: world.id }).expect("open");
+    world.chain.mine(3);
+    // The payee's commit fails; the chain is reported before the record is back.
+    let voucher = Voucher::flat(world.id, POSTFUND_TURN, 2, 405, B256::ZERO);
+    let key = LocalSigner::from_secret_bytes(&[crate::PAYER; 32]).expect("the test's own key");
+    let voucher = encode_payment(&voucher.sign(world.payee.wallet.voucher_domain(), &key).expect("a local key"));
+    world.payee.wallet.handle(Input::Payment(voucher), NOW).expect("a good payment");
+    let Some(Output::Commit { id, .. }) = world.payee.wallet.poll_output() else { panic!("a commit comes first") };
+    world.payee.wallet.handle(Input::CommitFailed { id }, NOW).expect("known");
+    world.payee.wallet.handle(Input::Chain(world.chain.update(0)), NOW).expect("an update");
+    assert!(world.payee.wallet.channel(&world.id).is_none(), "not loaded yet");
+    world.payee.input(&mut world.chain, Input::Tick).expect("the load is carried out");
+    world.chain.mine(1);
+    let head = world.chain.update(u64::MAX); // nothing is reported again
+    world.payee.input(&mut world.chain, Input::Chain(head)).expect("a new block");
+    assert_eq!(world.payee.status(&world.id), Status::Challenged);
+}
+
+#[test]
+fn a_log_that_cannot_be_read_stops_nothing() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    world.deliver();
+    world.chain.mine(3);
+    let mut update = world.chain.update(0);
+    let mut bad = update.logs.iter().find(|log| log.topics.get(1) == Some(&world.id)).expect("a deposit").clone();
+    bad.data = vec![1, 2, 3].into();
+    bad.log_index = 0;
+    update.logs.insert(0, bad);
+    world.payee.input(&mut world.chain, Input::Chain(update)).expect("the rest is taken in");
+    assert_eq!(world.payee.channel(&world.id).holdings, crate::DEPOSIT);
+    let told = world
+        .payee
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::UnreadableLog { code, .. } if code == "NITRO_DECODE_MALFORMED"));
+    assert!(told, "{:?}", world.payee.events);
 }
 
 #[test]

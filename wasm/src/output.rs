@@ -37,6 +37,7 @@ words! {
     COMMIT = "commit", LOAD = "load", SEND = "send", PAYMENT = "payment", SUBMIT = "submit", NOTIFY = "notify",
     WAKE_AT = "wakeAt", STATUS_CHANGED = "statusChanged", PAYMENT_RECEIVED = "paymentReceived",
     CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
+    UNREADABLE_LOG = "unreadableLog", BLOCK = "block",
     CHUNK = "chunk",
 }
 
@@ -160,6 +161,9 @@ fn event(event: &Event) -> JsValue {
         }
         Event::PeerError { channel_id, code, text } => of(&PEER_ERROR, channel_id).with(&CODE, code).with(&TEXT, text),
         Event::CommitFailed { channel_id } => of(&COMMIT_FAILED, channel_id),
+        Event::UnreadableLog { channel_id, block, code } => {
+            of(&UNREADABLE_LOG, channel_id).with(&BLOCK, number(*block)).with(&CODE, code)
+        }
         _ => Plain::new().with(&TYPE, "unknown"),
     }
     .into()

@@ -30,10 +30,7 @@ enum BindingsError {
     /// Not exactly two arguments.
     Usage { given: usize },
     /// The module could not be read.
-    Unreadable {
-        input: PathBuf,
-        source: std::io::Error,
-    },
+    Unreadable { input: PathBuf, source: std::io::Error },
     /// The generator refused the module or could not write its output.
     Generator { input: PathBuf, chain: String },
 }
@@ -59,14 +56,9 @@ impl fmt::Display for BindingsError {
 /// [`BindingsError::Unreadable`] if `input` cannot be read; [`BindingsError::Generator`] if it is not a module compiled
 /// with the pinned `wasm-bindgen`, or if `out_dir` cannot be written.
 fn generate(input: &Path, out_dir: &Path) -> Result<(), BindingsError> {
-    let bytes = std::fs::read(input).map_err(|source| BindingsError::Unreadable {
-        input: input.to_owned(),
-        source,
-    })?;
-    let refused = |error: &dyn fmt::Display| BindingsError::Generator {
-        input: input.to_owned(),
-        chain: error.to_string(),
-    };
+    let bytes = std::fs::read(input).map_err(|source| BindingsError::Unreadable { input: input.to_owned(), source })?;
+    let refused =
+        |error: &dyn fmt::Display| BindingsError::Generator { input: input.to_owned(), chain: error.to_string() };
 
     let mut bindgen = Bindgen::new();
     bindgen
@@ -77,12 +69,8 @@ fn generate(input: &Path, out_dir: &Path) -> Result<(), BindingsError> {
         .omit_default_module_path(false)
         .remove_producers_section(true)
         .remove_name_section(true);
-    bindgen
-        .web(true)
-        .map_err(|e| refused(&format_args!("{e:#}")))?;
-    bindgen
-        .generate(out_dir)
-        .map_err(|e| refused(&format_args!("{e:#}")))
+    bindgen.web(true).map_err(|e| refused(&format_args!("{e:#}")))?;
+    bindgen.generate(out_dir).map_err(|e| refused(&format_args!("{e:#}")))
 }
 
 fn run(args: &[OsString]) -> Result<(), BindingsError> {

@@ -146,6 +146,15 @@ pub enum Event {
         /// In words.
         text: String,
     },
+    /// The adjudicator logged something about the channel that cannot be read. Ask it for the channel's status by hand.
+    UnreadableLog {
+        /// The channel.
+        channel_id: B256,
+        /// The block of the log.
+        block: u64,
+        /// The stable code of what is wrong with it.
+        code: String,
+    },
     /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
     CommitFailed {
         /// The channel.

@@ -3,7 +3,6 @@
 use crate::B256;
 use crate::channel::RecordError;
 use crate::crypto::SignError;
-use crate::nitro::DecodeError;
 use crate::protocol::{CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError};
 
 /// Why [`Wallet::handle`](crate::wallet::Wallet::handle) refuses an input.
@@ -55,9 +54,6 @@ pub enum Error {
         /// The channel of the record.
         channel_id: B256,
     },
-    /// A log of the adjudicator cannot be read.
-    #[error(transparent)]
-    Chain(#[from] DecodeError),
     /// The channel key did not sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -78,7 +74,6 @@ impl Error {
             Self::Leave(error) => error.code(),
             Self::Record(error) => error.code(),
             Self::ForeignRecord { .. } => "RECORD_FOREIGN",
-            Self::Chain(error) => error.code(),
             Self::Sign(error) => error.code(),
         }
     }

@@ -58,10 +58,13 @@ impl Wallet {
             if sender != channel.peer() {
                 return Err(MessageError::WrongSender.into());
             }
-            if sequence < channel.received {
-                return Err(MessageError::Stale { sequence, last: channel.received }.into());
+            // A refusal may come from a peer that lost its record, and with it the count.
+            if !matches!(message, Message::Error { .. }) {
+                if sequence < channel.received {
+                    return Err(MessageError::Stale { sequence, last: channel.received }.into());
+                }
+                channel.received = sequence;
             }
-            channel.received = sequence;
             let result: Result<(), MessageError> = match message {
                 Message::ChannelAccept { signature } => {
                     protocol::accept_channel_accept(channel, signature, effects).map_err(Into::into)

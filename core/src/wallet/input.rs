@@ -71,8 +71,8 @@ pub enum Command {
         /// The channel.
         channel_id: B256,
     },
-    /// Sends again what the other side or the chain may still wait for: after a restart, a lost message or a failed
-    /// transaction.
+    /// Sends again what the other side may still wait for, and submits what the chain may, unless it was submitted since
+    /// the start and did not fail. For after a restart, a lost message or a failed transaction.
     Resume {
         /// The channel.
         channel_id: B256,

@@ -155,17 +155,12 @@ impl Wallet {
             Command::AbortChannel { channel_id } => {
                 self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
             }
-            Command::Resume { channel_id } => {
-                if let Some(slot) = self.slots.get_mut(&channel_id) {
-                    slot.submitted = None;
+            Command::Resume { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+                if let Some(message) = protocol::outstanding_message(channel) {
+                    effects.send(message);
                 }
-                self.step(channel_id, now, |context, channel, effects| {
-                    if let Some(message) = protocol::outstanding_message(channel) {
-                        effects.send(message);
-                    }
-                    Ok(protocol::outstanding_transactions(context, channel, chain_time, effects)?)
-                })
-            }
+                Ok(protocol::outstanding_transactions(context, channel, chain_time, effects)?)
+            }),
         }
     }
 
@@ -196,7 +191,8 @@ impl Wallet {
 
     fn transaction_failed(&mut self, channel_id: B256, kind: TransactionKind) -> Result<(), Error> {
         let slot = self.slots.get_mut(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
-        if slot.submitted == Some(kind) {
+        // An approval is followed by the deposit that needs it, which is then not sent either.
+        if slot.submitted == Some(kind) || kind == TransactionKind::Approve {
             slot.submitted = None;
         }
         Ok(())

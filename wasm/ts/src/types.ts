@@ -184,6 +184,7 @@ export type CoreEvent =
   | { type: "challenged"; channelId: Hex; finalizesAt: number; ours: boolean }
   | { type: "closed"; channelId: Hex; paid: bigint; refunded: bigint }
   | { type: "peerError"; channelId: Hex; code: string; text: string }
+  | { type: "unreadableLog"; channelId: Hex; block: number; code: string }
   | { type: "commitFailed"; channelId: Hex };
 
 /** What the core asks of its host, in order. */
