@@ -1,6 +1,6 @@
 //! What the two sides of a channel do: open and fund, pay, close, and leave alone when the other side is gone.
 //!
-//! Every function takes the channel's record, changes it, and says what follows as [`Effects`]. It either does all of
+//! Every function takes the channel's record, changes it, and says what follows as `Effects`. It either does all of
 //! it or returns an error; the caller works on a copy and keeps it only on success. Only [`crate::wallet`] calls it: it
 //! stores the record before it lets any effect out.
 
