@@ -45,13 +45,8 @@ fn payee_leaves_with_tokens() {
     payee_leaves(Asset::Token);
 }
 
-fn payer_leaves_a_payee_that_is_gone(asset: Asset, paid: u128) {
-    let mut world = World::open(asset);
-    if paid > 0 {
-        world.pay(paid);
-        world.payer.outgoing.clear(); // the payee never saw it
-    }
-    leave(&mut world, true);
+/// Lets the payer's challenge be confirmed, its time pass, and the pay-out be confirmed.
+fn payer_gets_everything_back(world: &mut World) {
     for _ in 0..2 {
         world.chain.mine(3);
         world.payer.watch(&mut world.chain);
@@ -60,6 +55,16 @@ fn payer_leaves_a_payee_that_is_gone(asset: Asset, paid: u128) {
     }
     assert_eq!(world.payer.status(&world.id), Status::Closed);
     world.assert_settled(0);
+}
+
+fn payer_leaves_a_payee_that_is_gone(asset: Asset, paid: u128) {
+    let mut world = World::open(asset);
+    if paid > 0 {
+        world.pay(paid);
+        world.payer.outgoing.clear(); // the payee never saw it
+    }
+    leave(&mut world, true);
+    payer_gets_everything_back(&mut world);
 }
 
 #[test]
@@ -78,14 +83,7 @@ fn a_deposit_is_recovered_when_the_payee_never_opens() {
     world.payer.outgoing.clear();
     assert_eq!(world.payer.status(&world.id), Status::Signed);
     leave(&mut world, true);
-    for _ in 0..2 {
-        world.chain.mine(3);
-        world.payer.watch(&mut world.chain);
-        world.chain.pass(HOUR);
-        world.payer.watch(&mut world.chain);
-    }
-    assert_eq!(world.payer.status(&world.id), Status::Closed);
-    world.assert_settled(0);
+    payer_gets_everything_back(&mut world);
 }
 
 fn payee_answers_a_stale_challenge(asset: Asset) {
