@@ -1,0 +1,98 @@
+// Two cores with an open channel between them, each with the simplest host there is: every commit is durable at once,
+// and the chain says what it is told to say.
+
+import * as ethers from "ethers";
+
+const NOW = 1_800_000_000;
+export const CHAIN_ID = 31_337;
+export const STREAM_APP = `0x${"5a".repeat(20)}`;
+const ADJUDICATOR = `0x${"ad".repeat(20)}`;
+const NATIVE = ethers.ZeroAddress;
+const CONFIRMATIONS = 2;
+const DEPOSIT = 2n ** 100n;
+export const MEMO = ethers.id("quote");
+export const PAYER_SECRET = ethers.getBytes(ethers.id("payer"));
+
+const adjudicator = new ethers.Interface([
+  "event Deposited(bytes32 indexed destination, address asset, uint256 destinationHoldings)",
+]);
+
+class Host {
+  constructor(wasm, name) {
+    this.core = new wasm.Core({
+      chainId: CHAIN_ID,
+      adjudicator: ADJUDICATOR,
+      streamApp: STREAM_APP,
+      destination: ethers.id(name).slice(0, 42),
+      secret: ethers.getBytes(ethers.id(name)),
+    });
+  }
+
+  /** Carries out every output; returns those that leave the host. */
+  drain() {
+    const left = [];
+    for (let output; (output = this.core.pollOutput());)
+      if (output.type === "commit") this.core.committed(output.id);
+      else if (output.type === "send" || output.type === "payment" || output.type === "submit") left.push(output);
+    return left;
+  }
+}
+
+/**
+ * Opens a channel of the native asset.
+ *
+ * @returns {{ payer: Host, payee: Host, channelId: string, pay: () => Uint8Array, accept: (payment: Uint8Array) => string }}
+ *   `pay` is the payer's whole path for one base unit, from the call to the bytes of the payment; `accept` the payee's,
+ *   from the bytes to a durable record. Both include what a host does, without the store itself.
+ */
+export function openChannel(wasm) {
+  const payer = new Host(wasm, "payer");
+  const payee = new Host(wasm, "payee");
+  const channelId = payer.core.openChannel(
+    {
+      payee: payee.core.address(),
+      payeeDestination: ethers.id("payee").slice(0, 42),
+      asset: NATIVE,
+      deposit: DEPOSIT,
+      challengeDuration: 86_400,
+      confirmations: CONFIRMATIONS,
+    },
+    NOW,
+  );
+  talk(payer, payee);
+  const { topics, data } = adjudicator.encodeEventLog("Deposited", [channelId, NATIVE, DEPOSIT]);
+  const log = { address: ADJUDICATOR, topics, data: ethers.getBytes(data), block: 1, logIndex: 0 };
+  for (const { core } of [payer, payee])
+    core.chainUpdate({ fromBlock: 0, headBlock: CONFIRMATIONS, headTime: NOW, logs: [log] }, NOW);
+  talk(payer, payee);
+  for (const { core } of [payer, payee]) {
+    const { status } = core.channel(channelId);
+    if (status !== "open") throw new Error(`the channel is ${status} after its deposit`);
+  }
+  const pay = () => {
+    payer.core.pay(channelId, 1n, MEMO, NOW);
+    return payer.drain()[0].bytes;
+  };
+  const accept = (payment) => {
+    const paid = payee.core.payment(payment, NOW);
+    payee.drain();
+    return paid;
+  };
+  return { payer, payee, channelId, pay, accept };
+}
+
+/** Delivers messages both ways until there are none. */
+function talk(a, b) {
+  for (let sent = true; sent;) {
+    sent = false;
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ])
+      for (const output of from.drain())
+        if (output.type === "send") {
+          to.core.message(output.bytes, NOW);
+          sent = true;
+        }
+  }
+}

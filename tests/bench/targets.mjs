@@ -1,0 +1,63 @@
+// What the figures are held against. A missed target is said and does not fail the run: the machine may be the reason,
+// though the ratios are of peers measured in the same rounds.
+
+const TO_LIBSECP = 0.65;
+const SIGN_TIMES = 5;
+const VERIFY_TIMES = 15;
+const PAGE_GZIP_BYTES = 100_000;
+
+/** The module's time as a multiple of the peer's. */
+const share = (what, key, peer, most) => ({
+  what: `${what}, time against ${peer}`,
+  target: `at most ${most}x`,
+  judge(operations) {
+    const row = operations.get(key)?.get(peer);
+    return row && { actual: `${(1 / row.ratio).toFixed(2)}x`, met: 1 / row.ratio <= most };
+  },
+});
+
+/** How many times as fast as the peer the module is. */
+const times = (what, key, peer, least) => ({
+  what: `${what}, times as fast as ${peer}`,
+  target: `at least ${least}x`,
+  judge(operations) {
+    const row = operations.get(key)?.get(peer);
+    return row && { actual: `${row.ratio.toFixed(1)}x`, met: row.ratio >= least };
+  },
+});
+
+const TARGETS = [
+  share("sign a digest", "sign", "tiny-secp256k1", TO_LIBSECP),
+  share("verify a digest", "verify", "tiny-secp256k1", TO_LIBSECP),
+  share("sign a voucher", "voucher.sign", "tiny-secp256k1", TO_LIBSECP),
+  share("verify a voucher", "voucher.verify", "tiny-secp256k1", TO_LIBSECP),
+  ...["viem", "ethers"].flatMap((peer) => [
+    times("sign a voucher", "voucher.sign", peer, SIGN_TIMES),
+    times("verify a voucher", "voucher.verify", peer, VERIFY_TIMES),
+  ]),
+  {
+    what: "wasm and JS of a buyer's page, gzip",
+    target: `at most ${PAGE_GZIP_BYTES / 1000} kB`,
+    judge(_, sizes) {
+      const total = sizes.get("total");
+      // the module alone can already be too much, and never enough to say that the target is met
+      const known = total ?? sizes.get("wasm");
+      if (!known || (!total && known.gzip <= PAGE_GZIP_BYTES)) return undefined;
+      const actual = `${(known.gzip / 1000).toFixed(1)} kB${total ? "" : ", wasm alone"}`;
+      return { actual, met: known.gzip <= PAGE_GZIP_BYTES };
+    },
+  },
+];
+
+/**
+ * Holds figures against the targets that they concern; targets of suites that did not run are left out.
+ *
+ * @param {Map<string, Map<string, { ratio: number }>>} operations rows by operation and peer
+ * @param {Map<string, { gzip: number }>} sizes by name
+ * @returns {{ what: string, target: string, actual: string, met: boolean }[]}
+ */
+export const judge = (operations, sizes) =>
+  TARGETS.flatMap(({ what, target, judge }) => {
+    const verdict = judge(operations, sizes);
+    return verdict ? [{ what, target, ...verdict }] : [];
+  });
