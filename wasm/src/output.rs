@@ -38,7 +38,7 @@ words! {
     WAKE_AT = "wakeAt", STATUS_CHANGED = "statusChanged", PAYMENT_RECEIVED = "paymentReceived",
     CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
     UNREADABLE_LOG = "unreadableLog", BLOCK = "block",
-    CHUNK = "chunk",
+    CHUNK = "chunk", CLOSING = "closing", CLAIMED = "claimed", AGREED = "agreed", LEAVING = "leaving",
 }
 
 /// A plain object under construction.
@@ -189,7 +189,12 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&SERIAL, channel.last_serial())
         .with(&HOLDINGS, channel.holdings)
         .with(&CHALLENGE_DURATION, number(terms.challenge_duration))
-        .with(&CONFIRMATIONS, terms.confirmations);
+        .with(&CONFIRMATIONS, terms.confirmations)
+        .with(&LEAVING, channel.leaving);
+    if let Some(closing) = &channel.closing {
+        let closing = Plain::new().with(&CLAIMED, closing.claimed).with(&AGREED, closing.signatures.both().is_some());
+        info = info.with(&CLOSING, closing);
+    }
     if let Some(dispute) = &channel.dispute {
         let dispute = Plain::new()
             .with(&FINALIZES_AT, number(dispute.finalizes_at))

@@ -1,5 +1,19 @@
-// What a wallet needs of a chain.
+// What a wallet needs of a chain, and two ways to get it: a node's JSON-RPC, and a wallet in the browser (EIP-1193).
 
+import { MillstreamError, checkHex, checkInteger, checkUrl } from "./errors.js";
+import {
+  RpcError,
+  checkLog,
+  hexData,
+  httpRequest,
+  isObject,
+  malformed,
+  quantity,
+  toHex,
+  transactionError,
+  waitMined,
+  type RpcRequest,
+} from "./rpc.js";
 import type { Hex, Log } from "./types.js";
 
 /** The contracts that channels settle on, and their chain. */
@@ -35,27 +49,170 @@ export interface Chain {
   /** The account that sends transactions; also where a wallet is paid out unless told otherwise. */
   account(): Promise<Hex>;
   /**
-   * Sends a transaction and waits until it is mined.
+   * Sends a transaction and waits until it is mined. `onSent` is told its hash as soon as there is one.
    *
    * @throws {MillstreamError} `TRANSACTION_REVERTED` if the contract refused it, `TRANSACTION_REJECTED` if the account's
    *   owner did, `TRANSACTION_REFUSED` if the node did, `TRANSACTION_DROPPED` if it vanished before it was mined,
-   *   `WRONG_CHAIN`, `CHAIN_UNREACHABLE`, `CHAIN_ANSWER_MALFORMED`, `ABORTED`
+   *   `WRONG_CHAIN`, `CHAIN_UNREACHABLE`, `CHAIN_ANSWER_MALFORMED`, `ABORTED` (it may still be mined)
    */
   sendTransaction(
     transaction: TransactionRequest,
     options?: { signal?: AbortSignal | undefined; onSent?: ((hash: Hex) => void) | undefined },
   ): Promise<TransactionReceipt>;
-  /** The newest block and its time, in seconds of the chain's clock. */
+  /**
+   * The newest block and its time, in seconds of the chain's clock.
+   *
+   * @throws {MillstreamError} `WRONG_CHAIN`, `CHAIN_UNREACHABLE`, `CHAIN_ANSWER_MALFORMED`, `ABORTED`
+   */
   head(options?: { signal?: AbortSignal | undefined }): Promise<{ block: number; time: number }>;
-  /** The adjudicator's logs in the blocks `fromBlock` to `toBlock`, both included, in order. */
+  /**
+   * The adjudicator's logs in the blocks `fromBlock` to `toBlock`, both included, in order.
+   *
+   * @throws {MillstreamError} as {@link Chain.head}
+   */
   logs(fromBlock: number, toBlock: number, options?: { signal?: AbortSignal | undefined }): Promise<Log[]>;
 }
 
-export declare function rpcChain(options: {
+/** How a node is reached, and which account of it pays. */
+export interface RpcChainOptions {
   url: string;
   contracts: Contracts;
-  account?: Hex;
-  firstBlock?: number;
-  pollInterval?: number;
-  fetch?: typeof fetch;
-}): Chain;
+  /** An account that the node itself signs for, as on a development chain. Default: its first. */
+  account?: Hex | undefined;
+  /** The block that the contracts were deployed in: no older one is searched. Default 0. */
+  firstBlock?: number | undefined;
+  /** How often a transaction is asked for until it is mined, in milliseconds. Default 1,000. */
+  pollInterval?: number | undefined;
+  fetch?: typeof fetch | undefined;
+}
+
+/**
+ * A chain through the JSON-RPC of one of its nodes.
+ *
+ * @throws {MillstreamError} `INVALID_ARGUMENT`, `INVALID_HEX`
+ */
+export function rpcChain(options: RpcChainOptions): Chain {
+  const { url, contracts, account, fetch = globalThis.fetch.bind(globalThis), ...rest } = options;
+  checkUrl(url, "url");
+  const given = account === undefined ? undefined : checkHex(account, "account", 20);
+  return chainOf(httpRequest(url, fetch), contracts, {
+    ...rest,
+    account: async (request) => given ?? firstAccount(await request("eth_accounts", []), "eth_accounts"),
+  });
+}
+
+/** What a chain is made of, besides its requests. */
+export interface ChainParts {
+  /** The account, found anew every time: a user may switch it. */
+  account(request: RpcRequest): Promise<Hex>;
+  firstBlock?: number | undefined;
+  pollInterval?: number | undefined;
+}
+
+/** A chain over any JSON-RPC. */
+export function chainOf(request: RpcRequest, contracts: Contracts, parts: ChainParts): Chain {
+  const checked = checkContracts(contracts);
+  const pollInterval = checkInteger(parts.pollInterval ?? 1_000, "pollInterval", 1, 3_600_000);
+  const firstBlock = checkInteger(parts.firstBlock ?? 0, "firstBlock");
+  let rightChain = false;
+
+  const ask: RpcRequest = async (method, params, signal) => {
+    try {
+      return await request(method, params, signal);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+      if (error.rpcCode === 4001) throw transactionError(error);
+      const message = `the chain's node answers ${method} with an error: ${error.message}`;
+      throw new MillstreamError("CHAIN_UNREACHABLE", message, { cause: error });
+    }
+  };
+  /** A node's chain does not change; a user's does, so that is asked before every transaction. */
+  const checkChain = async (signal: AbortSignal | undefined, again = false) => {
+    if (rightChain && !again) return;
+    const chainId = quantity(await ask("eth_chainId", [], signal), "eth_chainId", "the chain id");
+    rightChain = chainId === checked.chainId;
+    if (!rightChain)
+      throw new MillstreamError(
+        "WRONG_CHAIN",
+        `connected to chain ${chainId}, the contracts are on chain ${checked.chainId}: switch the network`,
+      );
+  };
+
+  return {
+    contracts: checked,
+    firstBlock,
+    account: () => parts.account(ask),
+    async sendTransaction({ to, value, data }, { signal, onSent } = {}) {
+      await checkChain(signal, true);
+      const from = await parts.account(ask);
+      const transaction = { from, to, value: `0x${value.toString(16)}`, data: toHex(data) };
+      let hash: Hex;
+      try {
+        const answer = await request("eth_sendTransaction", [transaction], signal);
+        hash = hexData(answer, "eth_sendTransaction", "the transaction hash", 32);
+      } catch (error) {
+        throw transactionError(error);
+      }
+      onSent?.(hash);
+      const mined = await waitMined(request, hash, pollInterval, signal);
+      if (mined.succeeded) return { hash, block: mined.block, gasUsed: mined.gasUsed };
+      throw await whyReverted(request, transaction, mined.block, hash, signal);
+    },
+    async head({ signal } = {}) {
+      await checkChain(signal);
+      const method = "eth_getBlockByNumber";
+      const block = await ask(method, ["latest", false], signal);
+      if (!isObject(block)) throw malformed(method, "not a block");
+      return {
+        block: quantity(block["number"], method, "number"),
+        time: quantity(block["timestamp"], method, "timestamp"),
+      };
+    },
+    async logs(fromBlock, toBlock, { signal } = {}) {
+      await checkChain(signal);
+      const hex = (block: number) => `0x${block.toString(16)}`;
+      const filter = { address: checked.adjudicator, fromBlock: hex(fromBlock), toBlock: hex(toBlock) };
+      const answer = await ask("eth_getLogs", [filter], signal);
+      if (!Array.isArray(answer)) throw malformed("eth_getLogs", "not a list");
+      const logs = answer.map((log) => checkLog(log, checked.adjudicator, fromBlock, toBlock));
+      return logs.sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);
+    },
+  };
+}
+
+/** Runs a reverted transaction again to learn why; the bare fact if that cannot be had. */
+async function whyReverted(
+  request: RpcRequest,
+  transaction: unknown,
+  block: number,
+  hash: Hex,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const bare = new MillstreamError("TRANSACTION_REVERTED", `transaction ${hash} was mined and reverted`, {
+    details: { transactionHash: hash },
+  });
+  try {
+    await request("eth_call", [transaction, `0x${block.toString(16)}`], signal);
+    return bare;
+  } catch (error) {
+    const why = transactionError(error, hash);
+    return why instanceof MillstreamError && why.code === "TRANSACTION_REVERTED" ? why : bare;
+  }
+}
+
+/** The first of a list of accounts. */
+export function firstAccount(accounts: unknown, method: string): Hex {
+  if (!Array.isArray(accounts)) throw malformed(method, "not a list");
+  if (accounts.length === 0)
+    throw new MillstreamError("NO_ACCOUNT", "there is no account to send transactions from: connect one");
+  return hexData(accounts[0], method, "the account", 20);
+}
+
+/** Checked copy of what names the contracts. */
+export function checkContracts({ chainId, adjudicator, streamApp }: Contracts): Contracts {
+  return {
+    chainId: checkInteger(chainId, "chainId", 1),
+    adjudicator: checkHex(adjudicator, "adjudicator", 20),
+    streamApp: checkHex(streamApp, "streamApp", 20),
+  };
+}

@@ -67,3 +67,16 @@ export function checkHex(value: unknown, field: string, length?: number): `0x${s
   const what = length === undefined ? "bytes" : `${length} bytes`;
   throw new MillstreamError("INVALID_HEX", `${field} must be ${what} in hex with a leading 0x`, { details: { field } });
 }
+
+/** A URL from outside, checked: absolute, of http or https. */
+export function checkUrl(value: unknown, field: string): URL {
+  try {
+    const url = new URL(String(value));
+    if (url.protocol === "https:" || url.protocol === "http:") return url;
+  } catch {
+    // Falls through: it is no such URL either way.
+  }
+  throw new MillstreamError("INVALID_ARGUMENT", `${field} must be an absolute http or https URL`, {
+    details: { field },
+  });
+}

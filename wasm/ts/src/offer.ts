@@ -1,7 +1,10 @@
-// What a seller asks: the 402 answer of a URL, read and checked.
+// What a seller asks: the 402 answer of a URL, read and checked. Source: protocol, "Over HTTP"; x402 V2, PaymentRequired.
 
-import type { Wallet } from "./wallet.js";
+import { fromBase64Url } from "./base64.js";
+import { MillstreamError, aborted, checkHex, checkUrl } from "./errors.js";
+import { anySignal, isObject } from "./rpc.js";
 import type { Quote } from "./types.js";
+import type { Wallet } from "./wallet.js";
 
 /** What a seller asks for what is at a URL: its checked quote, and where to go. */
 export interface Offer extends Quote {
@@ -15,8 +18,145 @@ export interface Offer extends Quote {
   readonly walletUrl: string;
 }
 
-export declare function fetchOffer(
-  url: string | URL,
-  wallet: Wallet,
-  options?: { signal?: AbortSignal | undefined; fetch?: typeof fetch | undefined },
-): Promise<Offer>;
+export interface OfferOptions {
+  signal?: AbortSignal | undefined;
+  fetch?: typeof fetch | undefined;
+}
+
+/** The longest header that is read, in characters. */
+const MAX_HEADER = 16 * 1024;
+/** How long a seller may take for its terms, in milliseconds. */
+const ANSWER_TIMEOUT = 30_000;
+
+/**
+ * Asks a URL for its terms.
+ *
+ * Nothing is believed that the seller's key did not sign: the fields beside the quote must agree with it. Messages and
+ * manifest stay on the origin that answered.
+ *
+ * @throws {MillstreamError} `OFFER_MISSING` if the URL asks for no payment, or for none that this wallet can make;
+ *   `OFFER_MALFORMED`; `WRONG_CHAIN` if it is to be paid on another chain or through other contracts; `QUOTE_...`;
+ *   `SELLER_UNREACHABLE`, `ABORTED`, `INVALID_ARGUMENT`
+ */
+export async function fetchOffer(url: string | URL, wallet: Wallet, options: OfferOptions = {}): Promise<Offer> {
+  const { signal, fetch = wallet.request } = options;
+  const asked = checkUrl(url, "url");
+  asked.hash = "";
+  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT);
+  let response: Response;
+  try {
+    response = await fetch(asked.href, {
+      signal: signal ? anySignal(signal, timeout) : timeout,
+      credentials: "omit",
+      cache: "no-store",
+    });
+  } catch (cause) {
+    if (signal?.aborted) throw aborted(signal, "asking for the terms");
+    throw new MillstreamError("SELLER_UNREACHABLE", `the seller at ${asked.origin} does not answer`, { cause });
+  }
+  // Only the header is read; a body of a free file may be large.
+  void response.body?.cancel().catch(() => {});
+  if (response.status >= 500)
+    throw new MillstreamError("SELLER_UNREACHABLE", `the seller answers with status ${response.status}`, {
+      details: { status: response.status },
+    });
+  const header = response.headers.get("payment-required");
+  if (response.status !== 402 || header === null)
+    throw new MillstreamError(
+      "OFFER_MISSING",
+      `${asked.href} asks for no payment (status ${response.status}): pass the URL of something that the seller sells`,
+      { details: { status: response.status } },
+    );
+  return readOffer(header, checkUrl(response.url === "" ? asked : response.url, "url"), wallet);
+}
+
+/** Reads the terms in a `PAYMENT-REQUIRED` header that `url` answered with. Throws as {@link fetchOffer}. */
+export function readOffer(header: string, url: URL, wallet: Wallet): Offer {
+  const { chainId, adjudicator, streamApp } = wallet.chain.contracts;
+  const terms = decode(header);
+  const accepts = Array.isArray(terms["accepts"]) ? terms["accepts"].filter(isObject) : [];
+  const streams = accepts.filter(({ scheme }) => scheme === "stream");
+  if (streams.length === 0)
+    throw new MillstreamError(
+      "OFFER_MISSING",
+      `${url.href} takes no payment by stream: another kind of wallet is needed`,
+    );
+  const accepted = streams.find(({ network }) => network === `eip155:${chainId}`);
+  const extra = accepted?.["extra"];
+  if (!accepted) throw wrongChain(url, `its chain is ${String(streams[0]?.["network"]).slice(0, 100)}`, chainId);
+  if (!isObject(extra)) throw malformed("extra is missing");
+  const address = (field: string) => read(() => checkHex(extra[field], field, 20));
+  if (address("adjudicator") !== adjudicator || address("streamApp") !== streamApp)
+    throw wrongChain(url, "it is settled by other contracts", chainId);
+
+  const bytes = typeof extra["quote"] === "string" ? fromBase64Url(extra["quote"]) : undefined;
+  if (!bytes) throw malformed("extra.quote is not base64url");
+  const quote = wallet.readQuote(bytes);
+  const agrees =
+    address("payee") === quote.payee &&
+    read(() => checkHex(accepted["asset"], "asset", 20)) === quote.asset &&
+    read(() => checkHex(accepted["payTo"], "payTo", 20)) === quote.payeeDestination &&
+    accepted["amount"] === String(quote.price) &&
+    extra["unit"] === quote.unit &&
+    extra["chunks"] === quote.chunks &&
+    extra["length"] === quote.length;
+  if (!agrees) throw malformed("what it says beside the signed quote is not what was signed");
+  return {
+    ...quote,
+    bytes,
+    url: url.href,
+    manifestUrl: sameOrigin(extra["manifest"], "manifest", url),
+    walletUrl: sameOrigin(extra["wallet"], "wallet", url),
+  };
+}
+
+function decode(header: string): Record<string, unknown> {
+  if (header.length > MAX_HEADER) throw malformed(`it is longer than ${MAX_HEADER} characters`);
+  const bytes = fromBase64Url(header.replaceAll("+", "-").replaceAll("/", "_"));
+  let terms: unknown;
+  try {
+    terms = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw malformed("it is not base64 of JSON", cause);
+  }
+  if (!isObject(terms) || terms["x402Version"] !== 2) throw malformed("it is not of x402 version 2");
+  return terms;
+}
+
+/** A place on the origin of `url`. */
+function sameOrigin(value: unknown, field: string, url: URL): string {
+  if (typeof value !== "string" || value.length > 2_048) throw malformed(`${field} is not a URL`);
+  const place = read(() => checkUrl(resolve(value, url), field));
+  if (place.origin !== url.origin) throw malformed(`${field} is on another origin`);
+  return place.href;
+}
+
+function resolve(value: string, base: URL): unknown {
+  try {
+    return new URL(value, base);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A field of the offer, where what is wrong with it is the offer's fault. */
+function read<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (cause) {
+    throw malformed(cause instanceof Error ? cause.message : "a field is missing", cause);
+  }
+}
+
+function malformed(what: string, cause?: unknown): MillstreamError {
+  return new MillstreamError("OFFER_MALFORMED", `the seller's terms cannot be used: ${what}`, {
+    ...(cause !== undefined && { cause }),
+  });
+}
+
+function wrongChain(url: URL, what: string, chainId: number): MillstreamError {
+  return new MillstreamError(
+    "WRONG_CHAIN",
+    `${url.href} cannot be paid from this wallet, which is on chain ${chainId}: ${what}`,
+  );
+}

@@ -61,6 +61,10 @@ export interface ChannelInfo {
   holdings: bigint;
   challengeDuration: number;
   confirmations: number;
+  /** The final state that the payer proposed, with what it pays the payee; `agreed` once both signed it. */
+  closing?: { claimed: bigint; agreed: boolean };
+  /** Whether this side decided to leave without the other. */
+  leaving: boolean;
   /** What stands on chain: final at `finalizesAt` (the chain's clock), put there by us or not. */
   dispute?: { finalizesAt: number; ours: boolean; turn: number };
   /** What each side was paid out. */

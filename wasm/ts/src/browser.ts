@@ -1,0 +1,4 @@
+// What only a browser has.
+
+export { injectedChain } from "./injected.js";
+export type { Eip1193Provider, InjectedChainOptions } from "./injected.js";

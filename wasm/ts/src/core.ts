@@ -1,0 +1,229 @@
+// The core as the package calls it: the bindings, with every failure a MillstreamError.
+
+import { MillstreamError } from "./errors.js";
+import { requireLoaded } from "./init.js";
+import * as bindings from "./millstream_wasm.js";
+import type {
+  ChainUpdate,
+  ChannelInfo,
+  CoreConfig,
+  Hex,
+  OpenTerms,
+  Output,
+  Quote,
+  QuoteTerms,
+  StoredRecord,
+  TransactionKind,
+  VoucherFields,
+} from "./types.js";
+
+/** Set once the module trapped: its memory cannot be trusted from then on. */
+let trap: unknown;
+
+/** The one place where what the module throws becomes the package's error. */
+function guard<T>(call: () => T): T {
+  requireLoaded();
+  if (trap !== undefined) throw trapped(trap);
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function translate(error: unknown): unknown {
+  if (error instanceof WebAssembly.RuntimeError) {
+    trap = error;
+    return trapped(error);
+  }
+  if (error instanceof Error && "code" in error && typeof error.code === "string") {
+    const field = "field" in error && typeof error.field === "string" ? { field: error.field } : {};
+    return new MillstreamError(error.code, error.message, { details: field });
+  }
+  // A getter or a proxy among the arguments threw, or the object was freed.
+  return new MillstreamError("INVALID_ARGUMENT", "an argument could not be read", { cause: error });
+}
+
+function trapped(cause: unknown): MillstreamError {
+  return new MillstreamError(
+    "CORE_TRAPPED",
+    "the WebAssembly module stopped at an internal error: reload the page or restart the process; " +
+      "nothing that was not stored has left",
+    { cause },
+  );
+}
+
+/**
+ * The wallet's machine: takes inputs, yields outputs, does nothing by itself. {@link Wallet} drives one; use it directly
+ * only to bring your own transport, store and chain.
+ *
+ * Every method either does all it says or throws a {@link MillstreamError} and changes nothing. `now` is in seconds since
+ * 1970.
+ */
+export class Core {
+  readonly #core: bindings.Core;
+
+  constructor(config: CoreConfig) {
+    this.#core = guard(() => new bindings.Core(config));
+  }
+
+  /** Same as the constructor. */
+  static new(config: CoreConfig): Core {
+    return new Core(config);
+  }
+
+  /** The channel key's address. */
+  address(): Hex {
+    return guard(() => this.#core.address());
+  }
+
+  /** The channel key itself, 32 bytes: whoever has it can spend every channel of this wallet. For backups. */
+  exportSecret(): Uint8Array {
+    return guard(() => this.#core.exportSecret());
+  }
+
+  /** Payer: proposes a channel. Returns its id. */
+  openChannel(terms: OpenTerms, now: number): Hex {
+    return guard(() => this.#core.openChannel(terms, now));
+  }
+
+  /** Payer: signs a voucher for `amount` more base units; `memo` is the hash of the quote paid for, or zero. */
+  pay(channelId: Hex, amount: bigint, memo: Hex, now: number): void {
+    guard(() => this.#core.pay(channelId, amount, memo, now));
+  }
+
+  /** Closes together with the other side. */
+  closeChannel(channelId: Hex, now: number): void {
+    guard(() => this.#core.closeChannel(channelId, now));
+  }
+
+  /** Leaves without the other side. */
+  leaveChannel(channelId: Hex, now: number): void {
+    guard(() => this.#core.leaveChannel(channelId, now));
+  }
+
+  /** Gives up a channel before it is funded. */
+  abortChannel(channelId: Hex, now: number): void {
+    guard(() => this.#core.abortChannel(channelId, now));
+  }
+
+  /** Sends again what the other side or the chain may still wait for. */
+  resume(channelId: Hex, now: number): void {
+    guard(() => this.#core.resume(channelId, now));
+  }
+
+  /** Takes in a message of a peer. A refusal of one that was properly signed leaves a signed answer in the outputs. */
+  message(bytes: Uint8Array, now: number): void {
+    guard(() => this.#core.message(bytes, now));
+  }
+
+  /** Payee: takes in a payment. Returns the id of its channel. */
+  payment(bytes: Uint8Array, now: number): Hex {
+    return guard(() => this.#core.payment(bytes, now));
+  }
+
+  /** Takes in what happened on the chain. */
+  chainUpdate(update: ChainUpdate, now: number): void {
+    guard(() => this.#core.chainUpdate(update, now));
+  }
+
+  /** A transaction was not sent, or failed. */
+  transactionFailed(channelId: Hex, kind: TransactionKind): void {
+    guard(() => this.#core.transactionFailed(channelId, kind));
+  }
+
+  /** The writes of a commit are durable. */
+  committed(id: number): void {
+    guard(() => this.#core.committed(id));
+  }
+
+  /** The writes of a commit were refused; none of them took effect. */
+  commitFailed(id: number): void {
+    guard(() => this.#core.commitFailed(id));
+  }
+
+  /** Records from the store: all at the start, later those that a "load" names. All are taken, or none. */
+  loaded(records: readonly StoredRecord[]): void {
+    guard(() => this.#core.loaded(records));
+  }
+
+  /** Time went on. */
+  tick(now: number): void {
+    guard(() => this.#core.tick(now));
+  }
+
+  /** The next thing to do, if there is one. */
+  pollOutput(): Output | undefined {
+    return guard(() => this.#core.pollOutput());
+  }
+
+  /** What is known about a channel. */
+  channel(channelId: Hex): ChannelInfo | undefined {
+    return guard(() => this.#core.channel(channelId));
+  }
+
+  /** What is known about every loaded channel, by id. */
+  channels(): ChannelInfo[] {
+    return guard(() => this.#core.channels());
+  }
+
+  /** Signs a quote; its payee is this wallet. */
+  signQuote(terms: QuoteTerms): Uint8Array {
+    return guard(() => this.#core.signQuote(terms));
+  }
+
+  /** Reads a quote and checks its signature, its chain and its expiry. */
+  readQuote(bytes: Uint8Array, now: number): Quote {
+    return guard(() => this.#core.readQuote(bytes, now));
+  }
+}
+
+/** A secret key that stays inside the module. */
+export class Signer {
+  readonly #signer: bindings.Signer;
+
+  /** Takes a secret of 32 bytes, or generates one. */
+  constructor(secret?: Uint8Array) {
+    this.#signer = guard(() => new bindings.Signer(secret));
+  }
+
+  /** The address of the key. */
+  get address(): Hex {
+    return guard(() => this.#signer.address);
+  }
+
+  /** The public key, 33 bytes (SEC1 compressed). */
+  get publicKey(): Uint8Array {
+    return guard(() => this.#signer.publicKey);
+  }
+
+  /** Signs a digest of 32 bytes as it is: 65 bytes, r ‖ s ‖ v. */
+  sign(digest: Uint8Array): Uint8Array {
+    return guard(() => this.#signer.sign(digest));
+  }
+}
+
+/** Keccak-256 of at most 64 MiB: 32 bytes. */
+export function keccak256(bytes: Uint8Array): Uint8Array {
+  return guard(() => bindings.keccak256(bytes));
+}
+
+/** Signs a digest of 32 bytes with a secret: 65 bytes, r ‖ s ‖ v. A {@link Signer} spares deriving the key every time. */
+export function signDigest(secret: Uint8Array, digest: Uint8Array): Uint8Array {
+  return guard(() => bindings.signDigest(secret, digest));
+}
+
+/** Whether the key (33 or 65 bytes, SEC1) made the signature (65 bytes) over the digest (32 bytes). */
+export function verifySignature(publicKey: Uint8Array, digest: Uint8Array, signature: Uint8Array): boolean {
+  return guard(() => bindings.verifySignature(publicKey, digest, signature));
+}
+
+/** The address whose key made the signature (65 bytes), if the digest (32 bytes) is what it signed. */
+export function recoverAddress(digest: Uint8Array, signature: Uint8Array): Hex {
+  return guard(() => bindings.recoverAddress(digest, signature));
+}
+
+/** The fields of a payment, for display: of its signature only the form is checked. */
+export function decodePayment(bytes: Uint8Array): VoucherFields {
+  return guard(() => bindings.decodePayment(bytes));
+}

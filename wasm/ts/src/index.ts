@@ -1,0 +1,27 @@
+// Payment streams over payment channels: pay per chunk, settle in two transactions.
+
+export { Channel } from "./channel.js";
+export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHandle } from "./channel.js";
+export { rpcChain } from "./chain.js";
+export type { Chain, Contracts, RpcChainOptions, TransactionReceipt, TransactionRequest } from "./chain.js";
+export { Core, Signer, decodePayment, keccak256, recoverAddress, signDigest, verifySignature } from "./core.js";
+export type { DownloadOptions, DownloadProgress, DownloadedChunk } from "./download.js";
+export { MillstreamError, isMillstreamError } from "./errors.js";
+export type { MillstreamErrorDetails } from "./errors.js";
+export { init } from "./init.js";
+export type { InitInput } from "./init.js";
+export { fetchOffer } from "./offer.js";
+export type { Offer } from "./offer.js";
+export type { OpenTermsChosen } from "./opening.js";
+export { memoryStore } from "./store.js";
+export type { Store } from "./store.js";
+export * from "./types.js";
+export { Wallet } from "./wallet.js";
+export type {
+  OpenChannelOptions,
+  OpenProgress,
+  OpenStep,
+  PaymentReceived,
+  WalletEvents,
+  WalletOptions,
+} from "./wallet.js";

@@ -1,0 +1,115 @@
+// Payments under way: signed or accepted, and not yet known to be stored.
+
+import { Driver, now } from "./driver.js";
+import { MillstreamError } from "./errors.js";
+import type { Hex } from "./types.js";
+
+/** A payment that may leave: it is stored. */
+export interface PaymentHandle {
+  readonly channelId: Hex;
+  readonly serial: number;
+  /** What it pays beyond the payment before, in base units. */
+  readonly amount: bigint;
+  /** All that was paid on the channel with it, in base units. */
+  readonly cumulativeAmount: bigint;
+  /** What travels: the signed voucher. */
+  readonly bytes: Uint8Array;
+  /** How long signing took, in milliseconds. */
+  readonly signMs: number;
+}
+
+/** A payment that was accepted and stored. */
+export interface PaymentReceived {
+  channelId: Hex;
+  serial: number;
+  /** What is new, in base units: 0 if the same payment came before. */
+  amount: bigint;
+  cumulativeAmount: bigint;
+  /** What it pays for: the hash of a quote, or zero. */
+  memo: Hex;
+}
+
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/** Waits in the order in which they began, per channel: the core answers in that order. */
+class Queue<W extends { reject(error: unknown): void }> {
+  readonly #waiting = new Map<Hex, W[]>();
+
+  push(channelId: Hex, wait: W): void {
+    const waiting = this.#waiting.get(channelId);
+    if (waiting) waiting.push(wait);
+    else this.#waiting.set(channelId, [wait]);
+  }
+
+  shift(channelId: Hex): W | undefined {
+    const waiting = this.#waiting.get(channelId);
+    const first = waiting?.shift();
+    if (waiting?.length === 0) this.#waiting.delete(channelId);
+    return first;
+  }
+
+  rejectAll(error: MillstreamError, channelId?: Hex): void {
+    for (const key of channelId === undefined ? [...this.#waiting.keys()] : [channelId]) {
+      const waiting = this.#waiting.get(key) ?? [];
+      this.#waiting.delete(key);
+      for (const wait of waiting) wait.reject(error);
+    }
+  }
+}
+
+export class Payments {
+  readonly #driver: Driver;
+  readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number }>();
+  readonly #received = new Queue<Waiting<PaymentReceived>>();
+  /** Told of every payment that may leave. */
+  readonly #onPayment: (payment: PaymentHandle) => void;
+
+  constructor(driver: Driver, onPayment: (payment: PaymentHandle) => void) {
+    this.#driver = driver;
+    this.#onPayment = onPayment;
+    driver.signals.on("payment", ({ channelId, serial, amount, cumulativeAmount, bytes }) => {
+      const wait = this.#sent.shift(channelId);
+      const payment = { channelId, serial, amount, cumulativeAmount, bytes, signMs: wait?.signMs ?? 0 };
+      wait?.resolve(payment);
+      this.#onPayment(payment);
+    });
+    driver.signals.on("event", (event) => {
+      if (event.type !== "paymentReceived") return;
+      const { channelId, serial, amount, cumulativeAmount, memo } = event;
+      this.#received.shift(channelId)?.resolve({ channelId, serial, amount, cumulativeAmount, memo });
+    });
+    driver.signals.on("storeFailed", ({ channelId, error }) => {
+      this.#sent.rejectAll(error, channelId);
+      this.#received.rejectAll(error, channelId);
+    });
+    driver.stopped.addEventListener("abort", () => {
+      const error = new MillstreamError("WALLET_STOPPED", "the wallet was stopped before the payment was stored");
+      this.#sent.rejectAll(error);
+      this.#received.rejectAll(error);
+    });
+  }
+
+  /** Payer: resolves when the payment may leave. */
+  pay(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
+    return this.#wait((wait) =>
+      this.#driver.run((core) => {
+        const start = performance.now();
+        core.pay(channelId, amount, memo, now());
+        this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
+      }),
+    );
+  }
+
+  /** Payee: resolves when the payment is stored. */
+  receive(bytes: Uint8Array): Promise<PaymentReceived> {
+    return this.#wait((wait) => this.#driver.run((core) => this.#received.push(core.payment(bytes, now()), wait)));
+  }
+
+  #wait<T>(begin: (wait: Waiting<T>) => void): Promise<T> {
+    // What `begin` throws rejects: the promise's executor sees to that.
+    return new Promise<T>((resolve, reject) => begin({ resolve, reject }));
+  }
+}

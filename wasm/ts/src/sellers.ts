@@ -1,0 +1,173 @@
+// The sellers of a payer's channels: where they are, and bringing them messages until they answer.
+
+import { Driver, now } from "./driver.js";
+import { keccak256 } from "./core.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import { Events } from "./events.js";
+import { isObject, toHex } from "./rpc.js";
+import type { Store } from "./store.js";
+import { postMessage } from "./transport.js";
+import { sleep } from "./turns.js";
+import type { ChannelInfo, Hex, StoredRecord } from "./types.js";
+
+export interface SellerSignals {
+  /** The seller could not be reached, or its answer not be used; `attempts` in a row by now. */
+  failed: { channelId: Hex; error: MillstreamError; attempts: number };
+}
+
+/** How long to wait before a message is sent again: at first, and at most, in milliseconds. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 15_000;
+/** Messages that wait for one seller; more are dropped, since resuming sends what matters. */
+const MAX_WAITING = 8;
+
+/** What this wallet noted about a channel beside the core's record. */
+interface Note {
+  readonly channelId: Hex;
+  readonly seller: string;
+  /** The block in which the channel was proposed: its events are not older. */
+  readonly block: number;
+}
+
+export class Sellers {
+  readonly signals = new Events<SellerSignals>();
+  readonly #driver: Driver;
+  readonly #store: Store;
+  readonly #fetch: typeof fetch;
+  readonly #notes = new Map<Hex, Note>();
+  readonly #waiting = new Map<Hex, Uint8Array[]>();
+  readonly #attempts = new Map<Hex, number>();
+  /** The channels that are being resumed until their seller answers. */
+  readonly #resuming = new Set<Hex>();
+  readonly #busy: (channelId: Hex) => boolean;
+
+  /** `busy`: whether a transaction of a channel is under way, which resuming would ask for again. */
+  constructor(driver: Driver, store: Store, fetch: typeof globalThis.fetch, busy: (channelId: Hex) => boolean) {
+    this.#driver = driver;
+    this.#store = store;
+    this.#fetch = fetch;
+    this.#busy = busy;
+    driver.signals.on("send", ({ channelId, bytes }) => {
+      if (driver.core.channel(channelId)?.role === "payer") this.#send(channelId, bytes);
+    });
+    driver.signals.on("event", ({ channelId }) => this.follow(channelId));
+  }
+
+  /** Where messages about a channel go. */
+  url(channelId: Hex): string | undefined {
+    return this.#notes.get(channelId)?.seller;
+  }
+
+  /** The block in which a channel was proposed, if it is known. */
+  block(channelId: Hex): number | undefined {
+    return this.#notes.get(channelId)?.block;
+  }
+
+  /** Remembers where the seller of a channel is, in the store as well. Call it before the first message leaves. */
+  async note(note: Note): Promise<void> {
+    this.#notes.set(note.channelId, note);
+    const bytes = new TextEncoder().encode(JSON.stringify({ version: 1, ...note }));
+    await this.#store.commit([{ key: noteKey(note.channelId), expectedVersion: 0, bytes }]);
+  }
+
+  /** Takes the notes out of what the store has: the rest is the core's. */
+  takeNotes(records: readonly StoredRecord[]): StoredRecord[] {
+    return records.filter((record) => {
+      const note = readNote(record);
+      if (note) this.#notes.set(note.channelId, note);
+      return note === undefined;
+    });
+  }
+
+  /** Keeps resuming a channel as long as its seller owes an answer. */
+  follow(channelId: Hex): void {
+    if (this.#resuming.has(channelId) || !this.#owesAnswer(channelId)) return;
+    this.#resuming.add(channelId);
+    void this.#resume(channelId).finally(() => this.#resuming.delete(channelId));
+  }
+
+  async #resume(channelId: Hex): Promise<void> {
+    const { stopped } = this.#driver;
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
+      // The first message was sent just now, so this waits before it asks.
+      await sleep(pause, stopped, "waiting for the seller").catch(() => {});
+      if (stopped.aborted || !this.#owesAnswer(channelId)) return;
+      if (this.#busy(channelId) || this.#waiting.has(channelId)) continue;
+      try {
+        this.#driver.run((core) => core.resume(channelId, now()));
+      } catch (error) {
+        if (!isMillstreamError(error)) throw error;
+        this.#driver.signals.emit("error", { error, channelId });
+        return;
+      }
+    }
+  }
+
+  #owesAnswer(channelId: Hex): boolean {
+    const info = this.#driver.core.channel(channelId);
+    return info !== undefined && this.#notes.has(channelId) && awaitsSeller(info);
+  }
+
+  #send(channelId: Hex, bytes: Uint8Array): void {
+    const waiting = this.#waiting.get(channelId);
+    if (waiting) {
+      if (waiting.length < MAX_WAITING) waiting.push(bytes);
+      return;
+    }
+    const fresh = [bytes];
+    this.#waiting.set(channelId, fresh);
+    void this.#deliver(channelId, fresh).finally(() => this.#waiting.delete(channelId));
+  }
+
+  async #deliver(channelId: Hex, waiting: Uint8Array[]): Promise<void> {
+    const { stopped } = this.#driver;
+    for (let message; (message = waiting[0]) && !stopped.aborted; waiting.shift()) {
+      try {
+        const url = this.url(channelId);
+        if (url === undefined) throw sellerUnknown(channelId);
+        const answers = await postMessage(url, message, this.#fetch, stopped);
+        if (stopped.aborted) return;
+        this.#attempts.delete(channelId);
+        for (const answer of answers) this.#driver.run((core) => core.message(answer, now()));
+      } catch (error) {
+        if (stopped.aborted) return;
+        if (!isMillstreamError(error)) throw error;
+        const attempts = (this.#attempts.get(channelId) ?? 0) + 1;
+        this.#attempts.set(channelId, attempts);
+        this.signals.emit("failed", { channelId, error, attempts });
+      }
+    }
+  }
+}
+
+/** Whether the payer's next step waits for a message of the seller. */
+function awaitsSeller({ role, status, holdings, deposit, closing, leaving }: ChannelInfo): boolean {
+  if (role !== "payer") return false;
+  if (status === "closing") return !leaving && closing?.agreed !== true;
+  return status === "initialized" || (status === "signed" && holdings >= deposit);
+}
+
+/** Notes lie among the records, under keys that no channel has. */
+function noteKey(channelId: Hex): Hex {
+  return toHex(keccak256(new TextEncoder().encode(`millstream note ${channelId}`)));
+}
+
+function readNote({ key, bytes }: StoredRecord): Note | undefined {
+  // "{": no record of the core, which is a CBOR array, begins with it.
+  if (bytes?.[0] !== 0x7b) return undefined;
+  try {
+    const note: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (!isObject(note) || note["version"] !== 1) return undefined;
+    const { channelId, seller, block } = note;
+    if (typeof channelId !== "string" || typeof seller !== "string" || typeof block !== "number") return undefined;
+    return key === noteKey(channelId as Hex) ? { channelId: channelId as Hex, seller, block } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sellerUnknown(channelId: Hex): MillstreamError {
+  return new MillstreamError("SELLER_UNKNOWN", `it is not known where the seller of channel ${channelId} is`, {
+    details: { channelId },
+  });
+}

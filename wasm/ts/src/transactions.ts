@@ -1,0 +1,109 @@
+// The transactions that the core asks for: those of a channel one after the other, none of them twice.
+
+import type { Chain, TransactionReceipt } from "./chain.js";
+import { Driver, type Submit } from "./driver.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import { Events } from "./events.js";
+import type { Hex, TransactionKind } from "./types.js";
+
+export interface TransactionSignals {
+  sent: { channelId: Hex; kind: TransactionKind; hash: Hex };
+  mined: { channelId: Hex; kind: TransactionKind } & TransactionReceipt;
+  /** `mayBeMined`: nobody can say yet that it has no effect. */
+  failed: { channelId: Hex; kind: TransactionKind; error: MillstreamError; mayBeMined: boolean };
+}
+
+/** Failures after which a transaction certainly has no effect. */
+const WITHOUT_EFFECT = new Set([
+  "TRANSACTION_REVERTED",
+  "TRANSACTION_REJECTED",
+  "TRANSACTION_REFUSED",
+  "WRONG_CHAIN",
+  "NO_ACCOUNT",
+]);
+
+/** How many blocks beyond its confirmations a mined transaction may take to show its effect. */
+const GRACE_BLOCKS = 3;
+
+export class Transactions {
+  readonly signals = new Events<TransactionSignals>();
+  readonly #driver: Driver;
+  readonly #chain: Chain;
+  readonly #queues = new Map<Hex, Submit[]>();
+  /** Mined, its effect not yet confirmed: asked for again, it would only revert. By channel and kind. */
+  readonly #mined = new Map<string, number>();
+
+  constructor(driver: Driver, chain: Chain) {
+    this.#driver = driver;
+    this.#chain = chain;
+    driver.signals.on("submit", (submit) => this.#submit(submit));
+  }
+
+  /** Whether a transaction of the channel waits to be sent or mined. */
+  busy(channelId: Hex): boolean {
+    return this.#queues.has(channelId);
+  }
+
+  /** Told of every new block: what was mined long ago may be asked for again. */
+  onHead(block: number): void {
+    for (const [key, until] of this.#mined) if (block > until) this.#mined.delete(key);
+  }
+
+  #submit(submit: Submit): void {
+    const { channelId, kind } = submit;
+    const queue = this.#queues.get(channelId);
+    if (this.#mined.has(channelId + kind) || queue?.some((other) => other.kind === kind)) return;
+    if (queue) {
+      queue.push(submit);
+      return;
+    }
+    const fresh = [submit];
+    this.#queues.set(channelId, fresh);
+    void this.#send(channelId, fresh).finally(() => this.#queues.delete(channelId));
+  }
+
+  async #send(channelId: Hex, queue: Submit[]): Promise<void> {
+    const { stopped } = this.#driver;
+    for (let submit; (submit = queue[0]) && !stopped.aborted;) {
+      const { kind, to, value, data } = submit;
+      let sent = false;
+      const onSent = (hash: Hex) => {
+        sent = true;
+        this.signals.emit("sent", { channelId, kind, hash });
+      };
+      try {
+        const receipt = await this.#chain.sendTransaction({ to, value, data }, { signal: stopped, onSent });
+        if (stopped.aborted) return;
+        this.#remember(channelId, kind, receipt.block);
+        queue.shift();
+        this.signals.emit("mined", { channelId, kind, ...receipt });
+      } catch (cause) {
+        if (stopped.aborted) return;
+        this.#fail(queue, cause, sent);
+        return;
+      }
+    }
+  }
+
+  #remember(channelId: Hex, kind: TransactionKind, block: number): void {
+    const confirmations = this.#driver.core.channel(channelId)?.confirmations ?? 1;
+    this.#mined.set(channelId + kind, block + confirmations + GRACE_BLOCKS);
+  }
+
+  /** The first transaction failed: whatever was to follow it is not sent either. */
+  #fail(queue: Submit[], cause: unknown, sent: boolean): void {
+    const error = isMillstreamError(cause)
+      ? cause
+      : new MillstreamError("TRANSACTION_REFUSED", "the transaction could not be sent", { cause });
+    const [failed, ...followers] = queue.splice(0);
+    if (!failed) return;
+    const { channelId, kind } = failed;
+    for (const submit of [failed, ...followers]) {
+      // The core may have dropped the channel meanwhile; then there is nothing to tell.
+      if (this.#driver.core.channel(channelId))
+        this.#driver.run((core) => core.transactionFailed(channelId, submit.kind));
+    }
+    const mayBeMined = sent ? error.code !== "TRANSACTION_REVERTED" : !WITHOUT_EFFECT.has(error.code);
+    this.signals.emit("failed", { channelId, kind, error, mayBeMined });
+  }
+}
