@@ -72,7 +72,8 @@ export async function openSeller(t, options = {}) {
     chain: fakeChain(address(2)),
     challengeDuration: 60,
     confirmations: 1,
-    pollInterval: 10,
+    // More often than the buyer, which then finds the seller ready when it says that the deposit is there.
+    pollInterval: 5,
     policy: POLICY,
     ...options,
   });
@@ -85,7 +86,7 @@ export const fetchFrom = (seller) => (url, init) => seller.handle(new Request(ur
 
 /** A buyer on the seller's chain. */
 export async function openBuyer(t, seller, { fetch = fetchFrom(seller), store = memoryStore() } = {}) {
-  const buyer = await Wallet.open({ chain: seller.wallet.chain, store, fetch, pollInterval: 10, policy: POLICY });
+  const buyer = await Wallet.open({ chain: seller.wallet.chain, store, fetch, pollInterval: 50, policy: POLICY });
   t.after(() => buyer.stop());
   return buyer;
 }
@@ -149,15 +150,16 @@ export async function collect(generator) {
   return { chunks };
 }
 
-/** A store that can be told to fail. */
+/** A store that can be told to fail, or to take `delay` milliseconds. */
 export function failingStore() {
   const store = memoryStore();
-  const state = { failing: false };
+  const state = { failing: false, delay: 0 };
   return {
     state,
     load: () => store.load(),
     read: (keys) => store.read(keys),
     async commit(writes) {
+      if (state.delay > 0) await sleep(state.delay);
       if (state.failing) throw new Error("disk full");
       return store.commit(writes);
     },

@@ -154,8 +154,10 @@ test("one payment buys one chunk, whichever is asked for first; a larger one as 
 });
 
 test("requests that come at once charge once", async (t) => {
-  const context = await setUp(t, { chunks: 20 });
+  const store = failingStore();
+  const context = await setUp(t, { chunks: 20, sellerOptions: { store } });
   const { seller, channel } = context;
+  store.state.delay = 10;
   const { bytes } = await channel.pay(PRICE, await memoOf(context));
   const same = await Promise.all(Array.from({ length: 10 }, () => getChunk(seller, context, 7, bytes)));
   assert.deepEqual(

@@ -6,6 +6,7 @@ import { Manifest, chunkSpan, readBody, type ChunkSpan } from "./content.js";
 import type { Pending, Purchase, Purchases } from "./download-purchases.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import type { Offer } from "./offer.js";
+import { refused } from "./transport.js";
 import { sleep } from "./turns.js";
 
 /** What a download does with a chunk right now. */
@@ -16,7 +17,7 @@ export interface RequestOptions {
   tries?: number | undefined;
   retryDelay?: number | undefined;
   stallTimeout?: number | undefined;
-  fetch?: typeof fetch | undefined;
+  fetch: typeof fetch;
   signal?: AbortSignal | undefined;
 }
 
@@ -41,15 +42,8 @@ export interface ChunkAnswer {
   readonly roundTripMs: number;
 }
 
-/** The seller's no. */
-interface Refusal {
-  readonly status: number;
-  readonly code: string;
-  readonly message: string;
-}
-
-/** What came of showing a payment. */
-type Shown = { bytes: Uint8Array; roundTripMs: number } | { refusal: Refusal };
+/** What came of showing a payment: the chunk, or the seller's no. */
+type Shown = { bytes: Uint8Array; roundTripMs: number } | { refusal: MillstreamError };
 
 /** Nothing, or only a part, came back: the same request can be made again. */
 class Lost extends Error {}
@@ -77,7 +71,7 @@ export class PaidRequests {
   ) {
     this.#purchases = purchases;
     this.#signal = options.signal;
-    const send = options.fetch ?? globalThis.fetch;
+    const { fetch: send } = options;
     this.#fetch = (url, init) => send(url, init);
     this.#tries = checkInteger(options.tries ?? 5, "tries", 1);
     this.#retryDelay = checkInteger(options.retryDelay ?? 200, "retryDelay");
@@ -91,7 +85,7 @@ export class PaidRequests {
     return this.#untilAnswered("the list of hashes", onTry, async (watch) => {
       const response = await this.#fetch(offer.manifestUrl, { ...REQUEST, signal: watch.signal });
       watch.touch();
-      if (response.status !== 200) throw refused(await this.#refusal(response, watch));
+      if (response.status !== 200) throw await this.#refusal(response, watch);
       return Manifest.read(response, offer, offer.contentRoot, watch.signal);
     });
   }
@@ -120,13 +114,13 @@ export class PaidRequests {
     if (payment && (bought || pending)) {
       const shown = await this.#show(exchange, payment);
       if (!("refusal" in shown)) return { shown, payment, amount: bought ? 0n : payment.amount };
-      if (!SPENT.has(shown.refusal.code)) throw refused(shown.refusal);
+      if (!SPENT.has(shown.refusal.details.peerCode ?? "")) throw shown.refusal;
       if (bought) purchase.setForgotten(index);
       else if (pending && pending.index !== index) purchase.setBought(pending.index);
       else {
         // The seller took it and does not know for what: whether to pay for the chunk once more is the owner's decision.
         purchase.pending = undefined;
-        throw refused(shown.refusal);
+        throw shown.refusal;
       }
     }
     return this.#pay(exchange);
@@ -140,7 +134,7 @@ export class PaidRequests {
     purchase.pending = { index, taken: false };
     onPaid(payment.amount);
     const shown = await this.#show(exchange, payment);
-    if ("refusal" in shown) throw refused(shown.refusal);
+    if ("refusal" in shown) throw shown.refusal;
     return { shown, payment, amount: payment.amount };
   }
 
@@ -219,7 +213,7 @@ export class PaidRequests {
   }
 
   /** Reads why a request was refused. @throws {Lost} if it was not: the seller has trouble of its own */
-  async #refusal(response: Response, watch: Watch): Promise<Refusal> {
+  async #refusal(response: Response, watch: Watch): Promise<MillstreamError> {
     const { status } = response;
     const temporary = status >= 500 || status === 408 || status === 429;
     if (!temporary && (status < 400 || status > 499)) {
@@ -227,9 +221,9 @@ export class PaidRequests {
       throw strange(`answered with status ${status || "of a redirection"}`);
     }
     const { bytes } = await readBody(response.body, MAX_ERROR_BYTES, { signal: watch.signal });
-    const { code, message } = errorIn(bytes) ?? { code: `HTTP_${status}`, message: `status ${status}` };
-    if (temporary) throw new Lost(`${code}: ${message}`);
-    return { status, code, message };
+    const refusal = refused(status, bytes);
+    if (temporary) throw new Lost(refusal.message);
+    return refusal;
   }
 }
 
@@ -285,23 +279,6 @@ class Watch {
 function settled(purchase: Purchase, pending: Pending, refusedForGood: boolean): void {
   pending.taken = true;
   if (refusedForGood && purchase.pending === pending) purchase.pending = undefined;
-}
-
-function errorIn(bytes: Uint8Array): { code: string; message: string } | undefined {
-  try {
-    const { error } = JSON.parse(new TextDecoder().decode(bytes)) as { error?: { code?: unknown; message?: unknown } };
-    if (typeof error?.code === "string" && typeof error.message === "string")
-      return { code: error.code.slice(0, 64), message: error.message.slice(0, 500) };
-  } catch {
-    // A proxy's page, for example: its status says enough.
-  }
-  return undefined;
-}
-
-function refused({ status, code, message }: Refusal): MillstreamError {
-  return new MillstreamError("SELLER_REFUSED", `the seller refused: ${message} (${code})`, {
-    details: { peerCode: code, status },
-  });
 }
 
 function strange(what: string): MillstreamError {

@@ -37,6 +37,7 @@ export interface DownloadOptions {
   retryDelay?: number | undefined;
   /** How long nothing may come before a try counts as failed, in milliseconds. Default 30,000. */
   stallTimeout?: number | undefined;
+  /** Default: the wallet's. */
   fetch?: typeof fetch | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -110,16 +111,16 @@ export async function* download(
   url: string | URL,
   options: DownloadOptions = {},
 ): AsyncGenerator<DownloadedChunk, void, undefined> {
-  const { signal, have, onProgress } = options;
+  const { signal, have, onProgress, fetch = wallet.request } = options;
   const startChunk = checkInteger(options.startChunk ?? 0, "startChunk");
   const account = { paid: 0n, received: 0, receivedBytes: 0 };
   let purchase: Purchase | undefined;
   try {
-    let offer = await fetchOffer(url, wallet, { signal, fetch: options.fetch });
+    let offer = await fetchOffer(url, wallet, { signal, fetch });
     const total = chunkCount(offer);
     const channel = chooseChannel(wallet, offer, options.channel);
     const purchases = purchasesOf(wallet);
-    const requests = new PaidRequests(purchases, options, (state, index, attempt) => {
+    const requests = new PaidRequests(purchases, { ...options, fetch }, (state, index, attempt) => {
       const { chunks, length } = offer;
       onProgress?.({ state, index, attempt, chunks, length, ...account });
     });
@@ -128,7 +129,7 @@ export async function* download(
       if (have?.has(index)) continue;
       if (signal?.aborted) throw aborted(signal, "the download");
       if (!purchase?.pending && endsSoon(offer)) {
-        const renewed = await fetchOffer(url, wallet, { signal, fetch: options.fetch });
+        const renewed = await fetchOffer(url, wallet, { signal, fetch });
         offer = sameTerms(offer, renewed);
       }
       purchase = purchases.of(channel, offer);

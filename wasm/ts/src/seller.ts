@@ -1,10 +1,10 @@
 // A seller of content: lists it, asks for payment, and serves each chunk that is paid for.
 
 import type { Chain } from "./chain.js";
+import { decodePayment } from "./core.js";
 import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
 import { Listing, listingPath, type ListedContent, type ListedQuote, type ListingTerms } from "./listing.js";
-import { decodePayment } from "./millstream_wasm.js";
 import {
   HttpError,
   WALLET_PATH,
@@ -64,7 +64,7 @@ const DEFAULT_CONFIRMATIONS = 2;
 const DEFAULT_QUOTE_LIFETIME = 24 * 3_600;
 
 /** Why a payment was not taken although nothing is wrong with it: the same one can be sent again. */
-const TEMPORARY = new Set(["CHANNEL_LOADING", "COMMIT_FAILED", "STORE_CONFLICT", "STORE_FAILED", "WALLET_STOPPED"]);
+const TEMPORARY = new Set(["CHANNEL_LOADING", "STORE_CONFLICT", "STORE_FAILED", "WALLET_STOPPED", "CORE_TRAPPED"]);
 
 /**
  * Sells content by the chunk.
