@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use millstream_core::channel::{POSTFUND_TURN, Status};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::payment::Voucher;
-use millstream_core::protocol::Event;
+use millstream_core::protocol::{Event, TransactionKind};
 use millstream_core::wallet::{Command, Input, Output};
 use millstream_core::wire::encode_payment;
 
@@ -126,6 +126,23 @@ fn a_challenge_seen_while_the_record_is_loaded_is_not_lost() {
     let head = world.chain.update(u64::MAX); // nothing is reported again
     world.payee.input(&mut world.chain, Input::Chain(head)).expect("a new block");
     assert_eq!(world.payee.status(&world.id), Status::Challenged);
+}
+
+/// The payee takes a stale challenge in, and stops before its answer is sent.
+#[test]
+fn an_answer_that_a_crash_held_back_is_sent_after_the_restart() {
+    let mut world = World::open(Asset::Native);
+    world.pay(400);
+    world.deliver();
+    world.payer.command(&mut world.chain, Command::LeaveChannel { channel_id: world.id }).expect("open");
+    world.chain.mine(3);
+    world.payee.crash_after = Some(1); // the commit is the last thing that it does
+    world.payee.watch(&mut world.chain);
+    assert_eq!(world.payee.status(&world.id), Status::Challenged);
+    assert!(world.payee.transactions.is_empty());
+    world.chain.mine(1);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "nobody had to ask");
 }
 
 #[test]

@@ -228,6 +228,10 @@ impl Wallet {
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             if let (Some(channel), false) = (channel, self.slots.contains_key(&key)) {
                 self.schedule(key, &channel);
+                if matches!(channel.status(), Status::Closing | Status::Challenged) {
+                    // What it owes the chain may not have been sent: look after the next update, whatever its time is.
+                    self.disputes.insert((0, key));
+                }
                 self.slots.insert(key, Slot { channel, version, submitted: None });
             }
         }
