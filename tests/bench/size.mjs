@@ -1,5 +1,5 @@
-// What a buyer's page loads: the module, and the JavaScript of the two entries that the page of the product's own example
-// imports, bundled and minified as a bundler would.
+// What a buyer's page loads: the module, and the JavaScript of the two entries of the package that a buyer's page imports
+// from, bundled and minified. All of their exports are kept, so that a page can only load less.
 
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,8 +10,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { dist, root, wasmFile } from "./module.mjs";
 
 const PAGE = [
-  { entry: ".", file: "index.js", names: ["Wallet"] },
-  { entry: "./browser", file: "browser.js", names: ["indexedDbStore", "injectedChain"] },
+  { entry: ".", file: "index.js" },
+  { entry: "./browser", file: "browser.js" },
 ];
 
 /** Bytes as they are, and as a server sends them. */
@@ -44,8 +44,8 @@ async function bundler() {
 }
 
 async function bundle({ rolldown }, page) {
-  const all = page.flatMap(({ names }) => names).join(", ");
-  const source = page.map(({ path, names }) => `import { ${names.join(", ")} } from ${JSON.stringify(path)};`);
+  const lines = page.map(({ path }, i) => `import * as entry${i} from ${JSON.stringify(path)};`);
+  lines.push(`globalThis.page = [${page.map((_, i) => `entry${i}`).join(", ")}];`);
   const build = await rolldown({
     input: "page",
     platform: "browser",
@@ -54,7 +54,7 @@ async function bundle({ rolldown }, page) {
       {
         name: "page",
         resolveId: (id) => (id === "page" ? id : null),
-        load: (id) => (id === "page" ? `${source.join("\n")}\nglobalThis.page = [${all}];` : null),
+        load: (id) => (id === "page" ? lines.join("\n") : null),
       },
     ],
   });
