@@ -345,6 +345,25 @@ test("a quote holds until the end of its time, and the one after it does not pay
   assert.equal((await refusalOf(await getChunk(seller, context, 0, second))).code, "QUOTE_UNKNOWN");
 });
 
+test("what was paid for content that was taken off sale is not owed any more when it is listed again", async (t) => {
+  const context = await setUp(t, { sellerOptions: { quoteLifetime: 4 } });
+  const { seller, channel, content } = context;
+  const memo = await memoOf(context);
+  const last = await channel.pay(PRICE, memo);
+  assert.equal((await getChunk(seller, context, 0, last.bytes)).status, 206);
+  seller.remove("/content");
+  await seller.add("/other", { bytes: content }, { price: PRICE });
+  const { quote } = await offerOf(await ask(seller, "/other"));
+  // Until the time of the quotes has gone on by a step, at which the seller cleans up.
+  const offered = async () => Buffer.from((await offerOf(await ask(seller, "/other"))).quote);
+  while ((await offered()).equals(quote)) await sleep(50);
+  await seller.add("/content", { bytes: content }, { price: PRICE, chunkSize: CHUNK });
+  for (const index of [0, 1])
+    assert.equal((await refusalOf(await getChunk(seller, context, index, last.bytes))).code, "PAYMENT_INSUFFICIENT");
+  const next = await channel.pay(PRICE, memo);
+  assert.equal((await getChunk(seller, context, 1, next.bytes)).status, 206);
+});
+
 test("a seller that was restarted asks for the same, and owes at most the chunk of the last payment", async (t) => {
   const store = memoryStore();
   const secret = new Uint8Array(randomBytes(32));

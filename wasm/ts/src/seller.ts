@@ -20,7 +20,6 @@ import {
 } from "./seller-http.js";
 import { ChunkLedger, type Account } from "./seller-ledger.js";
 import type { Store } from "./store.js";
-import { Turns } from "./turns.js";
 import type { Hex, Policy } from "./types.js";
 import { Wallet } from "./wallet.js";
 
@@ -78,7 +77,6 @@ export class Seller {
   readonly #quotes: QuoteBook;
   readonly #listings = new Map<string, Listing>();
   readonly #ledger = new ChunkLedger();
-  readonly #turns = new Turns();
   /** The channels of an earlier process that were not heard of yet. */
   readonly #restored: Set<Hex>;
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
@@ -241,7 +239,7 @@ export class Seller {
       this.#checkChannel(channelId, listing);
       // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
       bytes = await listing.chunk(index);
-      await this.#turns.take(channelId, () => this.#charge(channelId, listing, quote, payment, index));
+      await this.#charge(channelId, listing, quote, payment, index);
     } catch (error) {
       const refused = error instanceof HttpError && error.status === 402;
       if (!refused) throw error;
@@ -268,7 +266,11 @@ export class Seller {
       throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
   }
 
-  /** Takes the payment if it is new, and buys the chunk with what is there. When this is over, both are final. */
+  /**
+   * Takes the payment if it is new, and buys the chunk with what is there. When this is over, both are final.
+   *
+   * Requests with equal payments may come at once: the wallet answers them in their order, the first with what is new.
+   */
   async #charge(
     channelId: Hex,
     listing: Listing,
