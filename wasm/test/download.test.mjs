@@ -249,10 +249,10 @@ test("an answer of another length, range or kind ends the download", async (t) =
     [remade((bytes) => ({ body: bytes.subarray(1) })), "CONTENT_LENGTH"],
     [remade((bytes) => ({ body: Buffer.concat([bytes, bytes]) })), "CONTENT_LENGTH"],
     [remade(() => ({ body: endless() })), "CONTENT_LENGTH"],
-    [remade(() => ({ range: "bytes 1000-1999/4250" })), "SELLER_RESPONSE"],
-    [remade(() => ({ range: "bytes 0-999/4251" })), "SELLER_RESPONSE"],
-    [remade(() => ({ status: 200 })), "SELLER_RESPONSE"],
-    [remade(() => ({ status: 302 })), "SELLER_RESPONSE"],
+    [remade(() => ({ range: "bytes 1000-1999/4250" })), "SELLER_ANSWER_MALFORMED"],
+    [remade(() => ({ range: "bytes 0-999/4251" })), "SELLER_ANSWER_MALFORMED"],
+    [remade(() => ({ status: 200 })), "SELLER_ANSWER_MALFORMED"],
+    [remade(() => ({ status: 302 })), "SELLER_ANSWER_MALFORMED"],
     [() => new Response("gone", { status: 410 }), "SELLER_REFUSED"],
   ];
   for (const [how, code] of cases) {

@@ -148,7 +148,7 @@ export class PaidRequests {
       settled(other, pending, "refusal" in shown);
     } catch (error) {
       const answered =
-        isMillstreamError(error) && (error.code === "CONTENT_LENGTH" || error.code === "SELLER_RESPONSE");
+        isMillstreamError(error) && (error.code === "CONTENT_LENGTH" || error.code === "SELLER_ANSWER_MALFORMED");
       if (!answered) throw error;
       settled(other, pending, false);
     }
@@ -282,7 +282,7 @@ function settled(purchase: Purchase, pending: Pending, refusedForGood: boolean):
 }
 
 function strange(what: string): MillstreamError {
-  return new MillstreamError("SELLER_RESPONSE", `the seller ${what}`);
+  return new MillstreamError("SELLER_ANSWER_MALFORMED", `the seller ${what}`);
 }
 
 function words(error: unknown): string {

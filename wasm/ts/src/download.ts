@@ -103,7 +103,7 @@ const RENEW_BEFORE = 60;
  *   - INSUFFICIENT_BALANCE: the channel is used up (`details.missing` base units for the next chunk)
  *   - SELLER_UNREACHABLE: no answer after all tries
  *   - SELLER_REFUSED: the seller said no, `details.peerCode` says why (CONTENT_CHANGED, QUOTE_UNKNOWN ...)
- *   - SELLER_RESPONSE: an answer that makes no sense; QUOTE_CHANGED: the seller asks for something else meanwhile
+ *   - SELLER_ANSWER_MALFORMED: an answer that makes no sense; QUOTE_CHANGED: the seller asks for something else meanwhile
  *   - ABORTED, INVALID_ARGUMENT; what the core and the store say about a payment; what `fetchOffer` throws
  */
 export async function* download(
