@@ -1,0 +1,174 @@
+// The demo's page for everyone: on a phone, with a keyboard alone, in both colour schemes, with a screen reader.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { launchChromium } from "../../web-demo/browser.mjs";
+import { PRICE, demoOf, figure, fund, visit } from "./harness.mjs";
+
+describe("the page", () => {
+  let browser, demo;
+  const ends = [];
+  before(async () => {
+    browser = await launchChromium();
+    demo = await demoOf({ after: (end) => ends.unshift(end) }, 3);
+  });
+  after(async () => {
+    await browser?.close();
+    for (const end of ends) await end();
+  });
+
+  it("never scrolls sideways, from a small phone to a desktop, before and after a purchase", async (test) => {
+    const { page } = await visit(test, browser, demo);
+    const measure = async (when) => {
+      for (const width of [320, 390, 768, 1280]) {
+        await page.setViewportSize({ width, height: 800 });
+        const content = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(content <= width, `${when}: ${content} px of content on a screen of ${width} px`);
+      }
+    };
+    await measure("at the start");
+    await fund(page);
+    await page.getByLabel("Pace").selectOption("full");
+    await page.locator("#start").click();
+    await page.locator("#result:not([hidden])").waitFor();
+    await page.locator("#attempt-skip").click();
+    await page.locator("#answer-skip[data-code]").waitFor();
+    await page.getByRole("button", { name: "Close channel" }).click();
+    await page.locator("#settlement:not([hidden])").waitFor();
+    await measure("at the end");
+  });
+
+  it("can be used with a keyboard alone, from the deposit to the close", async (test) => {
+    const { page } = await visit(test, browser, demo);
+    const focused = () => page.evaluate(() => document.activeElement?.id);
+    /** Presses Tab until `id` has the focus. */
+    const tabTo = async (id) => {
+      for (let presses = 0; presses < 40; presses += 1) {
+        if ((await focused()) === id) return;
+        await page.keyboard.press("Tab");
+      }
+      assert.fail(`#${id} cannot be reached with Tab`);
+    };
+    await tabTo("deposit");
+    const outline = await page.locator("#deposit").evaluate((element) => window.getComputedStyle(element).outlineStyle);
+    assert.notEqual(outline, "none", "focus can be seen");
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("0.00007");
+    await page.keyboard.press("Enter");
+    await page.locator("#start:enabled").waitFor();
+    assert.equal(await figure(page, "figure-deposit"), "70000000000000");
+
+    await tabTo("start");
+    await page.keyboard.press("Enter");
+    await page.locator("#result:not([hidden])").waitFor();
+    assert.equal(await figure(page, "figure-remaining"), String(70_000_000_000_000n - 3n * PRICE));
+    await tabTo("close-button");
+    await page.keyboard.press("Space");
+    await page.locator("#settlement:not([hidden])").waitFor();
+    await tabTo("again-button");
+  });
+
+  it("says what is wrong with a deposit and asks for another", async (test) => {
+    const { page } = await visit(test, browser, demo);
+    const before = demo.seller.wallet.channels().length;
+    for (const [text, words] of [
+      ["much", /"much" is not an amount/i],
+      ["", /"" is not an amount/],
+      ["-1", /"-1" is not an amount/],
+      ["0.0000001", /does not pay for one chunk, which costs 0\.00001 ETH/],
+    ]) {
+      await page.getByLabel("Deposit", { exact: true }).fill(text);
+      await page.getByRole("button", { name: "Open channel" }).click();
+      const panel = page.getByRole("alert");
+      await panel.waitFor();
+      assert.equal(await panel.getAttribute("data-code"), "DEPOSIT_INVALID");
+      assert.match(await panel.innerText(), words);
+      assert.equal(await page.evaluate(() => document.activeElement?.id), "deposit");
+      await page.keyboard.press("Escape");
+      assert.equal(await panel.count(), 0);
+    }
+    assert.equal(demo.seller.wallet.channels().length, before);
+  });
+
+  it("warns before a tab with an open channel is closed, and not otherwise", async (test) => {
+    const { page } = await visit(test, browser, demo);
+    const asks = () => page.evaluate(() => !window.dispatchEvent(new Event("beforeunload", { cancelable: true })));
+    assert.equal(await asks(), false);
+    assert.equal(await page.locator("#key-note").isVisible(), false);
+    await fund(page);
+    assert.equal(await asks(), true);
+    assert.equal(await page.locator("#key-note").isVisible(), true);
+    await page.getByRole("button", { name: "Close channel" }).click();
+    await page.locator("#settlement:not([hidden])").waitFor();
+    assert.equal(await asks(), false);
+    assert.equal(await figure(page, "figure-transactions"), "2");
+  });
+
+  it("names everything for a screen reader and has enough contrast in light and dark", async (test) => {
+    const { page } = await visit(test, browser, demo);
+    await fund(page);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await page.evaluate(accessibilityProblems), [], colorScheme);
+    }
+    assert.equal(await page.getByRole("main").count(), 1);
+    assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1);
+    assert.equal(await page.locator("#status[role=status][aria-live=polite]").count(), 1);
+    await page.getByRole("meter", { name: /deposit/ }).waitFor();
+    await page.getByRole("group", { name: "Deposit from" }).waitFor();
+    await page.getByRole("img", { name: /0 of 3 chunks paid and verified/ }).waitFor();
+    assert.equal(await page.locator("html").getAttribute("lang"), "en");
+  });
+});
+
+/** Runs in the page. */
+function accessibilityProblems() {
+  const problems = [];
+  const visible = [...document.querySelectorAll("body *")].filter((element) => element.checkVisibility());
+  const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
+  for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) problems.push(`two #${id}`);
+  for (const name of ["aria-labelledby", "aria-describedby", "for"])
+    for (const element of document.querySelectorAll(`[${name}]`))
+      for (const id of element.getAttribute(name).split(" "))
+        if (!document.getElementById(id)) problems.push(`${name} of ${element.tagName} names no element: ${id}`);
+
+  for (const control of document.querySelectorAll("button:not([hidden]), a, input, select, audio, video, img")) {
+    const words = [control.getAttribute("aria-label"), control.getAttribute("alt"), control.textContent];
+    const labelled = [...(control.labels ?? [])].map(({ textContent }) => textContent);
+    const named = [...words, ...labelled].some((text) => text?.trim());
+    if (!named && control.getAttribute("alt") !== "" && control.checkVisibility())
+      problems.push(`no name: ${control.outerHTML}`);
+    if (control.tabIndex > 0) problems.push(`tabindex above zero: ${control.outerHTML}`);
+  }
+
+  const levels = visible.filter(({ tagName }) => /^H[1-6]$/.test(tagName)).map(({ tagName }) => Number(tagName[1]));
+  levels.forEach((level, at) => {
+    if (at > 0 && level > levels[at - 1] + 1) problems.push(`heading of level ${level} after one of ${levels[at - 1]}`);
+  });
+
+  const channels = (color) => color.match(/[\d.]+/g).map(Number);
+  const luminance = (color) => {
+    const [red, green, blue] = channels(color)
+      .slice(0, 3)
+      .map((value) => value / 255)
+      .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const background = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = window.getComputedStyle(at).backgroundColor;
+      const [, , , alpha = 1] = channels(color);
+      if (alpha === 1) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  for (const element of visible) {
+    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!text || element.disabled || element.closest("[aria-hidden]")) continue;
+    const [one, other] = [luminance(window.getComputedStyle(element).color), luminance(background(element))];
+    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (contrast < 4.5) problems.push(`contrast ${contrast.toFixed(2)}: ${element.textContent.trim().slice(0, 40)}`);
+  }
+  return problems;
+}

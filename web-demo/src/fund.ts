@@ -1,0 +1,199 @@
+// Step 1: a deposit opens a channel to the seller.
+
+import {
+  MillstreamError,
+  Wallet,
+  isMillstreamError,
+  type Channel,
+  type Hex,
+  type OpenProgress,
+  type OpenStep,
+} from "millstream";
+
+import { checkFunds, connect, remedyFor } from "./connection.js";
+import { chunksOf, totalOf } from "./config.js";
+import { byId, enable, make, say } from "./dom.js";
+import { clearError, describe, mentionError, sentence, showError } from "./errors.js";
+import { amount, count, ether, milliseconds, parseEther } from "./format.js";
+import { countTransactions } from "./meter.js";
+import type { Session } from "./session.js";
+
+const STEPS: readonly (readonly [OpenStep, string])[] = [
+  ["proposed", "Terms proposed"],
+  ["accepted", "Accepted: the seller signed that the deposit can come back"],
+  ["depositing", "Deposit sent to the chain"],
+  ["confirming", "Deposit mined, waiting for blocks on top of it"],
+  ["open", "Open: both sides signed that payments may begin"],
+];
+
+const form = byId("fund-form", HTMLFormElement);
+const field = byId("deposit", HTMLInputElement);
+const button = byId("open", HTMLButtonElement);
+
+export function offerFunding(session: Session): void {
+  const { item } = session.config;
+  const total = totalOf(item);
+  const spare = total / 4n > item.price ? total / 4n : item.price;
+  field.value = ether(total + spare);
+  byId("deposit-hint").textContent =
+    `The whole file costs ${amount(total)}: ${count(chunksOf(item), "chunk")} of ${amount(item.price)}. ` +
+    "What is not spent comes back.";
+  field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (session.phase === "start") void fund(session);
+  });
+  session.watch(() => {
+    enable(button, session.phase === "start", byId("start", HTMLButtonElement));
+    field.disabled = session.phase !== "start";
+    byId("key-note").hidden = !hasKeyAtStake(session);
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (hasKeyAtStake(session)) event.preventDefault();
+  });
+}
+
+/** Whether closing the tab now would lose the key of a channel that holds money, or may soon. */
+function hasKeyAtStake({ phase, channel }: Session): boolean {
+  return phase === "opening" || (channel !== undefined && phase !== "closed");
+}
+
+function readDeposit({ config }: Session): bigint {
+  const deposit = parseEther(field.value);
+  if (deposit !== undefined && deposit >= config.item.price) return deposit;
+  field.setAttribute("aria-invalid", "true");
+  field.focus();
+  throw new MillstreamError(
+    "DEPOSIT_INVALID",
+    deposit === undefined
+      ? `"${field.value}" is not an amount of ether`
+      : `a deposit of ${amount(deposit)} does not pay for one chunk, which costs ${amount(config.item.price)}`,
+  );
+}
+
+async function fund(session: Session): Promise<void> {
+  clearError();
+  const { config } = session;
+  try {
+    const deposit = readDeposit(session);
+    session.enter("opening");
+    const wallet = await openWallet(session);
+    session.account = await wallet.chain.account();
+    await checkFunds(session, session.account, deposit);
+    session.balancesBefore = await session.balances();
+    const steps = showSteps();
+    session.channel = await wallet.openChannel({
+      seller: new URL(config.item.path, location.href),
+      deposit,
+      onProgress(step, info) {
+        steps.reach(step, info);
+        if (info.needed !== undefined && info.confirmations === info.needed) askAgain(wallet, info.channelId);
+      },
+    });
+    await opened(session);
+  } catch (error) {
+    const stays = keptChannel(session, error);
+    if (stays) {
+      say("The deposit may be on its way: the channel opens by itself once it is confirmed.");
+      showError(error, { label: "Send it again", run: () => stays.resume() });
+      return;
+    }
+    session.enter("start");
+    say("No channel is open.");
+    showError(
+      error,
+      remedyFor(describe(error).code, session, () => fund(session)),
+    );
+  }
+}
+
+const asking = new Set<string>();
+
+/** Asks the seller every second until the channel is open: it may have seen the deposit later than this wallet did. */
+function askAgain(wallet: Wallet, channelId: Hex): void {
+  if (asking.has(channelId)) return;
+  asking.add(channelId);
+  const timer = setInterval(() => {
+    const channel = wallet.channel(channelId);
+    if (channel?.status === "signed")
+      void channel.resume().catch(() => {}); // openChannel says what is wrong
+    else clearInterval(timer);
+  }, 1000);
+}
+
+async function opened(session: Session): Promise<void> {
+  session.enter("open");
+  say("The channel is open. Nothing is paid yet.");
+  await countTransactions(session);
+}
+
+/** After a failure: the channel whose deposit may be under way, so that its key has to be kept. */
+function keptChannel(session: Session, error: unknown): Channel | undefined {
+  if (!isMillstreamError(error) || error.details.aborted !== false || !error.details.channelId) return undefined;
+  session.channel = session.wallet?.channel(error.details.channelId);
+  return session.channel;
+}
+
+/** The wallet on the chosen account. Another choice makes another wallet; there is no channel yet that this could lose. */
+async function openWallet(session: Session): Promise<Wallet> {
+  const chain = connect(session);
+  if (session.wallet?.chain === chain) return session.wallet;
+  await session.wallet?.stop();
+  const wallet = await Wallet.open({
+    chain,
+    pollInterval: 500,
+    // The demo's seller asks for a short challenge, so that a visitor can watch one end.
+    policy: { minChallengeDuration: session.config.challengeDuration },
+  });
+  wallet.on("error", ({ error }) => {
+    // Whoever waits for something is told why it failed; until then the wallet goes on trying.
+    if (session.phase === "open" || session.phase === "downloading") mentionError(error);
+    else say(sentence(error.message));
+  });
+  wallet.on("status", ({ status }) => {
+    if (status === "open" && session.phase === "opening" && session.channel) void opened(session).catch(showError);
+    session.changed();
+  });
+  wallet.on("payment", ({ serial, amount: paid }) => session.amounts.set(serial, paid));
+  wallet.on("transaction", () => void countTransactions(session).catch(() => {})); // a figure that can wait
+  session.wallet = wallet;
+  return wallet;
+}
+
+/** The list of steps, each with the time since the button was pressed. */
+function showSteps() {
+  const list = byId("fund-steps");
+  const start = performance.now();
+  const rows = STEPS.map(([step, text]) => {
+    const note = make("code");
+    const words = make("span", {}, text);
+    const time = make("time");
+    return {
+      step,
+      note,
+      words,
+      time,
+      text,
+      row: make("li", { "data-step": step }, make("span", {}, words, note), time),
+    };
+  });
+  list.replaceChildren(...rows.map(({ row }) => row));
+
+  return {
+    reach(step: OpenStep, info: OpenProgress) {
+      const at = rows.findIndex((row) => row.step === step);
+      for (const [index, { row }] of rows.entries())
+        row.dataset["state"] = index < at || step === "open" ? "done" : index === at ? "now" : "next";
+      const reached = rows[at];
+      if (!reached) return;
+      reached.time.textContent ||= `+${milliseconds(performance.now() - start)}`;
+      if (info.transactionHash) {
+        const deposit = rows.find((row) => row.step === "depositing");
+        if (deposit) deposit.note.textContent = info.transactionHash;
+      }
+      if (info.needed !== undefined)
+        reached.words.textContent = `${reached.text}: ${info.confirmations ?? 0} of ${info.needed}`;
+      say(`${reached.words.textContent ?? ""}.`);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+// The channel's meter: deposit, spent, remaining, price, rate and what the chain has seen.
+
+import { byId, figure } from "./dom.js";
+import { amount, integer, short } from "./format.js";
+import type { Session } from "./session.js";
+
+export function showMeter(session: Session): void {
+  const bar = byId("meter-bar");
+  const spentPart = byId("meter-spent");
+  const { price } = session.config.item;
+  figure("figure-price", amount(price), price);
+  session.watch(() => {
+    const { channel } = session;
+    if (!channel) return;
+    const { serial } = channel.info;
+    figure("figure-payments", integer(serial), serial);
+    figure("channel-id", short(channel.id), channel.id);
+    byId("channel-id").title = channel.id;
+    const { deposit, paid, remaining } = channel;
+    figure("figure-deposit", amount(deposit), deposit);
+    figure("figure-spent", amount(paid), paid);
+    figure("figure-remaining", amount(remaining), remaining);
+    const percent = deposit === 0n ? 0 : Number((paid * 10_000n) / deposit) / 100;
+    spentPart.style.width = `${percent}%`;
+    bar.setAttribute("aria-valuenow", percent.toFixed(1));
+    bar.setAttribute("aria-valuetext", `${amount(paid)} of ${amount(deposit)} spent`);
+    showRate(session);
+  });
+}
+
+/** What was spent per second of downloading, in wei: an average, so that it stays true when the download is over. */
+function showRate({ payments, downloadMs }: Session): void {
+  const spent = payments.reduce((sum, { amount: paid }) => sum + paid, 0n);
+  if (downloadMs < 1 || spent === 0n) return;
+  const perSecond = (Number(spent) / 1e18 / downloadMs) * 1000;
+  figure("figure-rate", `${perSecond.toPrecision(2)} ETH/s`, perSecond);
+}
+
+/** Asks the chain which transactions the channel took. */
+export async function countTransactions(session: Session): Promise<void> {
+  const { channel, config, view } = session;
+  if (!channel) return;
+  const found = await view.transactions(config.contracts.adjudicator, channel.id);
+  figure("figure-transactions", integer(found.length), found.length);
+}

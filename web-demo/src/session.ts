@@ -1,0 +1,114 @@
+// What the parts of the page share: the wallet, its channel, and what was bought with it.
+
+import type { Channel, Hex, Wallet } from "millstream";
+
+import { ChainView } from "./chain-view.js";
+import { chunksOf, type DemoConfig } from "./config.js";
+
+/**
+ * Where a visitor is. "stuck": the final state is proposed and the seller does not answer, so that nothing more can be
+ * paid, and the channel can only be closed or left.
+ */
+export type Phase = "start" | "opening" | "open" | "downloading" | "closing" | "stuck" | "leaving" | "closed";
+
+/** One payment and what came back for it. */
+export interface Payment {
+  readonly serial: number;
+  /** The chunk that it bought. */
+  readonly chunk: number;
+  /** Of the chunk. */
+  readonly bytes: number;
+  /** In wei. */
+  readonly amount: bigint;
+  /** All that was paid with it, in wei. */
+  readonly cumulativeAmount: bigint;
+  /** In milliseconds. */
+  readonly signMs: number;
+  /** From sending the request to the last byte of the chunk, in milliseconds. */
+  readonly roundTripMs: number;
+  /** Whether the chunk has the hash that the seller's quote was signed for. */
+  readonly verified: boolean;
+  /** When the chunk was there, in milliseconds since 1970. */
+  readonly time: number;
+  /** What travelled: the signed voucher. */
+  readonly voucher: Uint8Array;
+}
+
+export interface Balances {
+  /** In wei. */
+  readonly buyer: bigint;
+  /** In wei. */
+  readonly seller: bigint;
+}
+
+export class Session {
+  readonly config: DemoConfig;
+  readonly view: ChainView;
+  /** Verified chunks by index. */
+  readonly chunks: (Uint8Array | undefined)[];
+  readonly payments: Payment[] = [];
+  /** What each voucher paid beyond the one before, by serial, in wei. */
+  readonly amounts = new Map<number, bigint>();
+  phase: Phase = "start";
+  /** The chunk that is paid and on its way. */
+  inFlight: number | undefined;
+  wallet: Wallet | undefined;
+  channel: Channel | undefined;
+  /** The buyer's account on chain: it sends transactions and is paid out. */
+  account: Hex | undefined;
+  balancesBefore: Balances | undefined;
+  /** How long the download ran in all, in milliseconds. */
+  downloadMs = 0;
+  readonly #listeners = new Set<() => void>();
+  #scheduled = false;
+
+  constructor(config: DemoConfig) {
+    this.config = config;
+    this.view = new ChainView(config.rpcUrl);
+    this.chunks = new Array<Uint8Array | undefined>(chunksOf(config.item)).fill(undefined);
+  }
+
+  /** How many chunks are there, verified. */
+  get received(): number {
+    return this.chunks.reduce((sum, chunk) => sum + (chunk ? 1 : 0), 0);
+  }
+
+  get complete(): boolean {
+    return this.received === this.chunks.length;
+  }
+
+  /** Calls `listener` now and after every change, at most once per frame. */
+  watch(listener: () => void): void {
+    this.#listeners.add(listener);
+    listener();
+  }
+
+  /** To be called after every change. */
+  changed(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const render = () => {
+      if (!this.#scheduled) return;
+      this.#scheduled = false;
+      for (const listener of this.#listeners) listener();
+    };
+    // A hidden tab draws no frames, but its download goes on.
+    requestAnimationFrame(render);
+    setTimeout(render, 100);
+  }
+
+  enter(phase: Phase): void {
+    this.phase = phase;
+    this.changed();
+  }
+
+  /** What the accounts of both sides hold now. */
+  async balances(): Promise<Balances> {
+    const buyer = this.account ?? this.config.accounts.buyer;
+    const [ours, theirs] = await Promise.all([
+      this.view.balance(buyer),
+      this.view.balance(this.config.accounts.seller),
+    ]);
+    return { buyer: ours, seller: theirs };
+  }
+}
