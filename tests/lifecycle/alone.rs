@@ -95,7 +95,12 @@ fn payee_answers_a_stale_challenge(asset: Asset) {
     world.chain.mine(3);
     world.payee.watch(&mut world.chain);
     assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "answered by itself");
-    world.chain.pass(HOUR + 3);
+    world.chain.mine(3);
+    world.payee.watch(&mut world.chain);
+    world.chain.pass(HOUR);
+    world.payee.watch(&mut world.chain);
+    let both = [TransactionKind::Challenge, TransactionKind::Transfer];
+    assert_eq!(world.payee.transactions, both, "its own answer is its own to pay out, at once");
     for _ in 0..3 {
         world.payer.watch(&mut world.chain);
         world.payee.watch(&mut world.chain);

@@ -133,7 +133,7 @@ pub struct Dispute {
     /// The ABI-encoded outcome of the state.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub outcome: Vec<u8>,
-    /// Whether it is the state that we put there.
+    /// Whether it is the best state that we have, so that paying it out is ours to do.
     #[n(4)]
     pub ours: bool,
 }

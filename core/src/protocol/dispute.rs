@@ -49,8 +49,9 @@ pub(crate) fn apply_event(
         }
         AdjudicatorEvent::ChallengeRegistered { channel_id, finalizes_at, candidate, .. } => {
             let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
-            let ours =
-                channel.leaving && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
+            // A payee answers unasked; a payer's base can be put there by anybody.
+            let could_be = channel.leaving || channel.role == Role::Payee;
+            let ours = could_be && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
             let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
             let turn = candidate.variable_part.turn_num;
             channel.dispute = Some(Dispute { turn, finalizes_at, state_hash, outcome, ours });
