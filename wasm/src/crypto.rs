@@ -1,6 +1,6 @@
 //! Keys and signatures by themselves, for hosts and benchmarks.
 
-use millstream_core::crypto::{self, LocalSigner, PublicKey, Signature, SignatureError, Signer as _};
+use millstream_core::crypto::{self, LocalSigner, PublicKey, PublicKeyError, Signature, SignatureError, Signer as _};
 use millstream_core::{B256, nitro, wire};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -123,7 +123,8 @@ pub fn verify_signature(
     #[wasm_bindgen(unchecked_param_type = "Uint8Array")] digest: &JsValue,
     #[wasm_bindgen(unchecked_param_type = "Uint8Array")] signature: &JsValue,
 ) -> Result<bool, Failure> {
-    let key = PublicKey::from_sec1_bytes(&input::bytes(public_key, "publicKey", 65)?)?;
+    let wrong = |_| PublicKeyError::Invalid.into();
+    let key = PublicKey::from_sec1_bytes(&input::bytes_or(public_key, "publicKey", 65, wrong)?)?;
     let digest = B256::new(input::exact_bytes(digest, "digest")?);
     match key.verify(&digest, &parse_signature(signature)?) {
         Ok(()) => Ok(true),
@@ -169,5 +170,7 @@ pub(crate) fn payment_bytes(value: &JsValue) -> Result<Vec<u8>, Failure> {
 }
 
 fn parse_signature(value: &JsValue) -> Result<Signature, Failure> {
-    Ok(Signature::from_bytes(&input::bytes(value, "signature", Signature::LENGTH)?)?)
+    let wrong = |length| SignatureError::Length { length }.into();
+    let bytes = input::bytes_or(value, "signature", Signature::LENGTH, wrong)?;
+    Ok(Signature::from_bytes(&bytes)?)
 }

@@ -34,6 +34,9 @@ export interface DriverSignals {
 /** The longest timer that platforms have, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** How long stopping waits for a write that is under way, in milliseconds. */
+const LONGEST_WRITE = 5_000;
+
 /** Seconds since 1970. */
 export const now = (): number => Math.floor(Date.now() / 1_000);
 
@@ -109,11 +112,15 @@ export class Driver {
     if (this.stopped.aborted) throw new MillstreamError("WALLET_STOPPED", "the wallet was stopped: open it again");
   }
 
-  /** Stops: no step is taken any more. Resolves when nothing is being written. */
+  /** Stops: no step is taken any more. Resolves when nothing is being written, or when a store has hung for too long. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#stopped.abort();
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.idle));
+    const written = Promise.all([...this.#lanes.values()].map((lane) => lane.idle));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_WRITE)));
+    await Promise.race([written, patience]);
+    clearTimeout(timer);
   }
 
   #drain(): void {

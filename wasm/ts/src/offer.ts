@@ -2,7 +2,7 @@
 
 import { fromBase64Url } from "./base64.js";
 import { MillstreamError, aborted, checkHex, checkUrl } from "./errors.js";
-import { anySignal, isObject } from "./rpc.js";
+import { anySignal, clip, isObject } from "./rpc.js";
 import type { Quote } from "./types.js";
 import type { Wallet } from "./wallet.js";
 
@@ -83,7 +83,7 @@ export function readOffer(header: string, url: URL, wallet: Wallet): Offer {
     );
   const accepted = streams.find(({ network }) => network === `eip155:${chainId}`);
   const extra = accepted?.["extra"];
-  if (!accepted) throw wrongChain(url, `its chain is ${String(streams[0]?.["network"]).slice(0, 100)}`, chainId);
+  if (!accepted) throw wrongChain(url, `its network is ${clip(streams[0]?.["network"])}`, chainId);
   if (!isObject(extra)) throw malformed("extra is missing");
   const address = (field: string) => read(() => checkHex(extra[field], field, 20));
   if (address("adjudicator") !== adjudicator || address("streamApp") !== streamApp)

@@ -168,7 +168,12 @@ class Opening {
         this.#progress("open");
         return this.#wait?.resolve();
       case "aborted":
-        return this.fail(new MillstreamError("OPEN_TIMEOUT", "the channel was not funded in time"));
+        // A channel that the seller refused is announced with its words as well.
+        if (channelInfo(this.#parts, this.#channelId).aborted === "TIMEOUT")
+          this.fail(new MillstreamError("OPEN_TIMEOUT", "the channel was not funded in time"));
+        else if (channelInfo(this.#parts, this.#channelId).aborted === "ABORTED")
+          this.fail(new MillstreamError("ABORTED", "the channel was given up"));
+        return;
       default:
         return this.fail(new MillstreamError("CHANNEL_NOT_OPEN", `the channel is ${event.status} before it was open`));
     }

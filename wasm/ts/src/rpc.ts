@@ -99,7 +99,7 @@ export function malformed(method: string, what: string): MillstreamError {
 
 /** What others wrote, for a message: as a string, and not too much of it. */
 export function clip(text: unknown): string {
-  return typeof text === "string" ? text.slice(0, 300) : "no message";
+  return typeof text === "string" ? text.slice(0, 300) : "not said";
 }
 
 /** A JSON-RPC quantity as a safe integer. */

@@ -16,7 +16,7 @@ export interface SellerSignals {
 }
 
 /** How long to wait before a message is sent again: at first, and at most, in milliseconds. */
-const FIRST_PAUSE = 1_000;
+const FIRST_PAUSE = 250;
 const LONGEST_PAUSE = 15_000;
 /** Messages that wait for one seller; more are dropped, since resuming sends what matters. */
 const MAX_WAITING = 8;

@@ -59,7 +59,7 @@ export class Transactions {
     }
     const fresh = [submit];
     this.#queues.set(channelId, fresh);
-    void this.#send(channelId, fresh).finally(() => this.#queues.delete(channelId));
+    void this.#send(channelId, fresh).finally(() => this.#forget(channelId, fresh));
   }
 
   async #send(channelId: Hex, queue: Submit[]): Promise<void> {
@@ -85,6 +85,10 @@ export class Transactions {
     }
   }
 
+  #forget(channelId: Hex, queue: Submit[]): void {
+    if (this.#queues.get(channelId) === queue) this.#queues.delete(channelId);
+  }
+
   #remember(channelId: Hex, kind: TransactionKind, block: number): void {
     const confirmations = this.#driver.core.channel(channelId)?.confirmations ?? 1;
     this.#mined.set(channelId + kind, block + confirmations + GRACE_BLOCKS);
@@ -98,6 +102,7 @@ export class Transactions {
     const [failed, ...followers] = queue.splice(0);
     if (!failed) return;
     const { channelId, kind } = failed;
+    this.#forget(channelId, queue);
     for (const submit of [failed, ...followers]) {
       // The core may have dropped the channel meanwhile; then there is nothing to tell.
       if (this.#driver.core.channel(channelId))

@@ -204,7 +204,10 @@ export class Wallet {
     return this.#core.exportSecret();
   }
 
-  /** Stops the wallet: what waits is rejected with `WALLET_STOPPED`. Resolves when nothing is being written any more. */
+  /**
+   * Stops the wallet: what waits is rejected with `WALLET_STOPPED`. Resolves when nothing is being written any more, or
+   * after five seconds if the store hangs.
+   */
   async stop(): Promise<void> {
     await this.#driver.stop();
     await this.#watching;

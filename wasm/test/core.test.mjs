@@ -1,0 +1,240 @@
+// Two cores live through a channel: what they send the chain and each other is read by ethers, from the published
+// contracts' interface and the protocol's types.
+
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+
+import { decodePayment, init } from "millstream";
+
+import {
+  ADJUDICATOR,
+  CONTRACTS,
+  HOUR,
+  NATIVE,
+  Party,
+  T0,
+  TERMS,
+  account,
+  call,
+  channelIdOf,
+  coded,
+  confirmDeposit,
+  exchange,
+  log,
+  only,
+  openBetween,
+  openTerms,
+  quoteHash,
+  sends,
+  voucherSigner,
+} from "./harness.mjs";
+
+const MEMO = `0x${"5e".repeat(32)}`;
+
+describe("two cores", () => {
+  let payer, payee;
+
+  before(() => init());
+  const fresh = () => [(payer = new Party(1)), (payee = new Party(2))];
+
+  it("open a channel under the id that the adjudicator computes", () => {
+    fresh();
+    const { result: id, outputs } = payer.step((core) => core.openChannel(openTerms(payee), T0));
+    const expected = channelIdOf({
+      payer: payer.core.address(),
+      payee: payee.core.address(),
+      nonce: TERMS.nonce,
+      challengeDuration: HOUR,
+    });
+    assert.equal(id, expected);
+    assert.deepEqual(
+      outputs.map(({ type }) => type),
+      ["commit", "wakeAt", "notify", "send"],
+    );
+    const accepted = payee.step((core) => core.message(sends(outputs)[0], T0));
+    const signed = payer.step((core) => core.message(sends(accepted.outputs)[0], T0));
+    const { kind, to, value, data } = only(signed.outputs, "submit");
+    assert.deepEqual([kind, to, value], ["deposit", ADJUDICATOR, TERMS.deposit]);
+    const { name, args } = call(data);
+    assert.deepEqual([name, ...args], ["deposit", NATIVE, id, 0n, TERMS.deposit]);
+    confirmDeposit(payer, payee, id, TERMS.deposit);
+    for (const [party, role] of [
+      [payer, "payer"],
+      [payee, "payee"],
+    ]) {
+      const { peer, ...info } = party.core.channel(id);
+      assert.equal(peer, (party === payer ? payee : payer).core.address());
+      assert.deepEqual(info, {
+        id,
+        role,
+        status: "open",
+        payer: payer.core.address(),
+        payee: payee.core.address(),
+        asset: NATIVE,
+        deposit: TERMS.deposit,
+        cumulativeAmount: 0n,
+        remaining: TERMS.deposit,
+        serial: 0,
+        holdings: TERMS.deposit,
+        challengeDuration: HOUR,
+        confirmations: 2,
+        leaving: false,
+        seenBlock: 10,
+      });
+    }
+  });
+
+  it("pay with vouchers that ethers attributes to the payer", () => {
+    fresh();
+    const id = openBetween(payer, payee);
+    let paid = 0n;
+    for (const [index, amount] of [1n, 999n, 2n ** 19n].entries()) {
+      paid += amount;
+      const { outputs } = payer.step((core) => core.pay(id, amount, MEMO, T0));
+      const payment = only(outputs, "payment");
+      assert.deepEqual([payment.serial, payment.amount, payment.cumulativeAmount], [index + 1, amount, paid]);
+      const fields = decodePayment(payment.bytes);
+      assert.equal(voucherSigner(fields), payer.core.address());
+      assert.deepEqual(
+        [fields.channelId, fields.baseTurn, fields.serial, fields.cumulativeAmount, fields.memo],
+        [id, 1, index + 1, paid, MEMO],
+      );
+      const received = payee.step((core) => core.payment(payment.bytes, T0));
+      assert.equal(received.result, id);
+      const { event } = only(received.outputs, "notify");
+      assert.deepEqual(event, {
+        type: "paymentReceived",
+        channelId: id,
+        serial: index + 1,
+        amount,
+        cumulativeAmount: paid,
+        memo: MEMO,
+      });
+      const again = payee.step((core) => core.payment(payment.bytes, T0));
+      assert.equal(only(again.outputs, "notify").event.amount, 0n);
+    }
+    assert.equal(payer.core.channel(id).remaining, TERMS.deposit - paid);
+    assert.throws(() => payer.core.pay(id, TERMS.deposit, MEMO, T0), coded("INSUFFICIENT_BALANCE"));
+  });
+
+  it("close with one transaction that pays out what was paid", () => {
+    fresh();
+    const id = openBetween(payer, payee);
+    const { outputs } = payer.step((core) => core.pay(id, 123_456n, MEMO, T0));
+    payee.step((core) => core.payment(only(outputs, "payment").bytes, T0));
+    const closing = payer.step((core) => core.closeChannel(id, T0));
+    assert.deepEqual(payer.core.channel(id).closing, { claimed: 123_456n, agreed: false });
+    const agreed = payee.step((core) => core.message(sends(closing.outputs)[0], T0));
+    const concluded = payer.step((core) => core.message(sends(agreed.outputs)[0], T0));
+    assert.deepEqual(payer.core.channel(id).closing, { claimed: 123_456n, agreed: true });
+    const { kind, data } = only(concluded.outputs, "submit");
+    assert.equal(kind, "conclude");
+    const { name, args } = call(data);
+    assert.equal(name, "concludeAndTransferAllAssets");
+    const [fixed, { variablePart, sigs }] = args;
+    assert.deepEqual([fixed.channelNonce, fixed.challengeDuration], [TERMS.nonce, BigInt(HOUR)]);
+    assert.deepEqual([variablePart.isFinal, sigs.length], [true, 2]);
+    const [{ asset, allocations }] = variablePart.outcome;
+    assert.equal(asset, NATIVE);
+    assert.deepEqual(
+      allocations.map(({ destination, amount }) => [destination, amount]),
+      [
+        [`0x${"00".repeat(12)}${account(1).slice(2)}`, TERMS.deposit - 123_456n],
+        [`0x${"00".repeat(12)}${account(2).slice(2)}`, 123_456n],
+      ],
+    );
+    const update = {
+      fromBlock: 12,
+      headBlock: 31,
+      headTime: T0 + 60,
+      logs: [log("Concluded", [id, T0 + 50], 30, 0), log("AllocationUpdated", [id, 0, TERMS.deposit, 0], 30, 1)],
+    };
+    for (const party of [payer, payee]) {
+      const closed = party.step((core) => core.chainUpdate(update, T0 + 60));
+      const events = closed.outputs.filter(({ type }) => type === "notify").map(({ event }) => event);
+      assert.deepEqual(events.at(-1), { type: "closed", channelId: id, paid: 123_456n, refunded: 876_544n });
+      const { status, payout } = party.core.channel(id);
+      assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n }]);
+    }
+  });
+
+  it("leave alone with a challenge that carries the best voucher", () => {
+    fresh();
+    const id = openBetween(payer, payee);
+    const { outputs } = payer.step((core) => core.pay(id, 5n, MEMO, T0));
+    payee.step((core) => core.payment(only(outputs, "payment").bytes, T0));
+    const left = payee.step((core) => core.leaveChannel(id, T0));
+    assert.equal(payee.core.channel(id).leaving, true);
+    const { kind, data } = only(left.outputs, "submit");
+    const { name, args } = call(data);
+    assert.deepEqual([kind, name], ["challenge", "challenge"]);
+    const [, proof, candidate] = args;
+    assert.deepEqual([proof.length, proof[0].sigs.length, candidate.sigs.length], [1, 2, 1]);
+    // baseTurn + (serial << 8)
+    assert.equal(candidate.variablePart.turnNum, 1n + (1n << 8n));
+    assert.deepEqual(
+      candidate.variablePart.outcome[0].allocations.map(({ amount }) => amount),
+      [TERMS.deposit - 5n, 5n],
+    );
+  });
+
+  it("give the same outputs for the same inputs", () => {
+    const life = () => {
+      fresh();
+      const id = openBetween(payer, payee);
+      for (let at = 0; at < 5; at++) {
+        const { outputs } = payer.step((core) => core.pay(id, 7n, MEMO, T0 + at));
+        payee.step((core) => core.payment(only(outputs, "payment").bytes, T0 + at));
+      }
+      exchange(payer, payee, payer.step((core) => core.closeChannel(id, T0 + 9)).outputs, T0 + 9);
+      return [payer.outputs, payee.outputs];
+    };
+    const [first, second] = [life(), life()];
+    assert.ok(first[0].length > 20);
+    assert.deepEqual(first, second);
+  });
+
+  it("draw a new nonce for every channel", () => {
+    fresh();
+    const terms = openTerms(payee, { nonce: undefined });
+    const ids = new Set(Array.from({ length: 100 }, () => payer.step((core) => core.openChannel(terms, T0)).result));
+    assert.equal(ids.size, 100);
+  });
+
+  it("go on from their records", () => {
+    fresh();
+    const id = openBetween(payer, payee);
+    payer.step((core) => core.pay(id, 40n, MEMO, T0));
+    const again = new Party(1);
+    again.step((core) => core.loaded([...payer.records.values()]));
+    assert.deepEqual(again.core.channels(), payer.core.channels());
+    again.records = new Map(payer.records);
+    const { outputs } = again.step((core) => core.pay(id, 2n, MEMO, T0));
+    const { serial, cumulativeAmount } = only(outputs, "payment");
+    assert.deepEqual([serial, cumulativeAmount], [2, 42n]);
+  });
+
+  it("sign quotes that ethers hashes alike and the other side accepts until they expire", () => {
+    fresh();
+    const terms = {
+      contentRoot: `0x${"c0".repeat(32)}`,
+      length: 1_000_001,
+      chunkSize: 262_144,
+      price: 2n ** 100n,
+      asset: account(0xee),
+      challengeDuration: HOUR,
+      confirmations: 3,
+      expiresAt: T0 + 100,
+    };
+    const bytes = payee.core.signQuote(terms);
+    const quote = payer.core.readQuote(bytes, T0);
+    const { hash, unit, chunks, total, ...rest } = quote;
+    assert.deepEqual(rest, { ...terms, payee: payee.core.address(), payeeDestination: account(2) });
+    assert.deepEqual([unit, chunks, total], ["chunk", 4, 4n * terms.price]);
+    const payeeDestination = `0x${"00".repeat(12)}${account(2).slice(2)}`;
+    assert.equal(hash, quoteHash({ ...terms, unit: 0, payee: payee.core.address(), payeeDestination }));
+    assert.throws(() => payer.core.readQuote(bytes, T0 + 100), coded("QUOTE_EXPIRED"));
+    const elsewhere = new Party(1, { ...CONTRACTS, chainId: 1 });
+    assert.throws(() => elsewhere.core.readQuote(bytes, T0), coded("QUOTE_SIGNATURE"));
+  });
+});

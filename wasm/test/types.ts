@@ -1,0 +1,130 @@
+// Compiled, never run: what the published declarations promise, as a user of the package sees them.
+
+import {
+  Core,
+  MillstreamError,
+  Wallet,
+  fetchOffer,
+  isMillstreamError,
+  memoryStore,
+  rpcChain,
+  type Chain,
+  type Channel,
+  type CloseResult,
+  type CoreEvent,
+  type DownloadedChunk,
+  type Hex,
+  type Offer,
+  type Output,
+  type PaymentHandle,
+  type Store,
+} from "millstream";
+import { injectedChain, type Eip1193Provider } from "millstream/browser";
+import { fileStore } from "millstream/node";
+import { Seller } from "millstream/server";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type IsAny<T> = 0 extends 1 & T ? true : false;
+declare function check<_ extends true>(): void;
+declare const contracts: { chainId: number; adjudicator: Hex; streamApp: Hex };
+declare const provider: Eip1193Provider;
+
+// Amounts are bigint, times numbers, bytes Uint8Array.
+check<Equal<PaymentHandle["amount"], bigint>>();
+check<Equal<CloseResult["refunded"], bigint>>();
+check<Equal<Offer["total"], bigint>>();
+check<Equal<Offer["expiresAt"], number>>();
+check<Equal<Channel["remaining"], bigint>>();
+check<Equal<DownloadedChunk["bytes"], Uint8Array>>();
+check<Equal<Awaited<ReturnType<Wallet["receiveMessage"]>>, Uint8Array[]>>();
+check<Equal<Awaited<ReturnType<Wallet["openChannel"]>>, Channel>>();
+
+// Nothing is `any`.
+type Methods<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? [IsAny<A>, IsAny<R>, IsAny<A[number]>] : false;
+};
+type NoAny<T> = true extends { [K in keyof T]: T[K] extends boolean[] ? T[K][number] : T[K] }[keyof T] ? false : true;
+check<NoAny<Methods<Core>>>();
+check<NoAny<Methods<Wallet>>>();
+check<NoAny<Methods<Channel>>>();
+check<NoAny<Methods<Chain>>>();
+check<NoAny<Methods<Store>>>();
+check<Equal<IsAny<Output>, false>>();
+
+// Outputs and events are told apart by their type, and exhaustively.
+export function carryOut(output: Output): string | bigint | number {
+  switch (output.type) {
+    case "commit":
+      return output.writes.length;
+    case "load":
+      return output.keys[0] ?? "none";
+    case "send":
+      return output.bytes.length;
+    case "payment":
+      return output.cumulativeAmount;
+    case "submit":
+      return output.value;
+    case "notify":
+      return happened(output.event);
+    case "wakeAt":
+      return output.time;
+    default: {
+      const rest: never = output;
+      return rest;
+    }
+  }
+}
+
+function happened(event: CoreEvent): string {
+  if (event.type === "closed") check<Equal<(typeof event)["paid"], bigint>>();
+  // @ts-expect-error only some events have an amount
+  return String(event.amount);
+}
+
+export async function use(): Promise<void> {
+  const chain = rpcChain({ url: "http://127.0.0.1:8545", contracts });
+  await using wallet = await Wallet.open({ chain, store: memoryStore(), policy: { minDeposit: 5n } });
+  await Wallet.open({ chain: injectedChain(provider, contracts), store: fileStore("wallet") });
+  // @ts-expect-error a chain is needed
+  await Wallet.open({});
+  // @ts-expect-error amounts are not numbers
+  await Wallet.open({ chain, policy: { minDeposit: 5 } });
+
+  const off: () => void = wallet.on("payment", ({ amount, signMs }) => {
+    check<Equal<typeof amount, bigint>>();
+    check<Equal<typeof signMs, number>>();
+  });
+  off();
+  wallet.on("error", ({ error, channelId }) => {
+    check<Equal<typeof error, MillstreamError>>();
+    check<Equal<typeof channelId, Hex | undefined>>();
+  });
+  // @ts-expect-error there is no such event
+  wallet.on("paid", () => {});
+
+  const offer = await fetchOffer("https://seller.test/film.mp4", wallet);
+  const channel = await wallet.openChannel({
+    seller: offer,
+    deposit: 100n,
+    onProgress(step, { transactionHash }) {
+      check<Equal<typeof step, "proposed" | "accepted" | "depositing" | "confirming" | "open">>();
+      check<Equal<typeof transactionHash, Hex | undefined>>();
+    },
+  });
+  // @ts-expect-error amounts are not numbers
+  await channel.pay(5);
+  // @ts-expect-error ids are hex
+  wallet.channel("channel");
+  // @ts-expect-error made by wallets only
+  new (channel.constructor as typeof import("millstream").Channel)();
+  for await (const chunk of wallet.download(offer.url, { channel })) check<Equal<typeof chunk, DownloadedChunk>>();
+
+  try {
+    await channel.close({ signal: AbortSignal.timeout(1_000) });
+  } catch (error) {
+    if (isMillstreamError(error)) check<Equal<typeof error.code, string>>();
+  }
+  const seller = await Seller.open({ chain });
+  check<Equal<ReturnType<Seller["handle"]>, Promise<Response>>>();
+  await seller.stop();
+}
