@@ -160,12 +160,8 @@ describe("the published package", () => {
     assert.deepEqual(logs, []);
     const code = output.filter(({ type }) => type === "chunk").map(({ code }) => code);
     assert.equal(code.length, 1);
-    for (const name of ["node:", "createServer", "STORE_LOCKED"])
-      assert.equal(
-        code[0].replaceAll('"node:fs/promises"', "").includes(name),
-        false,
-        `a page loads nothing of ${name}`,
-      );
+    // The one name of Node's is looked up only there, and bundlers leave it alone.
+    assert.doesNotMatch(code[0], /["'`]node:(?!fs\/promises["'`])|createServer|STORE_LOCKED/, "nothing of a server");
     const gzip = (bytes) => gzipSync(bytes, { level: 9 }).length;
     const [script, wasm] = [gzip(code[0]), gzip(readFileSync(join(packed, "dist", "millstream_wasm_bg.wasm")))];
     const kilobytes = (bytes) => `${(bytes / 1_000).toFixed(1)} kB`;
