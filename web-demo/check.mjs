@@ -5,6 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { launchChromium, watchPage } from "./browser.mjs";
+import { DemoError } from "./errors.mjs";
 import { Findings, figuresOfChain, figuresOfFile, figuresOfPage, figuresOfSeller } from "./figures.mjs";
 import { startDemo } from "./server.mjs";
 
@@ -33,7 +34,7 @@ export async function check({ file, port = 0, price, screenshots }) {
     verdict = await buyAndCompare(demo, browser, { log, screenshots });
   } catch (error) {
     verdict = { ok: false, error: `${error.code ?? error.name}: ${error.message}` };
-    console.error(error);
+    console.error(error instanceof DemoError ? verdict.error : error);
   }
   await browser?.close().catch(() => {});
   await demo?.stop();
@@ -170,7 +171,7 @@ function unexpected({ problems, answers }, demo, findings) {
   const content = new URL(demo.config.item.path, demo.url).href;
   const expected = answers.filter(({ status, url }) => status === 402 && url === content);
   const refused = expected.filter(({ paid }) => paid).length;
-  findings.expect("problems on the page", problems, []);
+  findings.expect("problems on the page", [...new Set(problems)], []);
   findings.expect("answers that are errors, other than 402 for the file", answers.length - expected.length, 0);
   findings.expect("payments that were refused, all on purpose", refused, demo.seller.totals.payments < 2 ? 1 : 2);
 }

@@ -45,10 +45,10 @@ export function figuresOfPage(page) {
   return page.evaluate(() => {
     const value = (selector, name = "value") => document.querySelector(selector).dataset[name];
     const number = (selector) => Number(value(selector));
-    const rows = (table, read) => [...document.querySelectorAll(`#${table} tbody tr`)].map(read);
-    const transactions = rows("transactions", (row) => ({
+    const rows = [...document.querySelectorAll("#transactions tr[data-hash]")];
+    const transactions = rows.map((row) => ({
       hash: row.dataset.hash,
-      call: row.cells[0].firstChild.textContent,
+      call: row.cells[0].innerText,
       by: row.cells[1].innerText,
       block: Number(row.cells[2].dataset.value),
       gas: Number(row.cells[3].dataset.value),

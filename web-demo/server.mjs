@@ -123,7 +123,7 @@ export async function startDemo({ file, port = 8402, price = DEFAULT_PRICE, log 
       challengeDuration: CHALLENGE_DURATION,
       confirmations: CONFIRMATIONS,
     };
-    const sameOrigin = ({ headers: { origin, host } }) => origin === undefined || new URL(origin).host === host;
+    const sameOrigin = ({ headers: { origin, host } }) => origin === undefined || origin === `http://${host}`;
     let shopOpen = true;
     const setShopOpen = (open) => {
       shopOpen = open;
@@ -210,9 +210,9 @@ function ownRoute(method, path, { page, config, chainUrl, setShopOpen }) {
     };
   if (method === "POST" && path === "/demo/shop")
     return async (request, response) => {
-      const { open } = JSON.parse((await readBody(request)).toString("utf8"));
-      setShopOpen(open === true);
-      send(response, 200, { open: open === true });
+      const open = (await readBody(request)).toString("utf8") === "open";
+      setShopOpen(open);
+      send(response, 200, { open });
     };
   return null;
 }

@@ -124,9 +124,7 @@ describe("adversity", () => {
     await page.locator("#settlement:not([hidden])").waitFor();
     assert.equal(await page.locator("#sum").getAttribute("data-paid"), String(PRICE * 3n));
     assert.equal(await page.locator("#sum").getAttribute("data-refunded"), String(deposit - PRICE * 3n));
-    const calls = await page
-      .locator("#transactions tbody th")
-      .evaluateAll((cells) => cells.map((cell) => cell.firstChild.textContent));
+    const calls = await page.locator("#transactions tbody th").allInnerTexts();
     assert.deepEqual(calls, ["deposit", "challenge", "challenge", "transferAllAssets"]);
   });
 });

@@ -30,16 +30,19 @@ export async function demoOf(test, chunks) {
 }
 
 /**
- * A page on the demo, ready to be used. Whatever goes wrong on it that a test did not ask for fails the test.
+ * A page on the demo, ready to be used.
  *
  * @param {import("playwright-core").Browser} browser
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @param {[Function, unknown]} [script] runs in the page before its own scripts, with its argument
  */
-export async function visit(test, browser, demo, options = {}) {
+export async function visit(test, browser, demo, options = {}, script) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   test.after(() => context.close());
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
   const watched = watchPage(page);
+  if (script) await page.addInitScript(...script);
   await page.goto(demo.url);
   await page.locator("html[data-ready]").waitFor();
   return { page, watched };

@@ -70,7 +70,7 @@ async function settle(session: Session, result: CloseResult): Promise<void> {
   if (session.phase === "closed") return;
   session.enter("closed");
   clearError();
-  say("Closed.");
+  say(`Closed: ${amount(result.paid)} went to the seller, ${amount(result.refunded)} came back.`);
   await showSettlement(session, result);
   await session.wallet?.stop();
 }
@@ -149,29 +149,40 @@ async function showSettlement(session: Session, { paid, refunded }: CloseResult)
   sum.dataset["refunded"] = String(refunded);
   listTransactions(session, transactions);
   listBalances(balancesBefore, after);
-  const ours = transactions.filter(({ from }) => from === session.account);
-  const fees = ours.reduce((total, { fee }) => total + fee, 0n);
+  const gas = transactions.reduce((total, { gasUsed }) => total + gasUsed, 0n);
+  const each = payments.length > 0 ? ` All in all ${integer(gas / BigInt(payments.length))} gas for each payment.` : "";
+  // What is gone beyond the payment; a transaction that reverted has no log, but cost gas too.
+  const fees = {
+    buyer: balancesBefore.buyer - after.buyer - paid,
+    seller: balancesBefore.seller - after.seller + paid,
+  };
   const note = byId("balance-note");
   note.textContent =
-    `The seller was paid ${amount(paid)}, ${amount(refunded)} came back. The buyer's change is what was paid and ` +
-    `${amount(fees)} of gas for ${count(ours.length, "transaction")}.`;
-  note.dataset["fees"] = String(fees);
+    `The seller was paid ${amount(paid)}, ${amount(refunded)} came back. Gas cost the buyer ${amount(fees.buyer)}, ` +
+    `the seller ${amount(fees.seller)}.${each}`;
+  note.dataset["fees"] = String(fees.buyer);
   byId("settlement").hidden = false;
 }
 
 function listTransactions({ account, config }: Session, transactions: readonly ChainTransaction[]): void {
   const who = (from: string) => (from === account ? "buyer" : from === config.accounts.seller ? "seller" : from);
-  const rows = transactions.map(({ hash, call, from, block, gasUsed }) =>
+  const rows = transactions.flatMap(({ hash, call, from, block, gasUsed }) => [
     make(
       "tr",
       { "data-hash": hash },
-      make("th", { scope: "row" }, call, make("code", {}, hash)),
+      make("th", { scope: "row" }, ...breakable(call)),
       make("td", {}, who(from)),
       make("td", { "data-value": String(block) }, integer(block)),
       make("td", { "data-value": String(gasUsed) }, integer(gasUsed)),
     ),
-  );
+    make("tr", { class: "hash" }, make("td", { colspan: "4" }, make("code", {}, hash))),
+  ]);
   byId("transactions", HTMLTableElement).tBodies[0]?.replaceChildren(...rows);
+}
+
+/** A name like "transferAllAssets" that may be broken before its capitals. */
+function breakable(name: string): (Node | string)[] {
+  return name.split(/(?=[A-Z])/).flatMap((word, at) => (at === 0 ? [word] : [make("wbr"), word]));
 }
 
 function listBalances(before: Balances, after: Balances): void {

@@ -1,6 +1,6 @@
 // Switches for the sceptical: attempts to get a chunk without paying for it. Each shows the seller's own answer.
 
-import { decodePayment } from "millstream";
+import { MillstreamError, decodePayment } from "millstream";
 
 import { byId, enable, make } from "./dom.js";
 import { sentence, showError } from "./errors.js";
@@ -49,10 +49,10 @@ function attempt(session: Session, name: string, needed: number, run: () => Prom
       try {
         const [answer, more] = await run();
         show(output, answer, more, before === undefined ? undefined : (session.channel?.paid ?? 0n) - before);
-      } catch (error) {
+      } catch (cause) {
         output.textContent = "The seller does not answer.";
         delete output.dataset["refused"];
-        showError(error);
+        showError(new MillstreamError("SELLER_UNREACHABLE", "the seller does not answer", { cause }));
       }
       busy = false;
       session.changed();
@@ -127,7 +127,10 @@ function base64Url(data: Uint8Array): string {
 /** Switches the seller's web server off and on; its wallet keeps watching the chain either way. */
 async function switchShop(): Promise<void> {
   const open = shop.getAttribute("aria-pressed") === "true";
-  await fetch("/demo/shop", { method: "POST", body: JSON.stringify({ open }) });
+  const body = open ? "open" : "closed";
+  await fetch("/demo/shop", { method: "POST", body }).catch((cause: unknown) => {
+    throw new MillstreamError("DEMO_UNREACHABLE", "the server that this page comes from does not answer", { cause });
+  });
   shop.setAttribute("aria-pressed", String(!open));
   shop.textContent = open ? "Switch the seller off" : "Switch the seller on";
   byId("answer-shop").textContent = open
