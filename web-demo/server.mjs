@@ -173,7 +173,7 @@ async function loadPage(folder) {
   const page = new Map();
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name.startsWith(".")) continue;
-    const file = join(entry.path ?? entry.parentPath, entry.name);
+    const file = join(entry.parentPath ?? entry.path, entry.name);
     const path = `/${file.slice(folder.length + 1).replaceAll("\\", "/")}`;
     const headers = {
       ...PAGE_HEADERS,

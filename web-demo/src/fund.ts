@@ -92,7 +92,7 @@ async function fund(session: Session): Promise<void> {
     });
     await opened(session);
   } catch (error) {
-    const stays = await keptChannel(session, error);
+    const stays = keptChannel(session, error);
     if (stays) {
       session.channel = stays;
       say("The deposit may be on its way: the channel opens by itself once it is confirmed.");
@@ -129,15 +129,9 @@ async function opened(session: Session): Promise<void> {
 }
 
 /** After a failure: the channel whose deposit may be under way, so that its key has to be kept. */
-async function keptChannel({ wallet }: Session, error: unknown): Promise<Channel | undefined> {
+function keptChannel({ wallet }: Session, error: unknown): Channel | undefined {
   if (!isMillstreamError(error) || error.details.aborted !== false || !error.details.channelId) return undefined;
-  const channel = wallet?.channel(error.details.channelId);
-  if (error.code !== "TRANSACTION_REJECTED") return channel;
-  // What its owner declined was not sent.
-  return channel?.abort().then(
-    () => undefined,
-    () => channel,
-  );
+  return wallet?.channel(error.details.channelId);
 }
 
 /** The wallet on the chosen account. Another choice makes another wallet; there is no channel yet that this could lose. */
