@@ -1,5 +1,5 @@
 // StreamApp asked directly: what a redemption and a state signed by everyone must look like, and the error for
-// everything else (protocol, Vouchers).
+// everything else (docs/protocol.md, Vouchers).
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -1,5 +1,5 @@
 // Streams settled through the adjudicator as published: what each side gets in the end, to the base unit, when they
-// agree, when one is silent, and when one lies (protocol, On chain and Vouchers).
+// agree, when one is silent, and when one lies (docs/protocol.md, Closing and leaving, Vouchers).
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";

@@ -22,7 +22,7 @@ pub enum Unit {
     Chunk,
 }
 
-/// What is for sale, and on which terms. Source: protocol, Quotes.
+/// What is for sale, and on which terms. Source: docs/protocol.md, Quotes and chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Quote {
     /// SHA-256 of the concatenated SHA-256 of every chunk.

@@ -37,7 +37,7 @@ impl VoucherDomain {
     }
 }
 
-/// What the payer owes on a channel, to be redeemed by the payee alone. Source: protocol, Vouchers.
+/// What the payer owes on a channel, to be redeemed by the payee alone. Source: docs/protocol.md, Vouchers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Voucher {
     /// The channel that pays.

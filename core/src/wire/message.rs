@@ -1,4 +1,4 @@
-//! The messages of a channel's life. Source: protocol, Lifecycle.
+//! The messages of a channel's life. Source: docs/protocol.md, Opening, Closing and leaving, Messages.
 
 use alloc::string::String;
 

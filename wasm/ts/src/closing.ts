@@ -1,4 +1,4 @@
-// Ending a channel: together with the other side, or alone. Source: protocol, On chain.
+// Ending a channel: together with the other side, or alone. Source: docs/protocol.md, Closing and leaving.
 
 import { now } from "./driver.js";
 import { MillstreamError } from "./errors.js";

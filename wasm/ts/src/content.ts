@@ -1,4 +1,4 @@
-// How content is cut, hashed and checked. Source: protocol, "Quotes, chunks, receipts".
+// How content is cut, hashed and checked. Source: docs/protocol.md, Quotes and chunks.
 //
 // Content of `length` bytes is cut into chunks of `chunkSize` bytes, the last one shorter. Its manifest is the SHA-256 of
 // every chunk, one after the other; its root is the SHA-256 of the manifest. Hashes come from WebCrypto.

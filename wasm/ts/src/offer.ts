@@ -1,4 +1,4 @@
-// What a seller asks: the 402 answer of a URL, read and checked. Source: protocol, "Over HTTP"; x402 V2, PaymentRequired.
+// What a seller asks: the 402 answer of a URL, read and checked. Source: docs/protocol.md, Over HTTP; x402 V2, PaymentRequired.
 
 import { fromBase64Url } from "./base64.js";
 import { MillstreamError, aborted, checkHex, checkUrl } from "./errors.js";

@@ -1,4 +1,4 @@
-// Opening a channel: terms, prefund, deposit, confirmations, postfund. Source: protocol, Lifecycle.
+// Opening a channel: terms, prefund, deposit, confirmations, postfund. Source: docs/protocol.md, Opening.
 
 import { now } from "./driver.js";
 import { MillstreamError, aborted, checkHex, isMillstreamError } from "./errors.js";

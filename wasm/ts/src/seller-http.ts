@@ -1,4 +1,4 @@
-// How a seller answers over HTTP: statuses, headers, errors. Source: protocol, "Over HTTP".
+// How a seller answers over HTTP: statuses, headers, errors. Source: docs/protocol.md, Over HTTP.
 
 import { fromBase64Url, toBase64, toBase64Url } from "./base64.js";
 import type { Contracts } from "./chain.js";

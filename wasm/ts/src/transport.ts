@@ -1,4 +1,4 @@
-// Messages to a seller's wallet: POST one, get frames back. Source: protocol, "Over HTTP".
+// Messages to a seller's wallet: POST one, get frames back. Source: docs/protocol.md, Over HTTP.
 
 import { readBody } from "./content.js";
 import { MillstreamError, aborted } from "./errors.js";
