@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{payment_bytes, random, signer};
 use crate::error::Failure;
+use crate::input::Fields;
 use crate::{input, output};
 
 /// A quote is some 300 bytes; a larger one is none.
@@ -63,19 +64,17 @@ impl Core {
     /// `INVALID_ARGUMENT`, `INVALID_HEX`, `AMOUNT_OUT_OF_RANGE`, `SIGN_INVALID_SECRET`, `RANDOM_UNAVAILABLE`.
     #[wasm_bindgen(constructor)]
     pub fn new(#[wasm_bindgen(unchecked_param_type = "CoreConfig")] config: &JsValue) -> Result<Core, Failure> {
-        input::object(config, "config")?;
-        let get = |field| input::property(config, field);
-        let destination = input::address(&get("destination")?, "destination")?;
+        let fields = Fields::of(config, "config")?;
         let config = Config {
             chain: Chain {
-                chain_id: input::uint64(&get("chainId")?, "chainId")?,
-                adjudicator: input::address(&get("adjudicator")?, "adjudicator")?,
-                stream_app: input::address(&get("streamApp")?, "streamApp")?,
+                chain_id: fields.uint64("chainId")?,
+                adjudicator: fields.address("adjudicator")?,
+                stream_app: fields.address("streamApp")?,
             },
-            destination: nitro::address_destination(destination),
-            policy: input::policy(&get("policy")?)?,
+            destination: nitro::address_destination(fields.address("destination")?),
+            policy: input::policy(&fields.get("policy")?)?,
         };
-        let (signer, secret) = signer(&get("secret")?)?;
+        let (signer, secret) = signer(&fields.get("secret")?)?;
         Ok(Self { wallet: RefCell::new(Wallet::new(config, Box::new(signer))), secret })
     }
 
@@ -106,11 +105,10 @@ impl Core {
         #[wasm_bindgen(unchecked_param_type = "OpenTerms")] terms: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<JsValue, Failure> {
-        input::object(terms, "terms")?;
-        let get = |field| input::property(terms, field);
+        let fields = Fields::of(terms, "terms")?;
         let now = input::seconds(now, NOW)?;
-        let payee_destination = input::address(&get("payeeDestination")?, "payeeDestination")?;
-        let nonce = get("nonce")?;
+        let payee_destination = fields.address("payeeDestination")?;
+        let nonce = fields.get("nonce")?;
         let nonce = if nonce.is_undefined() {
             let mut bytes = [0u8; 4];
             random(&mut bytes)?;
@@ -118,11 +116,11 @@ impl Core {
         } else {
             input::uint64(&nonce, "nonce")?
         };
-        let payee = input::address(&get("payee")?, "payee")?;
-        let asset = input::address(&get("asset")?, "asset")?;
-        let deposit = input::amount(&get("deposit")?, "deposit")?;
-        let challenge_duration = input::seconds(&get("challengeDuration")?, "challengeDuration")?;
-        let confirmations = input::uint32(&get("confirmations")?, "confirmations")?;
+        let payee = fields.address("payee")?;
+        let asset = fields.address("asset")?;
+        let deposit = fields.amount("deposit")?;
+        let challenge_duration = fields.seconds("challengeDuration")?;
+        let confirmations = fields.uint32("confirmations")?;
         let mut wallet = self.wallet()?;
         let terms = Terms {
             chain: wallet.config().chain,
@@ -371,16 +369,15 @@ impl Core {
         &self,
         #[wasm_bindgen(unchecked_param_type = "QuoteTerms")] terms: &JsValue,
     ) -> Result<JsValue, Failure> {
-        input::object(terms, "terms")?;
-        let get = |field| input::property(terms, field);
-        let content_root = input::hash(&get("contentRoot")?, "contentRoot")?;
-        let length = input::integer(&get("length")?, "length", u64::MAX)?;
-        let chunk_size = input::uint32(&get("chunkSize")?, "chunkSize")?;
-        let price = input::amount(&get("price")?, "price")?;
-        let asset = input::address(&get("asset")?, "asset")?;
-        let challenge_duration = input::seconds(&get("challengeDuration")?, "challengeDuration")?;
-        let confirmations = input::uint32(&get("confirmations")?, "confirmations")?;
-        let expires_at = input::seconds(&get("expiresAt")?, "expiresAt")?;
+        let fields = Fields::of(terms, "terms")?;
+        let content_root = fields.hash("contentRoot")?;
+        let length = fields.integer("length", u64::MAX)?;
+        let chunk_size = fields.uint32("chunkSize")?;
+        let price = fields.amount("price")?;
+        let asset = fields.address("asset")?;
+        let challenge_duration = fields.seconds("challengeDuration")?;
+        let confirmations = fields.uint32("confirmations")?;
+        let expires_at = fields.seconds("expiresAt")?;
         let wallet = self.wallet()?;
         let quote = Quote {
             content_root,

@@ -8,7 +8,13 @@ use wasm_bindgen::JsValue;
 /// Why a call is refused: thrown as an `Error` with `name` "MillstreamError", `code`, and `field` where an argument is to
 /// blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct Failure(
+    // Boxed, so that a result is no larger than its value.
+    Box<Inner>,
+);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inner {
     code: &'static str,
     message: String,
     field: Option<&'static str>,
@@ -40,16 +46,16 @@ impl Failure {
 
     /// Something that has no argument to blame.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None }
+        Self(Box::new(Inner { code, message: message.into(), field: None }))
     }
 
     fn of_field(code: &'static str, field: &'static str, wanted: &str) -> Self {
-        Self { code, message: format!("{field} must be {wanted}"), field: Some(field) }
+        Self(Box::new(Inner { code, message: [field, " must be ", wanted].concat(), field: Some(field) }))
     }
 }
 
 impl From<Failure> for JsValue {
-    fn from(failure: Failure) -> Self {
+    fn from(Failure(failure): Failure) -> Self {
         let error = Error::new(&failure.message);
         error.set_name("MillstreamError");
         let set = |name: &str, value: &str| Reflect::set(&error, &name.into(), &value.into());

@@ -18,14 +18,55 @@ const MAX_RECORD_BYTES: usize = 1024 * 1024;
 /// The adjudicator's events have two topics, the chain's logs at most four.
 const MAX_TOPICS: u32 = 4;
 
-/// A property of an object.
-pub(crate) fn property(object: &JsValue, field: &'static str) -> Result<JsValue, Failure> {
-    Reflect::get(object, &field.into()).map_err(|_| Failure::argument(field, "readable"))
-}
+/// The properties of an object, each read and checked under its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields<'a>(&'a JsValue);
 
-/// Checks that `value` is an object whose properties can be read.
-pub(crate) fn object<'a>(value: &'a JsValue, field: &'static str) -> Result<&'a JsValue, Failure> {
-    if value.is_object() { Ok(value) } else { Err(Failure::argument(field, "an object")) }
+impl<'a> Fields<'a> {
+    pub(crate) fn of(value: &'a JsValue, field: &'static str) -> Result<Self, Failure> {
+        if value.is_object() { Ok(Self(value)) } else { Err(Failure::argument(field, "an object")) }
+    }
+
+    pub(crate) fn get(self, field: &'static str) -> Result<JsValue, Failure> {
+        Reflect::get(self.0, &field.into()).map_err(|_| Failure::argument(field, "readable"))
+    }
+
+    pub(crate) fn integer(self, field: &'static str, max: u64) -> Result<u64, Failure> {
+        integer(&self.get(field)?, field, max)
+    }
+
+    pub(crate) fn seconds(self, field: &'static str) -> Result<u64, Failure> {
+        self.integer(field, MAX_SECONDS)
+    }
+
+    pub(crate) fn uint32(self, field: &'static str) -> Result<u32, Failure> {
+        uint32(&self.get(field)?, field)
+    }
+
+    pub(crate) fn uint64(self, field: &'static str) -> Result<u64, Failure> {
+        uint64(&self.get(field)?, field)
+    }
+
+    pub(crate) fn amount(self, field: &'static str) -> Result<u128, Failure> {
+        amount(&self.get(field)?, field)
+    }
+
+    pub(crate) fn hash(self, field: &'static str) -> Result<B256, Failure> {
+        hash(&self.get(field)?, field)
+    }
+
+    pub(crate) fn address(self, field: &'static str) -> Result<Address, Failure> {
+        address(&self.get(field)?, field)
+    }
+
+    fn elements<T>(
+        self,
+        field: &'static str,
+        limit: u32,
+        read: impl Fn(&JsValue) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, Failure> {
+        elements(&self.get(field)?, field, limit, read)
+    }
 }
 
 /// A number that is an integer between 0 and `max`.
@@ -74,35 +115,37 @@ pub(crate) fn string(value: &JsValue, field: &'static str, limit: u32) -> Result
     text.as_string().ok_or_else(wanted)
 }
 
-/// Exactly `N` bytes as a hex string with `0x`.
-fn hex<const N: usize>(value: &JsValue, field: &'static str) -> Result<[u8; N], Failure> {
-    let failure = || Failure::hex(field, N);
-    let units = u32::try_from(N.saturating_mul(2).saturating_add(2)).map_err(|_| failure())?;
-    let text = string(value, field, units).map_err(|_| failure())?;
-    let digits = text.strip_prefix("0x").ok_or_else(failure)?.as_bytes();
-    if digits.len() != N.saturating_mul(2) {
-        return Err(failure());
+/// A hex string with `0x` for exactly as many bytes as `bytes` has.
+fn hex(value: &JsValue, field: &'static str, bytes: &mut [u8]) -> Result<(), Failure> {
+    read_hex(value, field, bytes).ok_or_else(|| Failure::hex(field, bytes.len()))
+}
+
+fn read_hex(value: &JsValue, field: &'static str, bytes: &mut [u8]) -> Option<()> {
+    let digits = bytes.len().checked_mul(2)?;
+    let limit = u32::try_from(digits.checked_add(2)?).ok()?;
+    let text = string(value, field, limit).ok()?;
+    let text = text.strip_prefix("0x")?.as_bytes();
+    if text.len() != digits {
+        return None;
     }
-    let mut bytes = [0u8; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| {
-            let digit = pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-            digit.and_then(|digit| u8::try_from(digit).ok())
-        };
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            return Err(failure());
-        };
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16)?.try_into().ok();
+        let (high, low): (u8, u8) = (digit(0)?, digit(1)?);
         *byte = high << 4 | low;
     }
-    Ok(bytes)
+    Some(())
 }
 
 pub(crate) fn hash(value: &JsValue, field: &'static str) -> Result<B256, Failure> {
-    hex(value, field).map(B256::new)
+    let mut bytes = [0u8; 32];
+    hex(value, field, &mut bytes)?;
+    Ok(B256::new(bytes))
 }
 
 pub(crate) fn address(value: &JsValue, field: &'static str) -> Result<Address, Failure> {
-    hex(value, field).map(Address::new)
+    let mut bytes = [0u8; 20];
+    hex(value, field, &mut bytes)?;
+    Ok(Address::new(bytes))
 }
 
 #[wasm_bindgen]
@@ -183,7 +226,7 @@ fn elements<T>(
         return Err(wanted());
     }
     // Not `Array::get`: a proxy of an array is one too, and what its traps throw has to be caught.
-    let length = uint32(&property(value, "length")?, "length")?;
+    let length = Fields(value).uint32("length")?;
     if length > limit {
         return Err(wanted());
     }
@@ -201,28 +244,29 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
     if value.is_undefined() {
         return Ok(policy);
     }
-    object(value, "policy")?;
-    let given = |field| property(value, field).map(|value| Some(value).filter(|value| !value.is_undefined()));
-    if let Some(assets) = given("assets")? {
-        policy.assets = elements(&assets, "assets", 1_000, |asset| address(asset, "assets"))?;
+    let fields = Fields::of(value, "policy")?;
+    let given = |field| fields.get(field).map(|value| !value.is_undefined());
+    if given("assets")? {
+        policy.assets = fields.elements("assets", 1_000, |asset| address(asset, "assets"))?;
     }
-    if let Some(value) = given("minDeposit")? {
-        policy.min_deposit = amount(&value, "minDeposit")?;
+    if given("minDeposit")? {
+        policy.min_deposit = fields.amount("minDeposit")?;
     }
-    if let Some(value) = given("minChallengeDuration")? {
-        policy.min_challenge_duration = seconds(&value, "minChallengeDuration")?;
+    for (field, seconds) in [
+        ("minChallengeDuration", &mut policy.min_challenge_duration),
+        ("maxChallengeDuration", &mut policy.max_challenge_duration),
+        ("fundingTimeout", &mut policy.funding_timeout),
+    ] {
+        if given(field)? {
+            *seconds = fields.seconds(field)?;
+        }
     }
-    if let Some(value) = given("maxChallengeDuration")? {
-        policy.max_challenge_duration = seconds(&value, "maxChallengeDuration")?;
-    }
-    if let Some(value) = given("minConfirmations")? {
-        policy.min_confirmations = uint32(&value, "minConfirmations")?;
-    }
-    if let Some(value) = given("maxUnfunded")? {
-        policy.max_unfunded = uint32(&value, "maxUnfunded")?;
-    }
-    if let Some(value) = given("fundingTimeout")? {
-        policy.funding_timeout = seconds(&value, "fundingTimeout")?;
+    for (field, number) in
+        [("minConfirmations", &mut policy.min_confirmations), ("maxUnfunded", &mut policy.max_unfunded)]
+    {
+        if given(field)? {
+            *number = fields.uint32(field)?;
+        }
     }
     Ok(policy)
 }
@@ -238,38 +282,36 @@ pub(crate) fn transaction_kind(value: &JsValue) -> Result<TransactionKind, Failu
 }
 
 pub(crate) fn chain_update(value: &JsValue) -> Result<ChainUpdate, Failure> {
-    object(value, "update")?;
-    let block = |field| integer(&property(value, field)?, field, MAX_SAFE_INTEGER);
+    let fields = Fields::of(value, "update")?;
     Ok(ChainUpdate {
-        from_block: block("fromBlock")?,
-        head_block: block("headBlock")?,
-        head_time: seconds(&property(value, "headTime")?, "headTime")?,
-        logs: elements(&property(value, "logs")?, "logs", u32::MAX, log)?,
+        from_block: fields.integer("fromBlock", MAX_SAFE_INTEGER)?,
+        head_block: fields.integer("headBlock", MAX_SAFE_INTEGER)?,
+        head_time: fields.seconds("headTime")?,
+        logs: fields.elements("logs", u32::MAX, log)?,
     })
 }
 
 fn log(value: &JsValue) -> Result<Log, Failure> {
-    object(value, "log")?;
-    let get = |field| property(value, field);
-    let data = copy(&get("data")?, "data", nitro::MAX_EVENT_BYTES)?;
+    let fields = Fields::of(value, "log")?;
+    let data = copy(&fields.get("data")?, "data", nitro::MAX_EVENT_BYTES)?;
     // The core refuses larger ones, and looks at no more of them than that they are.
     let data = data.unwrap_or_else(|_| vec![0; nitro::MAX_EVENT_BYTES.saturating_add(1)]);
     Ok(Log {
-        address: address(&get("address")?, "address")?,
-        topics: elements(&get("topics")?, "topics", MAX_TOPICS, |topic| hash(topic, "topics"))?,
+        address: fields.address("address")?,
+        topics: fields.elements("topics", MAX_TOPICS, |topic| hash(topic, "topics"))?,
         data: Bytes::from(data),
-        block: integer(&get("block")?, "block", MAX_SAFE_INTEGER)?,
-        log_index: integer(&get("logIndex")?, "logIndex", MAX_SAFE_INTEGER)?,
+        block: fields.integer("block", MAX_SAFE_INTEGER)?,
+        log_index: fields.integer("logIndex", MAX_SAFE_INTEGER)?,
     })
 }
 
 pub(crate) fn records(value: &JsValue) -> Result<Vec<StoredRecord>, Failure> {
     elements(value, "records", u32::MAX, |record| {
-        object(record, "record")?;
-        let stored = property(record, "bytes")?;
+        let fields = Fields::of(record, "record")?;
+        let stored = fields.get("bytes")?;
         Ok(StoredRecord {
-            key: hash(&property(record, "key")?, "key")?,
-            version: integer(&property(record, "version")?, "version", MAX_SAFE_INTEGER)?,
+            key: fields.hash("key")?,
+            version: fields.integer("version", MAX_SAFE_INTEGER)?,
             bytes: if stored.is_undefined() { None } else { Some(bytes(&stored, "bytes", MAX_RECORD_BYTES)?) },
         })
     })
