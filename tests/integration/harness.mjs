@@ -79,8 +79,8 @@ export async function collect(generator) {
  * whoever wants to see it confirmed.
  */
 export class World {
-  static async start() {
-    const chain = await startDevChain();
+  static async start(options) {
+    const chain = await startDevChain(options);
     const block = Number(await chain.rpc("eth_blockNumber"));
     return new World(chain, block);
   }
@@ -170,7 +170,11 @@ export class World {
 
 /** A shop: a seller with a file of random bytes for sale, behind an http server that can go away and come back. */
 export class Shop {
-  static async open(t, world, { store, asset, price = PRICE, length = LENGTH, destination = freshAddress() } = {}) {
+  static async open(
+    t,
+    world,
+    { store, asset, price = PRICE, length = LENGTH, destination = freshAddress(), pollInterval = SELLER_POLL_MS } = {},
+  ) {
     const account = await world.account();
     const seller = await Seller.open({
       chain: world.chainOf(account),
@@ -178,7 +182,7 @@ export class Shop {
       challengeDuration: CHALLENGE_DURATION,
       confirmations: CONFIRMATIONS,
       policy: POLICY,
-      pollInterval: SELLER_POLL_MS,
+      pollInterval,
       ...(store && { store }),
     });
     world.confirm(seller.wallet);

@@ -123,3 +123,17 @@ describe("a channel's whole life", () => {
     assert.deepEqual([status, code], [402, "CHANNEL_NOT_OPEN"]);
   });
 });
+
+describe("a chain with a block every second", () => {
+  let world;
+  before(async () => (world = await World.start({ blockTime: 1 })));
+  after(() => world.stop());
+
+  it("opens with a seller that sees the deposit later than the buyer", async (t) => {
+    const shop = await Shop.open(t, world, { pollInterval: 3_000 });
+    const buyer = await openBuyer(t, world);
+    const signal = AbortSignal.timeout(15_000);
+    const channel = await buyer.wallet.openChannel({ seller: shop.url, deposit: DEPOSIT, signal });
+    assert.deepEqual([channel.status, shop.side(channel).status], ["open", "open"]);
+  });
+});

@@ -5,7 +5,6 @@ import {
   Wallet,
   isMillstreamError,
   type Channel,
-  type Hex,
   type OpenProgress,
   type OpenStep,
 } from "millstream";
@@ -87,7 +86,6 @@ async function fund(session: Session): Promise<void> {
       deposit,
       onProgress(step, info) {
         steps.reach(step, info);
-        if (info.needed !== undefined && info.confirmations === info.needed) askAgain(wallet, info.channelId);
       },
     });
     await opened(session);
@@ -106,20 +104,6 @@ async function fund(session: Session): Promise<void> {
       remedyFor(describe(error).code, session, () => fund(session)),
     );
   }
-}
-
-const asking = new Set<string>();
-
-/** Asks the seller every second until the channel is open: it may have seen the deposit later than this wallet did. */
-function askAgain(wallet: Wallet, channelId: Hex): void {
-  if (asking.has(channelId)) return;
-  asking.add(channelId);
-  const timer = setInterval(() => {
-    const channel = wallet.channel(channelId);
-    if (channel?.status === "signed")
-      void channel.resume().catch(() => {}); // openChannel says what is wrong
-    else clearInterval(timer);
-  }, 1000);
 }
 
 async function opened(session: Session): Promise<void> {

@@ -48,7 +48,10 @@ export class Sellers {
     this.#fetch = fetch;
     this.#busy = busy;
     driver.signals.on("send", ({ channelId, bytes }) => {
-      if (driver.core.channel(channelId)?.role === "payer") this.#send(channelId, bytes);
+      if (driver.core.channel(channelId)?.role !== "payer") return;
+      this.#send(channelId, bytes);
+      // The answer may be owed without any event before it: the seller may see the deposit later than we do.
+      this.follow(channelId);
     });
     driver.signals.on("event", ({ channelId }) => this.follow(channelId));
   }
