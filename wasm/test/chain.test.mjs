@@ -233,7 +233,7 @@ describe("rpcChain", () => {
 
   it("survives random answers", async () => {
     const draw = random(11);
-    const atoms = [null, true, 0, -1, 1e400, "", "0x", "0x1", HASH, account(1), [], {}];
+    const atoms = [null, true, 0, -1, Number.MAX_VALUE, "", "0x", "0x1", HASH, account(1), [], {}];
     const value = (depth) => {
       if (depth === 0 || draw(3)) return atoms[draw(atoms.length)];
       if (draw(2)) return Array.from({ length: draw(4) }, () => value(depth - 1));

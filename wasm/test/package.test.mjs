@@ -108,6 +108,9 @@ describe("the published package", () => {
   });
 
   it("has declarations that a strict project compiles against", () => {
+    execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.test.json")], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     // The project of the types test, against the packed files rather than the workspace.
     mkdirSync(join(folder, "test"), { recursive: true });
     symlinkSync(join(root, "test", "types.ts"), join(folder, "test", "types.ts"));
