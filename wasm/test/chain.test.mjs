@@ -1,6 +1,7 @@
 // The chain adapters: what they ask a node, and what they make of whatever it answers.
 
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
 
 import { AbiCoder, id } from "ethers";
@@ -171,6 +172,17 @@ describe("rpcChain", () => {
     const asking = hanging.chain.head({ signal: later.signal });
     setTimeout(() => later.abort(), 20);
     await assert.rejects(asking, coded("ABORTED"));
+  });
+
+  it("leaves nothing on a signal that lives on", async () => {
+    const { signal } = new AbortController();
+    const { chain } = chainOf({ eth_getTransactionReceipt: oneAfterTheOther(null, RECEIPT) });
+    for (let round = 0; round < 3; round++) {
+      await chain.head({ signal });
+      await chain.logs(0, 10, { signal });
+    }
+    await chain.sendTransaction(TRANSACTION, { signal });
+    assert.deepEqual(getEventListeners(signal, "abort"), []);
   });
 
   it("finds no chain where there is none", async () => {

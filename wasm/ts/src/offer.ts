@@ -1,8 +1,9 @@
 // What a seller asks: the 402 answer of a URL, read and checked. Source: docs/protocol.md, Over HTTP; x402 V2, PaymentRequired.
 
 import { fromBase64Url } from "./base64.js";
+import { withDeadline } from "./deadline.js";
 import { MillstreamError, aborted, checkHex, checkUrl } from "./errors.js";
-import { anySignal, clip, isObject } from "./rpc.js";
+import { clip, isObject } from "./rpc.js";
 import type { Quote } from "./types.js";
 import type { Wallet } from "./wallet.js";
 
@@ -42,14 +43,11 @@ export async function fetchOffer(url: string | URL, wallet: Wallet, options: Off
   const { signal, fetch = wallet.request } = options;
   const asked = checkUrl(url, "url");
   asked.hash = "";
-  const timeout = AbortSignal.timeout(ANSWER_TIMEOUT);
   let response: Response;
   try {
-    response = await fetch(asked.href, {
-      signal: signal ? anySignal(signal, timeout) : timeout,
-      credentials: "omit",
-      cache: "no-store",
-    });
+    response = await withDeadline(signal, ANSWER_TIMEOUT, (deadline) =>
+      fetch(asked.href, { signal: deadline, credentials: "omit", cache: "no-store" }),
+    );
   } catch (cause) {
     if (signal?.aborted) throw aborted(signal, "asking for the terms");
     throw new MillstreamError("SELLER_UNREACHABLE", `the seller at ${asked.origin} does not answer`, { cause });

@@ -1,6 +1,7 @@
 // Ethereum JSON-RPC: requests, checked answers, and what a chain needs of it. The node is not trusted to be well-formed.
 
 import { MillstreamError, aborted, isMillstreamError } from "./errors.js";
+import { withDeadline } from "./deadline.js";
 import { sleep } from "./turns.js";
 import type { Hex, Log } from "./types.js";
 
@@ -34,18 +35,15 @@ export function httpRequest(url: string, fetch: typeof globalThis.fetch): RpcReq
   let id = 0;
   return async (method, params, signal) => {
     id += 1;
-    const timeout = AbortSignal.timeout(ANSWER_TIMEOUT);
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
     let text: string;
     let status: number;
     try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ jsonrpc: "2.0", id, method, params }),
-        signal: signal ? anySignal(signal, timeout) : timeout,
+      [status, text] = await withDeadline(signal, ANSWER_TIMEOUT, async (deadline) => {
+        const headers = { "content-type": "application/json" };
+        const response = await fetch(url, { method: "POST", headers, body, signal: deadline });
+        return [response.status, await response.text()];
       });
-      status = response.status;
-      text = await response.text();
     } catch (cause) {
       if (signal?.aborted) throw aborted(signal, method);
       throw new MillstreamError("CHAIN_UNREACHABLE", `the chain's node at ${url} does not answer`, { cause });
@@ -73,18 +71,6 @@ function parse(text: string, method: string): Record<string, unknown> {
     // Falls through: it is not an answer either way.
   }
   throw malformed(method, "not a JSON-RPC answer");
-}
-
-/** A signal that follows both. `AbortSignal.any` is missing in browsers that are otherwise recent enough. */
-export function anySignal(first: AbortSignal, second: AbortSignal): AbortSignal {
-  const any = (AbortSignal as { any?: (signals: AbortSignal[]) => AbortSignal }).any;
-  if (any) return any.call(AbortSignal, [first, second]);
-  const controller = new AbortController();
-  for (const signal of [first, second]) {
-    if (signal.aborted) controller.abort(signal.reason);
-    signal.addEventListener("abort", () => controller.abort(signal.reason), { once: true });
-  }
-  return controller.signal;
 }
 
 // ---- checked values -------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 // Messages to a seller's wallet: POST one, get frames back. Source: docs/protocol.md, Over HTTP.
 
 import { readBody } from "./content.js";
+import { withDeadline } from "./deadline.js";
 import { MillstreamError, aborted } from "./errors.js";
-import { anySignal, clip, isObject } from "./rpc.js";
+import { clip, isObject } from "./rpc.js";
 
 /** The most messages in one answer. */
 export const MAX_FRAMES = 64;
@@ -44,20 +45,21 @@ export async function postMessage(
   fetch: typeof globalThis.fetch,
   signal: AbortSignal,
 ): Promise<Uint8Array[]> {
-  const watch = anySignal(signal, AbortSignal.timeout(ANSWER_TIMEOUT));
   try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "content-type": "application/octet-stream" },
-      body: message as Uint8Array<ArrayBuffer>,
-      signal: watch,
-      // No cookie of the seller's other pages belongs to a wallet.
-      credentials: "omit",
-      redirect: "error",
-      cache: "no-store",
+    const { status, bytes, received } = await withDeadline(signal, ANSWER_TIMEOUT, async (deadline) => {
+      const response = await fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/octet-stream" },
+        body: message as Uint8Array<ArrayBuffer>,
+        signal: deadline,
+        // No cookie of the seller's other pages belongs to a wallet.
+        credentials: "omit",
+        redirect: "error",
+        cache: "no-store",
+      });
+      const body = await readBody(response.body, MAX_ANSWER_BYTES, { signal: deadline });
+      return { status: response.status, ...body };
     });
-    const { bytes, received } = await readBody(response.body, MAX_ANSWER_BYTES, { signal: watch });
-    const { status } = response;
     if (status >= 500 || status === 429) throw unreachable(url, `status ${status}`, { status });
     if (received > MAX_ANSWER_BYTES) throw malformed(`it is longer than ${MAX_ANSWER_BYTES} bytes`);
     if (status !== 200) throw refused(status, bytes);

@@ -73,8 +73,12 @@ export class Watcher {
     this.#start ??= block;
     if (this.#watched().length > 0 || stopped.aborted) return;
     await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      stopped.addEventListener("abort", () => resolve(), { once: true });
+      this.#wake = () => {
+        stopped.removeEventListener("abort", wake);
+        resolve();
+      };
+      const wake = this.#wake;
+      stopped.addEventListener("abort", wake, { once: true });
     });
     this.#wake = undefined;
   }
