@@ -13,6 +13,7 @@
 
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -99,6 +100,16 @@ async function cargoBuild(args, { env = process.env, log = print } = {}) {
   return { files, compiled };
 }
 
+/**
+ * Where a panic would have happened is in the module as text. Its bytes must not depend on whose machine built it, nor say
+ * so: sources are named from the registry's folder, or the repository's, on. Added to the flags of .cargo/config.toml.
+ */
+function withoutLocalPaths() {
+  const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
+  const flags = [`--remap-path-prefix=${registry}=crates`, `--remap-path-prefix=${root}=millstream`];
+  return ["--config", `target.${WASM_TARGET}.rustflags=${JSON.stringify(flags)}`];
+}
+
 /** The environment without flags that would replace those of .cargo/config.toml, on which the module's speed hangs. */
 function withoutRustflags() {
   const env = { ...process.env };
@@ -113,7 +124,7 @@ function withoutRustflags() {
  * @returns {Promise<{ file: string, compiled: number }>} the module as rustc leaves it
  */
 export async function buildWasm({ log = print } = {}) {
-  const args = ["--profile", "wasm", "-p", "millstream-wasm", "--target", WASM_TARGET];
+  const args = [...withoutLocalPaths(), "--profile", "wasm", "-p", "millstream-wasm", "--target", WASM_TARGET];
   const { files, compiled } = await cargoBuild(args, { env: withoutRustflags(), log });
   const file = files.find((path) => basename(path) === "millstream_wasm.wasm");
   if (!file) throw new Failure("WASM_MISSING", "cargo made no millstream_wasm.wasm: is wasm/ still a cdylib?");

@@ -151,6 +151,12 @@ describe("the published package", () => {
     }
   });
 
+  it("does not say where it was built", () => {
+    const text = readFileSync(join(packed, "dist", "millstream_wasm_bg.wasm"), "latin1");
+    assert.match(text, /crates\/[^/]+\/k256-/, "places of panics are named from the registry on");
+    assert.doesNotMatch(text, /\/(?:root|home|Users)\//);
+  });
+
   describe("what a buyer's page loads", () => {
     const kilobytes = (bytes) => `${(bytes / 1_000).toFixed(1)} kB`;
     const gzip = (bytes) => gzipSync(bytes, { level: 9 }).length;
