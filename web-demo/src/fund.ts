@@ -1,13 +1,6 @@
 // Step 1: a deposit opens a channel to the seller.
 
-import {
-  MillstreamError,
-  Wallet,
-  isMillstreamError,
-  type Channel,
-  type OpenProgress,
-  type OpenStep,
-} from "millstream";
+import { MillstreamError, Wallet, isMillstreamError, type Channel, type OpenProgress, type OpenStep } from "millstream";
 
 import { checkFunds, connect, remedyFor } from "./connection.js";
 import { chunksOf, totalOf } from "./config.js";
