@@ -130,11 +130,12 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
 #[test]
 fn terms_outside_the_policy_are_refused() {
     type Change = fn(&mut millstream_core::channel::Terms);
-    let change: [(Change, &str); 9] = [
+    let change: [(Change, &str); 10] = [
         (|terms| terms.challenge_duration = 10, "POLICY_CHALLENGE_DURATION"),
         (|terms| terms.challenge_duration = 0, "TERMS_CHALLENGE_DURATION"),
         (|terms| terms.deposit = 0, "TERMS_ZERO_DEPOSIT"),
         (|terms| terms.confirmations = 1, "POLICY_CONFIRMATIONS"),
+        (|terms| terms.confirmations = 129, "POLICY_CONFIRMATIONS"),
         (|terms| terms.chain.chain_id = 1, "POLICY_WRONG_CHAIN"),
         (|terms| terms.payee_destination = B256::repeat_byte(1), "TERMS_DESTINATION"),
         (|terms| terms.payee = terms.payer, "TERMS_SAME_PARTY"),

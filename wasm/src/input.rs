@@ -261,9 +261,11 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
             *seconds = fields.seconds(field)?;
         }
     }
-    for (field, number) in
-        [("minConfirmations", &mut policy.min_confirmations), ("maxUnfunded", &mut policy.max_unfunded)]
-    {
+    for (field, number) in [
+        ("minConfirmations", &mut policy.min_confirmations),
+        ("maxConfirmations", &mut policy.max_confirmations),
+        ("maxUnfunded", &mut policy.max_unfunded),
+    ] {
         if given(field)? {
             *number = fields.uint32(field)?;
         }

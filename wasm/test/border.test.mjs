@@ -216,6 +216,7 @@ describe("the border", () => {
         "minChallengeDuration",
         "maxChallengeDuration",
         "minConfirmations",
+        "maxConfirmations",
         "maxUnfunded",
         "assets",
       ].map((name) => [name, (x) => new Core(config(1, { policy: { [name]: x } }))]),

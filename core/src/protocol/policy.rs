@@ -21,6 +21,8 @@ pub struct Policy {
     pub max_challenge_duration: u64,
     /// How many blocks deep a deposit must be, at least.
     pub min_confirmations: u32,
+    /// How many blocks deep it must be at most: until then it can neither be spent nor taken back.
+    pub max_confirmations: u32,
     /// How many channels may wait for their deposit at once; more are refused.
     pub max_unfunded: u32,
     /// How long a channel may stay without a deposit, in seconds.
@@ -28,7 +30,7 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// An hour to a week to answer, two blocks, 1,000 unfunded channels for at most half an hour.
+    /// An hour to a week to answer, 2 to 128 blocks, 1,000 unfunded channels for at most half an hour.
     fn default() -> Self {
         Self {
             assets: Vec::new(),
@@ -36,6 +38,7 @@ impl Default for Policy {
             min_challenge_duration: 3_600,
             max_challenge_duration: 7 * 24 * 3_600,
             min_confirmations: 2,
+            max_confirmations: 128,
             max_unfunded: 1_000,
             funding_timeout: 1_800,
         }
@@ -81,13 +84,15 @@ pub enum PolicyError {
         /// Our time, in seconds since 1970.
         now: u64,
     },
-    /// Too few blocks.
-    #[error("{confirmations} confirmations are fewer than the minimum of {minimum}")]
+    /// Too few or too many blocks.
+    #[error("{confirmations} confirmations are not between {min} and {max}")]
     Confirmations {
         /// Blocks in the terms.
         confirmations: u32,
         /// The policy's minimum.
-        minimum: u32,
+        min: u32,
+        /// The policy's maximum.
+        max: u32,
     },
 }
 
@@ -137,11 +142,9 @@ impl Policy {
         if !(min..=max).contains(&terms.challenge_duration) {
             return Err(PolicyError::ChallengeDuration { seconds: terms.challenge_duration, min, max });
         }
-        if terms.confirmations < self.min_confirmations {
-            return Err(PolicyError::Confirmations {
-                confirmations: terms.confirmations,
-                minimum: self.min_confirmations,
-            });
+        let (min, max) = (self.min_confirmations, self.max_confirmations);
+        if !(min..=max).contains(&terms.confirmations) {
+            return Err(PolicyError::Confirmations { confirmations: terms.confirmations, min, max });
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ export interface Policy {
   maxChallengeDuration: number;
   /** How many blocks deep a deposit must be, the block of the deposit included. Default 2. */
   minConfirmations: number;
+  /** How many blocks deep it must be at most: until then it can neither be spent nor taken back. Default 128. */
+  maxConfirmations: number;
   /** How many channels may wait for their deposit at once. Default 1,000. */
   maxUnfunded: number;
   /** How long a channel may stay without a deposit. Default 1,800. */
