@@ -48,7 +48,8 @@ export function closeChannel(parts: Parts, channelId: Hex, { signal }: CloseOpti
 
 /** Leaves alone: challenge, wait, pay out. */
 export function leaveChannel(parts: Parts, channelId: Hex, options: LeaveOptions): Promise<CloseResult> {
-  const { signal, onProgress } = options;
+  // What tells leaving from closing together: what the other side says no longer matters.
+  const { signal, onProgress = () => {} } = options;
   const begin = () => parts.driver.run((core) => core.leaveChannel(channelId, now()));
   return end(parts, channelId, signal, "leaving the channel", begin, onProgress);
 }
