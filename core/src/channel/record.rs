@@ -299,10 +299,7 @@ impl Channel {
 
     /// The other side's channel key.
     pub fn peer(&self) -> Address {
-        match self.role {
-            Role::Payer => self.terms.payee,
-            Role::Payee => self.terms.payer,
-        }
+        self.terms.key_of(self.peer_role())
     }
 
     /// The other side's role.

@@ -3,7 +3,8 @@
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::nitro::{Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
+use crate::channel::record::Role;
+use crate::nitro::{self, Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
 use crate::payment::VoucherDomain;
 use crate::{Address, B256, Bytes, U256};
 
@@ -123,14 +124,14 @@ impl Terms {
         if self.deposit == 0 {
             return Err(TermsError::ZeroDeposit);
         }
-        if !(1..1 << 48).contains(&self.challenge_duration) {
+        if !(1..=nitro::MAX_UINT48).contains(&self.challenge_duration) {
             return Err(TermsError::ChallengeDuration { seconds: self.challenge_duration });
         }
         if self.confirmations == 0 {
             return Err(TermsError::ZeroConfirmations);
         }
         for destination in [self.payer_destination, self.payee_destination] {
-            if Address::from_word(destination).into_word() != destination || destination.is_zero() {
+            if nitro::destination_address(destination).is_none_or(|address| address.is_zero()) {
                 return Err(TermsError::Destination { destination });
             }
         }
@@ -140,6 +141,14 @@ impl Terms {
     /// When the channel was proposed, in seconds since 1970, as its nonce says.
     pub const fn proposed_at(&self) -> u64 {
         self.nonce >> 32
+    }
+
+    /// The channel key of one side.
+    pub const fn key_of(&self, role: Role) -> Address {
+        match role {
+            Role::Payer => self.payer,
+            Role::Payee => self.payee,
+        }
     }
 
     /// The part of every state that never changes: `[payer, payee]`, nonce, `StreamApp`, challenge duration.
@@ -179,7 +188,7 @@ impl Terms {
     /// What the payer's deposit transaction carries as data when it finds `held` base units there already.
     pub(crate) fn deposit_call(&self, held: u128) -> (u128, Bytes) {
         let amount = self.deposit.saturating_sub(held);
-        let data = crate::nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
+        let data = nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
         (amount, data)
     }
 }

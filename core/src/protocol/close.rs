@@ -5,7 +5,7 @@
 
 use crate::channel::{Channel, Closing, Role, State, Status, closing_turn};
 use crate::crypto::Signature;
-use crate::nitro::calls;
+use crate::nitro::{MAX_UINT48, calls};
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::{CloseError, Context};
 
@@ -72,7 +72,7 @@ pub(crate) fn accept_shutdown(
         return Err(CloseError::Underpays { claimed, owed });
     }
     let minimum = closing_turn(channel.last_serial());
-    if turn < minimum || turn >= 1 << 48 {
+    if turn < minimum || turn > MAX_UINT48 {
         return Err(CloseError::Turn { turn, minimum });
     }
     let deposit = channel.terms.deposit;

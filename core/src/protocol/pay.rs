@@ -6,12 +6,13 @@ use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::{Context, PayError, PaymentError};
 
-/// Payer: signs a voucher for `amount` more base units.
+/// Payer: signs a voucher for `amount` more base units. The caller knows the channel's id, a hash that need not be taken
+/// again with every payment.
 pub(crate) fn pay(
     context: &Context<'_>,
     channel: &mut Channel,
-    amount: u128,
-    memo: B256,
+    channel_id: B256,
+    (amount, memo): (u128, B256),
     effects: &mut Effects,
 ) -> Result<(), PayError> {
     if channel.role != Role::Payer {
@@ -31,7 +32,7 @@ pub(crate) fn pay(
     let insufficient = PayError::InsufficientBalance { amount, remaining };
     let cumulative_amount = channel.cumulative_amount().checked_add(amount).ok_or(insufficient)?;
     let serial = channel.last_serial().checked_add(1).ok_or(PayError::SerialsExhausted)?;
-    let voucher = Voucher::flat(channel.terms.channel_id(), POSTFUND_TURN, serial, cumulative_amount, memo);
+    let voucher = Voucher::flat(channel_id, POSTFUND_TURN, serial, cumulative_amount, memo);
     let payment = voucher.sign(context.domain, context.signer)?;
     channel.best = Some(payment);
     effects.pay(payment);

@@ -144,7 +144,7 @@ impl Wallet {
         match command {
             Command::OpenChannel(terms) => self.open_channel(terms, now),
             Command::Pay { channel_id, amount, memo } => self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::pay(context, channel, amount, memo, effects)?)
+                Ok(protocol::pay(context, channel, channel_id, (amount, memo), effects)?)
             }),
             Command::CloseChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
                 Ok(protocol::request_close(context, channel, effects)?)
@@ -214,10 +214,7 @@ impl Wallet {
         let mut channels = Vec::new();
         for StoredRecord { key, version, bytes } in records {
             let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?;
-            let ours = |channel: &Channel| match channel.role {
-                Role::Payer => channel.terms.payer,
-                Role::Payee => channel.terms.payee,
-            };
+            let ours = |channel: &Channel| channel.terms.key_of(channel.role);
             if channel.as_ref().is_some_and(|channel| ours(channel) != self.signer.address()) {
                 return Err(Error::ForeignRecord { channel_id: key });
             }

@@ -73,18 +73,3 @@ pub enum Message {
         text: String,
     },
 }
-
-impl Message {
-    /// The message's name in the protocol.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ChannelOpen { .. } => "channel_open",
-            Self::ChannelAccept { .. } => "channel_accept",
-            Self::FundingLocked { .. } => "funding_locked",
-            Self::ShutdownRequest => "shutdown_request",
-            Self::Shutdown { .. } => "shutdown",
-            Self::ShutdownAck { .. } => "shutdown_ack",
-            Self::Error { .. } => "error",
-        }
-    }
-}

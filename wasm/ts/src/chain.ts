@@ -1,5 +1,6 @@
 // What a wallet needs of a chain, and two ways to get it: a node's JSON-RPC, and a wallet in the browser (EIP-1193).
 
+import { toHex } from "./encoding.js";
 import { MillstreamError, checkHex, checkInteger, checkUrl } from "./errors.js";
 import {
   RpcError,
@@ -9,7 +10,6 @@ import {
   isObject,
   malformed,
   quantity,
-  toHex,
   transactionError,
   waitMined,
   type RpcRequest,

@@ -3,6 +3,7 @@
 // Content of `length` bytes is cut into chunks of `chunkSize` bytes, the last one shorter. Its manifest is the SHA-256 of
 // every chunk, one after the other; its root is the SHA-256 of the manifest. Hashes come from WebCrypto.
 
+import { toHex } from "./encoding.js";
 import { MillstreamError, aborted } from "./errors.js";
 import type { Hex } from "./types.js";
 
@@ -252,8 +253,4 @@ function manifestLength(actual: number, expected: number): MillstreamError {
     `the list of hashes has ${actual} bytes, the quote's content has one of ${expected}; nothing was paid`,
     { details: { expected, actual } },
   );
-}
-
-function toHex(bytes: Uint8Array): Hex {
-  return `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -1,6 +1,6 @@
 // The paid requests of a download: which payment is shown for a chunk, and what is made of the answer.
 
-import { toBase64Url } from "./base64.js";
+import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
 import { Manifest, chunkSpan, readBody, type ChunkSpan } from "./content.js";
 import type { Pending, Purchase, Purchases } from "./download-purchases.js";

@@ -9,7 +9,8 @@ import { join, resolve } from "node:path";
 
 import { lockDirectory } from "./directory-lock.js";
 import { MillstreamError, checkHex, isMillstreamError } from "./errors.js";
-import { isObject, toBytes, toHex } from "./rpc.js";
+import { toBytes, toHex } from "./encoding.js";
+import { isObject } from "./rpc.js";
 import { conflict, type Store } from "./store.js";
 import type { Hex, StoredRecord, Write } from "./types.js";
 

@@ -1,6 +1,6 @@
 // What a seller asks: the 402 answer of a URL, read and checked. Source: docs/protocol.md, Over HTTP; x402 V2, PaymentRequired.
 
-import { fromBase64Url } from "./base64.js";
+import { fromBase64Url } from "./encoding.js";
 import { withDeadline } from "./deadline.js";
 import { MillstreamError, aborted, checkHex, checkUrl } from "./errors.js";
 import { clip, isObject } from "./rpc.js";

@@ -1,5 +1,6 @@
 // Ethereum JSON-RPC: requests, checked answers, and what a chain needs of it. The node is not trusted to be well-formed.
 
+import { toBytes, toHex } from "./encoding.js";
 import { MillstreamError, aborted, isMillstreamError } from "./errors.js";
 import { withDeadline } from "./deadline.js";
 import { sleep } from "./turns.js";
@@ -101,18 +102,6 @@ export function hexData(value: unknown, method: string, field: string, length?: 
   if (length !== undefined && value.length !== 2 + 2 * length)
     throw malformed(method, `${field} does not have ${length} bytes`);
   return value.toLowerCase() as Hex;
-}
-
-export function toBytes(hex: Hex): Uint8Array {
-  const bytes = new Uint8Array((hex.length - 2) / 2);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(2 + 2 * at, 4 + 2 * at), 16);
-  return bytes;
-}
-
-export function toHex(bytes: Uint8Array): Hex {
-  let hex = "0x";
-  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
-  return hex as Hex;
 }
 
 /** One log of `eth_getLogs`, for the blocks and the contract that were asked for. */

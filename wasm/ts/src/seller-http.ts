@@ -1,6 +1,6 @@
 // How a seller answers over HTTP: statuses, headers, errors. Source: docs/protocol.md, Over HTTP.
 
-import { fromBase64Url, toBase64, toBase64Url } from "./base64.js";
+import { fromBase64Url, toBase64, toBase64Url } from "./encoding.js";
 import type { Contracts } from "./chain.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import type { ListedQuote, Listing } from "./listing.js";

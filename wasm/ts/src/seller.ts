@@ -2,6 +2,7 @@
 
 import type { Chain } from "./chain.js";
 import { decodePayment } from "./core.js";
+import { now } from "./driver.js";
 import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
 import { Listing, listingPath, type ListedContent, type ListedQuote, type ListingTerms } from "./listing.js";
@@ -120,7 +121,6 @@ export class Seller {
       // What the quotes ask for is what is accepted.
       policy: { ...policy, minChallengeDuration: challengeDuration, minConfirmations: confirmations },
     });
-    const now = () => Math.floor(Date.now() / 1_000);
     return new Seller(wallet, new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now }));
   }
 
@@ -318,7 +318,7 @@ export class Seller {
       contracts: wallet.chain.contracts,
       payee: wallet.address,
       payTo: wallet.destination,
-      holds: quote.expiresAt - Math.floor(Date.now() / 1_000),
+      holds: quote.expiresAt - now(),
       code,
       message,
     });

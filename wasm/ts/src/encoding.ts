@@ -1,4 +1,6 @@
-// Base64 as headers carry it.
+// Bytes as text: base64 as headers carry it, hex as Ethereum writes it.
+
+import type { Hex } from "./types.js";
 
 /** Standard base64, padded. */
 export function toBase64(bytes: Uint8Array): string {
@@ -21,4 +23,18 @@ export function fromBase64Url(text: string): Uint8Array | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Reads hex that was checked: `0x` and pairs of digits. */
+export function toBytes(hex: Hex): Uint8Array {
+  const bytes = new Uint8Array((hex.length - 2) / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = Number.parseInt(hex.slice(2 + 2 * at, 4 + 2 * at), 16);
+  return bytes;
+}
+
+/** Hex in lower case, with `0x`. */
+export function toHex(bytes: Uint8Array): Hex {
+  let hex = "0x";
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
+  return hex as Hex;
 }
