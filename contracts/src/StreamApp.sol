@@ -14,9 +14,15 @@ import {IForceMoveApp} from '@statechannels/nitro-protocol/contracts/interfaces/
  *
  * - a state signed by every participant, at any turn, with an empty proof;
  * - a redemption: signed by the payee alone, proved by one base (a state signed by every participant), carrying in
- *   `appData` an ABI-encoded {Claim}. Its outcome is that of the base with the claimed amount moved from the first
- *   allocation (the payer's) to the second (the payee's), and its turn is
+ *   `appData` an ABI-encoded {Claim}. Its outcome is that of the base with the claimed amount moved from the second
+ *   allocation (the payer's) to the first (the payee's), and its turn is
  *   `baseTurn + (serial << 8) + ticks`, so that a better claim always answers a worse one.
+ *
+ * The payee's allocation comes first because the adjudicator pays allocations in order out of what it holds: what the
+ * payee is owed is covered by what is there, even where a state promises the payer a deposit that is still to come.
+ *
+ * A redemption needs the payee's signature because turns order claims by serial, not by amount: a payer could sign a
+ * higher serial over a lower amount at any time, and nothing that the payee holds would answer it.
  *
  * The contract holds no funds and no state. Everything that is not supported reverts with an error of its own, in
  * the order in which the errors are declared; arithmetic that leaves its type and malformed encodings revert with the
@@ -64,8 +70,9 @@ contract StreamApp is IForceMoveApp, EIP712 {
             'Voucher(bytes32 channelId,uint48 baseTurn,uint32 serial,uint128 cumulativeAmount,bytes32 tickTip,uint128 tickPrice,uint8 tickLimit,bytes32 memo)'
         );
 
-    uint256 private constant PAYER = 0;
-    uint256 private constant PAYEE = 1;
+    // Positions in an outcome; among the participants the payer comes first.
+    uint256 private constant PAYEE = 0;
+    uint256 private constant PAYER = 1;
 
     /// @notice There is no proof, and the candidate is not signed by every participant.
     /// @param signedBy the candidate's signers, bit i for `participants[i]`
@@ -116,16 +123,16 @@ contract StreamApp is IForceMoveApp, EIP712 {
     /// @notice The asset or its metadata differs from the base's, or the asset is neither native nor an ERC-20.
     error AssetChanged();
     /// @notice A destination, allocation type or metadata differs from the base's.
-    /// @param index index of the allocation, 0 for the payer's and 1 for the payee's
+    /// @param index index of the allocation, 0 for the payee's and 1 for the payer's
     error AllocationChanged(uint256 index);
     /// @notice The claim exceeds what the base leaves to the payer.
     /// @param claimed amount of the claim, in base units
     /// @param available the payer's amount in the base, in base units
     error InsufficientBalance(uint256 claimed, uint256 available);
     /// @notice The redemption does not move exactly the claimed amount.
-    /// @param expectedPayer what the payer must keep, in base units
     /// @param expectedPayee what the payee must have, in base units
-    error WrongAmounts(uint256 expectedPayer, uint256 expectedPayee);
+    /// @param expectedPayer what the payer must keep, in base units
+    error WrongAmounts(uint256 expectedPayee, uint256 expectedPayer);
 
     constructor() EIP712('Millstream', '1') {}
 
@@ -252,10 +259,10 @@ contract StreamApp is IForceMoveApp, EIP712 {
 
         uint256 available = was[PAYER].amount;
         if (claimed > available) revert InsufficientBalance(claimed, available);
-        uint256 expectedPayer = available - claimed;
         uint256 expectedPayee = was[PAYEE].amount + claimed;
-        if (becomes[PAYER].amount != expectedPayer || becomes[PAYEE].amount != expectedPayee)
-            revert WrongAmounts(expectedPayer, expectedPayee);
+        uint256 expectedPayer = available - claimed;
+        if (becomes[PAYEE].amount != expectedPayee || becomes[PAYER].amount != expectedPayer)
+            revert WrongAmounts(expectedPayee, expectedPayer);
     }
 
     function _voucherDigest(Voucher memory voucher) private view returns (bytes32) {

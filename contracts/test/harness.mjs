@@ -137,7 +137,8 @@ export const highS = ({ v, r, s }) => ({ v: v === 27 ? 28 : 27, r, s: toBeHex(CU
 
 /**
  * A channel between `payer`, optional `hubs` and `payee`, with everything to make its states and claims.
- * Amounts are base units of `asset`.
+ * Amounts are base units of `asset`. Amounts and destinations are given as the participants are, payer first; an outcome
+ * lists the payee first.
  */
 export class Stream {
   static #nonce = 0n;
@@ -169,7 +170,8 @@ export class Stream {
   }
 
   outcome(payerAmount, payeeAmount) {
-    return outcome(this.asset, [this.destinations[0], payerAmount], [this.destinations[1], payeeAmount]);
+    const [payer, payee] = this.destinations;
+    return outcome(this.asset, [payee, payeeAmount], [payer, payerAmount]);
   }
 
   state(turnNum, payerAmount, payeeAmount, options) {
@@ -240,6 +242,15 @@ export class Stream {
   /** Challenges with a redemption on `base`. */
   challengeWithClaim(base, redemption, by = this.payee) {
     return this.challenge([signed(this.fixed, base, ...this.everyone)], signed(this.fixed, redemption, this.payee), by);
+  }
+
+  checkpoint(proof, candidate) {
+    return this.env.send(this.env.adjudicator, "checkpoint", [this.fixed, proof, candidate]);
+  }
+
+  /** Checkpoints a redemption on `base`, signed by the payee. */
+  checkpointClaim(base, redemption) {
+    return this.checkpoint([signed(this.fixed, base, ...this.everyone)], signed(this.fixed, redemption, this.payee));
   }
 
   payOut(finalState) {

@@ -2,13 +2,14 @@
 // agree, when one is silent, and when one lies (docs/protocol.md, Closing and leaving, Vouchers).
 
 import assert from "node:assert/strict";
-import { after, before, describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import { ZeroAddress } from "ethers";
 
 import {
   Reverted,
   Stream,
   assertReverts,
+  challengerSignature,
   encodeGuarantee,
   encodeOutcome,
   freshAddress,
@@ -162,6 +163,115 @@ for (const asset of ["native", "ERC-20"]) {
       await stream.payOut(redemption);
       await assertPaidOut(stream, DEPOSIT + 50n - 425n, 425n);
     });
+
+    describe("raised before the deposit for it", () => {
+      const ADDED = 5_000n;
+      const RAISED = [DEPOSIT - 300n + ADDED, 300n];
+      const FOLD_TURN = 1 + 2 * 256;
+      let stream, base, earned, raised;
+      beforeEach(async () => {
+        stream = await open(address);
+        base = stream.state(1, DEPOSIT, 0n);
+        earned = stream.redemption(stream.claim({ cumulativeAmount: 300n }), [DEPOSIT, 0n]);
+        raised = stream.state(FOLD_TURN, ...RAISED);
+      });
+      const deposit = () => stream.deposit(ADDED, { expectedHeld: DEPOSIT, from: funder });
+
+      for (const more of [25n, DEPOSIT - 300n])
+        it(`pays the payee ${300n + more} in full when the deposit never comes, and returns it when it comes late`, async () => {
+          const claim = stream.claim({ baseTurn: FOLD_TURN, cumulativeAmount: more });
+          const redemption = stream.redemption(claim, RAISED);
+          await stream.challengeWithClaim(raised, redemption);
+          await env.passChallenge();
+          await stream.payOut(redemption);
+          await assertPaidOut(stream, DEPOSIT - 300n - more, 300n + more);
+
+          await stream.deposit(ADDED, { from: funder });
+          const args = [stream.id, stream.outcome(ADDED, 0n), stateHash(stream.fixed, redemption)];
+          await env.send(env.adjudicator, "transferAllAssets", args);
+          await assertPaidOut(stream, DEPOSIT - 300n - more + ADDED, 300n + more);
+        });
+
+      it("returns what was added when the payee closes on the old base and the payer answers", async () => {
+        await deposit();
+        await stream.challengeWithClaim(base, earned);
+        await stream.challengeWithBase(raised);
+        await env.passChallenge();
+        await assert.rejects(stream.payOut(earned), refusedWith("incorrect fingerprint"));
+        await stream.payOut(raised);
+        await assertPaidOut(stream, ...RAISED);
+      });
+
+      it("returns what was added while the old base was already being closed on", async () => {
+        await stream.challengeWithClaim(base, earned);
+        await deposit();
+        await stream.challengeWithBase(raised);
+        await env.passChallenge();
+        await stream.payOut(raised);
+        await assertPaidOut(stream, ...RAISED);
+      });
+
+      it("takes no deposit once the old base was paid out", async () => {
+        await stream.challengeWithClaim(base, earned);
+        await env.passChallenge();
+        await stream.payOut(earned);
+        await assert.rejects(deposit(), refusedWith("held != expectedHeld"));
+        await assertPaidOut(stream, DEPOSIT - 300n, 300n);
+      });
+
+      it("pays the payee twice out of what was added when the payer does not answer", async () => {
+        await deposit();
+        for (const [payer, payee, left] of [
+          [DEPOSIT - 300n, 300n, ADDED],
+          [DEPOSIT - 300n + (ADDED - 300n), 600n, 0n], // the status was deleted: the same claim is new again
+        ]) {
+          await stream.challengeWithClaim(base, earned);
+          await env.passChallenge();
+          await stream.payOut(earned);
+          await assertPaidOut(stream, payer, payee, left);
+        }
+      });
+    });
+
+    it("can be left by the payer with the redemption that a silent payee checkpointed", async () => {
+      const stream = await open(address);
+      const base = stream.state(1, DEPOSIT, 0n);
+      const claim = stream.claim({ serial: 3, cumulativeAmount: 700n, tickPrice: 2n, ticks: 31 });
+      const redemption = stream.redemption(claim, [DEPOSIT, 0n]);
+      const { transactionHash } = await stream.checkpointClaim(base, redemption);
+      await assert.rejects(stream.challengeWithBase(base), refusedWith("turnNumRecord decreased."));
+
+      const { input } = await env.rpc("eth_getTransactionByHash", [transactionHash]);
+      const [, proof, candidate] = env.adjudicator.interface.decodeFunctionData("checkpoint", input).toArray(true);
+      const challengerSig = challengerSignature(stream.fixed, redemption, stream.payer);
+      await env.send(env.adjudicator, "challenge", [stream.fixed, proof, candidate, challengerSig]);
+      await env.passChallenge();
+      await stream.payOut(redemption);
+      await assertPaidOut(stream, DEPOSIT - 762n, 762n);
+    });
+
+    it("is not left by the payer with a claim of its own, older, equal or made up", async () => {
+      const stream = await open(address);
+      const base = stream.state(1, DEPOSIT, 0n);
+      const best = stream.redemption(stream.claim({ serial: 5, cumulativeAmount: 900_000n }), [DEPOSIT, 0n]);
+      const proof = [signed(stream.fixed, base, ...stream.everyone)];
+      for (const options of [
+        { serial: 4, cumulativeAmount: 800_000n },
+        { serial: 5, cumulativeAmount: 900_000n },
+        { serial: 5, cumulativeAmount: 0n }, // signed after the fact: the turn of the best claim, worth nothing
+        { serial: 2 ** 32 - 1, cumulativeAmount: 0n }, // a turn that no claim of the payee reaches
+      ]) {
+        const claimed = stream.redemption(stream.claim(options), [DEPOSIT, 0n]);
+        const candidate = signed(stream.fixed, claimed, stream.payer);
+        await assertReverts(stream.challenge(proof, candidate, stream.payer), "NotSignedByPayee", [1n]);
+        await assertReverts(stream.checkpoint(proof, candidate), "NotSignedByPayee", [1n]);
+      }
+      await stream.challengeWithBase(base);
+      await stream.challengeWithClaim(base, best);
+      await env.passChallenge();
+      await stream.payOut(best);
+      await assertPaidOut(stream, DEPOSIT - 900_000n, 900_000n);
+    });
   });
 }
 
@@ -174,9 +284,7 @@ describe("the adjudicator with a claim", () => {
       DEPOSIT,
       0n,
     ]);
-    const proof = [signed(stream.fixed, base, ...stream.everyone)];
-    const candidate = signed(stream.fixed, redemption, stream.payee);
-    const receipt = await env.send(env.adjudicator, "checkpoint", [stream.fixed, proof, candidate]);
+    const receipt = await stream.checkpointClaim(base, redemption);
     const [cleared] = receipt.logs.map((log) => env.adjudicator.interface.parseLog(log));
     assert.deepEqual([cleared.name, ...cleared.args], ["ChallengeCleared", stream.id, BigInt(redemption.turnNum)]);
     const [turn, finalizesAt] = await env.call(env.adjudicator, "unpackStatus", [stream.id]);
@@ -240,12 +348,12 @@ describe("the adjudicator with a claim", () => {
   it("pays no more than what the channel holds when a base promises more", async () => {
     const stream = await open(ZeroAddress);
     const base = stream.state(1, 3n * DEPOSIT, 0n); // signed by both, but only a third was deposited
-    const redemption = stream.redemption(stream.claim({ cumulativeAmount: 10n }), [3n * DEPOSIT, 0n]);
+    const redemption = stream.redemption(stream.claim({ cumulativeAmount: DEPOSIT + 10n }), [3n * DEPOSIT, 0n]);
     await stream.challengeWithClaim(base, redemption);
     await env.passChallenge();
     await stream.payOut(redemption);
-    // allocations are served in order: the payee must check the holdings before it accepts vouchers
-    await assertPaidOut(stream, DEPOSIT, 0n);
+    // the payee comes first, but must check the holdings before it accepts vouchers
+    await assertPaidOut(stream, 0n, DEPOSIT);
   });
 
   it("takes a claim from a challenger who is a participant only", async () => {

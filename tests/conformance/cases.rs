@@ -194,7 +194,7 @@ impl Case {
             allocation_type: AllocationType::Simple,
             metadata: random.metadata(),
         };
-        let allocations = vec![simple(&mut random, available), simple(&mut random, had)];
+        let allocations = vec![simple(&mut random, had), simple(&mut random, available)];
         let mut base = SingleAssetExit {
             asset: if random.below(2) == 0 { Address::ZERO } else { Address::from_word(random.word()) },
             asset_type: if is(Break::AssetType) { AssetType::Erc721 } else { AssetType::Default },
@@ -202,8 +202,8 @@ impl Case {
             allocations,
         };
         let mut exit = base.clone();
-        exit.allocations[0].amount = available.saturating_sub(claimed);
-        exit.allocations[1].amount = had.wrapping_add(claimed);
+        exit.allocations[0].amount = had.wrapping_add(claimed);
+        exit.allocations[1].amount = available.saturating_sub(claimed);
         for kind in &broken {
             match kind {
                 Break::Asset => exit.asset = Address::from_word(random.word()),

@@ -48,7 +48,7 @@ sol! {
     error AssetChanged();
     error AllocationChanged(uint256 index);
     error InsufficientBalance(uint256 claimed, uint256 available);
-    error WrongAmounts(uint256 expectedPayer, uint256 expectedPayee);
+    error WrongAmounts(uint256 expectedPayee, uint256 expectedPayer);
     error Panic(uint256 code);
 }
 
@@ -86,8 +86,8 @@ fn revert_of(error: &StreamAppError) -> Bytes {
         E::AssetChanged => AssetChanged {}.abi_encode(),
         E::AllocationChanged { index } => AllocationChanged { index: U256::from(index) }.abi_encode(),
         E::InsufficientBalance { claimed, available } => InsufficientBalance { claimed, available }.abi_encode(),
-        E::WrongAmounts { expected_payer, expected_payee } => {
-            WrongAmounts { expectedPayer: expected_payer, expectedPayee: expected_payee }.abi_encode()
+        E::WrongAmounts { expected_payee, expected_payer } => {
+            WrongAmounts { expectedPayee: expected_payee, expectedPayer: expected_payer }.abi_encode()
         }
         E::Overflow => Panic { code: U256::from(0x11) }.abi_encode(),
         ref other => panic!("an error that this test does not know: {other:?}"),

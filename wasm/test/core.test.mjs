@@ -139,8 +139,8 @@ describe("two cores", () => {
     assert.deepEqual(
       allocations.map(({ destination, amount }) => [destination, amount]),
       [
-        [`0x${"00".repeat(12)}${account(1).slice(2)}`, TERMS.deposit - 123_456n],
         [`0x${"00".repeat(12)}${account(2).slice(2)}`, 123_456n],
+        [`0x${"00".repeat(12)}${account(1).slice(2)}`, TERMS.deposit - 123_456n],
       ],
     );
     const update = {
@@ -174,7 +174,7 @@ describe("two cores", () => {
     assert.equal(candidate.variablePart.turnNum, 1n + (1n << 8n));
     assert.deepEqual(
       candidate.variablePart.outcome[0].allocations.map(({ amount }) => amount),
-      [TERMS.deposit - 5n, 5n],
+      [5n, TERMS.deposit - 5n],
     );
   });
 

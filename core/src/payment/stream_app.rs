@@ -36,7 +36,7 @@ pub enum StreamAppError {
     /// A final state carries no vouchers.
     #[error("base is final")]
     BaseIsFinal,
-    /// Only the payee redeems.
+    /// Only the payee redeems: a payer could sign a higher serial over a lower amount, which nothing would answer.
     #[error("redemption is not signed by the payee (signers {signed_by:#b})")]
     NotSignedByPayee {
         /// Bit i is set if participant i signed.
@@ -84,7 +84,7 @@ pub enum StreamAppError {
     /// A destination, allocation type or metadata changed.
     #[error("allocation {index} changed in more than its amount")]
     AllocationChanged {
-        /// 0 for the payer, 1 for the payee.
+        /// 0 for the payee, 1 for the payer.
         index: usize,
     },
     /// The claim is above what the base holds for the payer.
@@ -96,12 +96,12 @@ pub enum StreamAppError {
         available: U256,
     },
     /// The amounts are not the base's with the claim moved from payer to payee.
-    #[error("amounts differ from {expected_payer} and {expected_payee}")]
+    #[error("amounts differ from {expected_payee} for the payee and {expected_payer} for the payer")]
     WrongAmounts {
-        /// What must remain for the payer.
-        expected_payer: U256,
         /// What the payee must have.
         expected_payee: U256,
+        /// What must remain for the payer.
+        expected_payer: U256,
     },
     /// The payee's amount would exceed 2^256 - 1; the contract panics there.
     #[error("payee's amount overflows")]
@@ -198,12 +198,13 @@ pub fn state_is_supported(
     check_outcome(&base.outcome, &state.outcome, claim.claimed())
 }
 
-/// Checks that `outcome` is `base` with `claimed` moved from the first to the second allocation.
+/// Checks that `outcome` is `base` with `claimed` moved from the second allocation (the payer's) to the first (the
+/// payee's).
 fn check_outcome(base: &[SingleAssetExit], outcome: &[SingleAssetExit], claimed: U256) -> Result<(), StreamAppError> {
     let ([base], [exit]) = (base, outcome) else {
         return Err(StreamAppError::OutcomeShape);
     };
-    let ([base_payer, base_payee], [payer, payee]) = (base.allocations.as_slice(), exit.allocations.as_slice()) else {
+    let ([base_payee, base_payer], [payee, payer]) = (base.allocations.as_slice(), exit.allocations.as_slice()) else {
         return Err(StreamAppError::OutcomeShape);
     };
     if exit.asset != base.asset
@@ -213,7 +214,7 @@ fn check_outcome(base: &[SingleAssetExit], outcome: &[SingleAssetExit], claimed:
     {
         return Err(StreamAppError::AssetChanged);
     }
-    for (index, (before, after)) in [(base_payer, payer), (base_payee, payee)].into_iter().enumerate() {
+    for (index, (before, after)) in [(base_payee, payee), (base_payer, payer)].into_iter().enumerate() {
         if after.destination != before.destination
             || after.allocation_type != before.allocation_type
             || after.metadata != before.metadata
@@ -226,8 +227,8 @@ fn check_outcome(base: &[SingleAssetExit], outcome: &[SingleAssetExit], claimed:
         return Err(StreamAppError::InsufficientBalance { claimed, available });
     };
     let expected_payee = base_payee.amount.checked_add(claimed).ok_or(StreamAppError::Overflow)?;
-    if payer.amount != expected_payer || payee.amount != expected_payee {
-        return Err(StreamAppError::WrongAmounts { expected_payer, expected_payee });
+    if payee.amount != expected_payee || payer.amount != expected_payer {
+        return Err(StreamAppError::WrongAmounts { expected_payee, expected_payer });
     }
     Ok(())
 }
