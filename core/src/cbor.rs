@@ -52,6 +52,33 @@ fixed_codec!(
     amount, u128, 16, |value| value.to_be_bytes(), u128::from_be_bytes
 );
 
+/// A 32-byte hash that may be absent.
+pub(crate) mod optional_b256 {
+    use crate::B256;
+
+    pub(crate) fn encode<C, W: minicbor::encode::Write>(
+        value: &Option<B256>,
+        encoder: &mut minicbor::Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        match value {
+            Some(value) => super::b256::encode(value, encoder, context),
+            None => encoder.null()?.ok(),
+        }
+    }
+
+    pub(crate) fn decode<C>(
+        decoder: &mut minicbor::Decoder<'_>,
+        context: &mut C,
+    ) -> Result<Option<B256>, minicbor::decode::Error> {
+        if decoder.datatype()? == minicbor::data::Type::Null {
+            decoder.null()?;
+            return Ok(None);
+        }
+        super::b256::decode(decoder, context).map(Some)
+    }
+}
+
 impl<C> minicbor::Encode<C> for crate::crypto::Signature {
     fn encode<W: minicbor::encode::Write>(
         &self,

@@ -49,6 +49,7 @@ pub(crate) struct TestChain {
     logs: Vec<Log>,
     pub(crate) adjudicator: Address,
     pub(crate) stream_app: Address,
+    pub(crate) consensus_app: Address,
     pub(crate) token: Address,
 }
 
@@ -66,17 +67,24 @@ impl TestChain {
             logs: Vec::new(),
             adjudicator: Address::ZERO,
             stream_app: Address::ZERO,
+            consensus_app: Address::ZERO,
             token: Address::ZERO,
         };
         chain.endow(DEPLOYER);
         chain.adjudicator = chain.deploy("NitroAdjudicator");
         chain.stream_app = chain.deploy("StreamApp");
+        chain.consensus_app = chain.deploy("ConsensusApp");
         chain.token = chain.deploy("TestToken");
         chain
     }
 
     pub(crate) fn contracts(&self) -> Chain {
-        Chain { chain_id: CHAIN_ID, adjudicator: self.adjudicator, stream_app: self.stream_app }
+        Chain {
+            chain_id: CHAIN_ID,
+            adjudicator: self.adjudicator,
+            stream_app: self.stream_app,
+            consensus_app: self.consensus_app,
+        }
     }
 
     /// Gives an account its native endowment.
@@ -104,8 +112,8 @@ impl TestChain {
     /// Sends a transaction, mined in a block of its own.
     pub(crate) fn send(&mut self, from: Address, to: Address, value: u128, data: Bytes) -> Result<Receipt, Revert> {
         self.mine(1);
-        let result = self.transact(from, TxKind::Call(to), value, data);
-        self.settle(result)
+        let result = self.transact(from, TxKind::Call(to), value, data.clone());
+        self.settle(result, &data)
     }
 
     /// Calls a contract without leaving a trace.
@@ -192,7 +200,7 @@ impl TestChain {
         self.evm.transact_commit(tx).expect("the transaction is well formed")
     }
 
-    fn settle(&mut self, result: ExecutionResult) -> Result<Receipt, Revert> {
+    fn settle(&mut self, result: ExecutionResult, call: &Bytes) -> Result<Receipt, Revert> {
         match result {
             ExecutionResult::Success { gas, logs, output, .. } => {
                 for (index, log) in logs.into_iter().enumerate() {
@@ -202,6 +210,7 @@ impl TestChain {
                         data: log.data.data,
                         block: self.block,
                         log_index: index as u64,
+                        call: Some(call.clone()),
                     });
                 }
                 Ok(Receipt { gas_used: gas.tx_gas_used(), output: output.into_data() })

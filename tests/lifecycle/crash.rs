@@ -157,7 +157,7 @@ fn a_log_that_cannot_be_read_stops_nothing() {
     bad.log_index = 0;
     update.logs.insert(0, bad);
     world.payee.input(&mut world.chain, Input::Chain(update)).expect("the rest is taken in");
-    assert_eq!(world.payee.channel(&world.id).holdings, crate::DEPOSIT);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, crate::DEPOSIT);
     let told = world
         .payee
         .events

@@ -23,8 +23,8 @@ fn refusal(world: &mut World, voucher: Voucher, signer: &LocalSigner) -> &'stati
 
 fn refused(world: &mut World, bytes: Vec<u8>) -> &'static str {
     let before = world.payee.wallet.channel(&world.id).cloned();
-    let error = world.payee.wallet.handle(Input::Payment(bytes), NOW).expect_err("a bad payment");
-    assert_eq!(world.payee.wallet.poll_output(), None, "{}: an output", error.code());
+    let error = world.payee.input(&mut world.chain, Input::Payment(bytes)).expect_err("a bad payment");
+    assert!(world.payee.outgoing.is_empty(), "{}: an output", error.code());
     assert_eq!(world.payee.wallet.channel(&world.id), before.as_ref(), "{}: a change", error.code());
     error.code()
 }
@@ -107,13 +107,18 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
     world.payee.receive(&mut world.chain, lost).expect("a good payment");
     let honest = world.payer.channel(&world.id).clone();
     let mut forgetful = honest.clone();
-    forgetful.best = None;
+    (forgetful.best, forgetful.signed_turn) = (None, POSTFUND_TURN);
     let record = millstream_core::wallet::StoredRecord { key: world.id, version: 9, bytes: Some(forgetful.to_bytes()) };
     let config = world.payer.wallet.config().clone();
     let mut wallet = millstream_core::wallet::Wallet::new(config, Box::new(payer_key()));
     wallet.handle(Input::Loaded(vec![record]), NOW).expect("a record");
     wallet.handle(Input::Command(Command::CloseChannel { channel_id: world.id }), NOW).expect("open");
-    let Some(millstream_core::wallet::Output::Commit { id, .. }) = wallet.poll_output() else { panic!("a commit") };
+    let id = std::iter::from_fn(|| wallet.poll_output())
+        .find_map(|output| match output {
+            millstream_core::wallet::Output::Commit { id, .. } => Some(id),
+            _ => None,
+        })
+        .expect("a commit");
     wallet.handle(Input::Committed { id }, NOW).expect("known");
     let bytes = std::iter::from_fn(|| wallet.poll_output())
         .find_map(|output| match output {
@@ -161,15 +166,15 @@ fn a_channel_challenged_before_its_deposit_never_opens() {
     world.payer.crash_after = Some(1); // it takes the prefund's signature and does not deposit yet
     world.deliver();
     let record = world.payer.channel(&world.id).clone();
-    let (payer, payee) = record.prefund.both().expect("signed by both");
+    let signatures = record.base.expect("the prefund").signatures.both().expect("signed by both");
     let part = millstream_core::nitro::VariablePart {
-        outcome: record.terms.outcome(0).expect("the whole deposit"),
+        outcome: record.terms.outcome(record.terms.deposits()),
         app_data: alloy_primitives::Bytes::new(),
         turn_num: 0,
         is_final: false,
     };
     let hash = millstream_core::nitro::state_hash(world.id, &part);
-    let candidate = millstream_core::nitro::SignedVariablePart { variable_part: part, signatures: vec![payer, payee] };
+    let candidate = millstream_core::nitro::SignedVariablePart { variable_part: part, signatures: signatures.to_vec() };
     let signature = millstream_core::nitro::sign_challenge(&payer_key(), hash).expect("a local key signs");
     let fixed = record.terms.fixed_part();
     let data = millstream_core::nitro::calls::challenge(&fixed, &[], &candidate, &signature);
@@ -179,7 +184,7 @@ fn a_channel_challenged_before_its_deposit_never_opens() {
     let command = Command::Resume { channel_id: world.id };
     world.payer.command(&mut world.chain, command).expect("deposits now");
     world.settle();
-    assert_eq!(world.payee.channel(&world.id).holdings, DEPOSIT);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, DEPOSIT);
     assert_eq!(world.payee.status(&world.id), Status::Challenged);
     let voucher = Voucher::flat(world.id, POSTFUND_TURN, 1, 5, B256::ZERO);
     assert_eq!(refusal(&mut world, voucher, &payer_key()), "CHANNEL_NOT_OPEN");

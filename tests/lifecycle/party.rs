@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::{Address, B256};
-use millstream_core::channel::{Channel, Status, Terms, derive_nonce};
+use millstream_core::channel::{Channel, Kind, Status, Terms, derive_nonce};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::protocol::{Event, Policy, TransactionKind};
 use millstream_core::wallet::{Command, Config, Error, Input, Output, StoredRecord, Wallet};
@@ -46,7 +46,7 @@ impl Party {
         let account = Address::repeat_byte(seed);
         chain.endow(account);
         let policy = Policy { min_challenge_duration: 60, ..Policy::default() };
-        let config = Config { chain: chain.contracts(), destination: account.into_word(), policy };
+        let config = Config { policy, ..Config::new(chain.contracts(), account.into_word()) };
         let secret = [seed; 32];
         Self {
             wallet: Self::wallet(&config, &secret),
@@ -83,6 +83,9 @@ impl Party {
             challenge_duration: 3_600,
             confirmations: 3,
             nonce: derive_nonce(NOW, 42),
+            kind: Kind::Stream,
+            payee_deposit: 0,
+            reserve: 0,
         }
     }
 
@@ -99,9 +102,13 @@ impl Party {
     }
 
     pub(crate) fn input(&mut self, chain: &mut TestChain, input: Input) -> Result<(), Error> {
-        let result = self.wallet.handle(input, NOW);
+        let result = self.wallet.handle(input.clone(), NOW);
         self.run(chain);
-        result
+        match result {
+            // The record was loaded meanwhile.
+            Err(Error::Loading { .. }) => self.input(chain, input),
+            result => result,
+        }
     }
 
     pub(crate) fn receive(&mut self, chain: &mut TestChain, parcel: Parcel) -> Result<(), Error> {

@@ -19,7 +19,7 @@ fn opens_pays_and_closes(asset: Asset) {
     assert_eq!(world.payer.status(&world.id), Status::Closed);
     assert_eq!(world.payee.status(&world.id), Status::Closed);
     world.assert_settled(250_100);
-    let closed = Event::Closed { channel_id: world.id, paid: 250_100, refunded: DEPOSIT - 250_100 };
+    let closed = Event::Closed { channel_id: world.id, paid: 250_100, refunded: DEPOSIT - 250_100, carried: 0 };
     assert!(world.payer.events.contains(&closed) && world.payee.events.contains(&closed));
     let mut expected = vec![TransactionKind::Deposit, TransactionKind::Conclude];
     if matches!(asset, Asset::Token) {
@@ -118,7 +118,7 @@ fn a_deposit_that_a_reorganisation_took_away_opens_nothing() {
     update.logs.clear();
     update.head_block += 10;
     world.payee.input(&mut world.chain, millstream_core::wallet::Input::Chain(update)).expect("an empty chain");
-    assert_eq!(world.payee.channel(&world.id).holdings, 0);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, 0);
     assert_eq!(world.payee.status(&world.id), Status::Signed);
 }
 

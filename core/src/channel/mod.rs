@@ -3,11 +3,18 @@
 //! A [`Channel`] is the one truth about a channel; everything that is sent or submitted is derived from it. It holds no
 //! rules about who does what next: those are in [`crate::protocol`], the only writer.
 
+mod balances;
+mod chain_facts;
 mod record;
+mod signed;
 mod states;
 mod terms;
 
-pub use record::{Channel, Closing, Dispute, Payout, Position, RecordError, Role, Signatures, Status};
+pub use balances::{Balances, Role};
+pub(crate) use chain_facts::{ChainEvent, Confirmed};
+pub use chain_facts::{Dispute, Facts, Payout, Position};
+pub use record::{Channel, MAX_RECORD_BYTES, RecordError, Status};
+pub use signed::{Base, Closing, Lease, Posted, Proposal, Request, Signatures, Successor, Wish};
+pub(crate) use states::State;
 pub use states::{POSTFUND_TURN, PREFUND_TURN};
-pub(crate) use states::{State, closing_turn};
-pub use terms::{Chain, Terms, TermsError, derive_nonce};
+pub use terms::{Chain, Kind, Terms, TermsError, derive_nonce};

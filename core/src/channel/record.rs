@@ -6,37 +6,37 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
+use crate::channel::balances::{Balances, Role};
+use crate::channel::chain_facts::{ChainFacts, Facts};
+use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
+use crate::channel::states::POSTFUND_TURN;
 use crate::channel::terms::Terms;
-use crate::crypto::Signature;
-use crate::payment::SignedVoucher;
+use crate::payment::{SignedVoucher, Voucher};
 use crate::{Address, B256};
 
 /// The version that records are written in, and the only one that is read.
-const RECORD_VERSION: u8 = 1;
+const RECORD_VERSION: u8 = 2;
 
-/// Which side of a channel we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Role {
-    /// We deposit and sign vouchers.
-    #[n(0)]
-    Payer,
-    /// We collect vouchers and redeem the best one.
-    #[n(1)]
-    Payee,
-}
+/// The largest record that is read, in bytes. One with a full queue and every event kept has about half of it.
+pub const MAX_RECORD_BYTES: usize = 64 * 1024;
 
 /// Where a channel is in its life. Derived from the record, never stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// We proposed it; the prefund waits for the payee's signature.
+    /// Proposed; the prefund waits for the payee's signature.
     Initialized,
-    /// The prefund is signed by both; waits for the deposit, its confirmations and both postfund signatures.
+    /// The prefund is signed by both; waits for the deposits, their confirmations and both postfund signatures.
     Signed,
-    /// Funded: vouchers can be paid.
+    /// Funded: money can move.
     Open,
-    /// One side asked to close, or we decided to leave alone; no more vouchers.
+    /// We may have forgotten what we signed: nothing is signed before the other side said what it has.
+    Disconnected,
+    /// There is proof of a newer state than ours: nothing is signed before we have it.
+    Stale,
+    /// A part is taken out and the rest goes on in a successor; nothing moves until then.
+    Withdrawing,
+    /// One side asked to close, or we decided to leave alone; no more payments.
     Closing,
     /// A challenge runs on chain.
     Challenged,
@@ -53,117 +53,15 @@ impl Status {
             Self::Initialized => "initialized",
             Self::Signed => "signed",
             Self::Open => "open",
+            Self::Disconnected => "disconnected",
+            Self::Stale => "stale",
+            Self::Withdrawing => "withdrawing",
             Self::Closing => "closing",
             Self::Challenged => "challenged",
             Self::Closed => "closed",
             Self::Aborted => "aborted",
         }
     }
-}
-
-/// The signatures of one state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Signatures {
-    /// The payer's.
-    #[n(0)]
-    pub payer: Option<Signature>,
-    /// The payee's.
-    #[n(1)]
-    pub payee: Option<Signature>,
-}
-
-impl Signatures {
-    /// Both, payer first, if both are there.
-    pub fn both(&self) -> Option<(Signature, Signature)> {
-        Some((self.payer?, self.payee?))
-    }
-
-    pub(crate) fn of(&self, role: Role) -> Option<Signature> {
-        match role {
-            Role::Payer => self.payer,
-            Role::Payee => self.payee,
-        }
-    }
-
-    pub(crate) fn set(&mut self, role: Role, signature: Signature) {
-        match role {
-            Role::Payer => self.payer = Some(signature),
-            Role::Payee => self.payee = Some(signature),
-        }
-    }
-}
-
-/// A final state, proposed by the payer or signed by both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Closing {
-    /// Its turn.
-    #[n(0)]
-    pub turn: u64,
-    /// What goes to the payee, in base units.
-    #[cbor(n(1), with = "cbor::amount")]
-    pub claimed: u128,
-    /// Who signed it.
-    #[n(2)]
-    pub signatures: Signatures,
-    /// Who submits it: the side that asked first, so that it is not submitted twice.
-    #[n(3)]
-    pub submitter: Role,
-}
-
-impl Closing {
-    /// A final state that the payer proposes and the payee has not signed yet.
-    pub(crate) fn proposed(turn: u64, claimed: u128, submitter: Role, signature: Signature) -> Self {
-        let signatures = Signatures { payer: Some(signature), payee: None };
-        Self { turn, claimed, signatures, submitter }
-    }
-}
-
-/// A challenge that stands on chain, or the outcome that was finalised there.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Dispute {
-    /// The turn of the state on chain.
-    #[n(0)]
-    pub turn: u64,
-    /// When it becomes final, in seconds of the chain's clock.
-    #[n(1)]
-    pub finalizes_at: u64,
-    /// The hash of the state, zero once it was concluded; `transferAllAssets` asks for it.
-    #[cbor(n(2), with = "cbor::b256")]
-    pub state_hash: B256,
-    /// The ABI-encoded outcome of the state.
-    #[cbor(n(3), with = "minicbor::bytes")]
-    pub outcome: Vec<u8>,
-    /// Whether it is the best state that we have, so that paying it out is ours to do.
-    #[n(4)]
-    pub ours: bool,
-}
-
-/// What each side was paid out, in base units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Payout {
-    /// To the payee.
-    #[cbor(n(0), with = "cbor::amount")]
-    pub paid: u128,
-    /// Back to the payer.
-    #[cbor(n(1), with = "cbor::amount")]
-    pub refunded: u128,
-}
-
-impl Payout {
-    pub(crate) fn total(&self) -> u128 {
-        self.paid.saturating_add(self.refunded)
-    }
-}
-
-/// A place in the chain: the last event that was taken in. Ordered as the chain orders events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-pub struct Position {
-    /// The block.
-    #[n(0)]
-    pub block: u64,
-    /// The log's index in the block.
-    #[n(1)]
-    pub log_index: u64,
 }
 
 /// One channel, as it is stored.
@@ -177,18 +75,18 @@ pub struct Channel {
     /// Which side we are.
     #[n(2)]
     pub role: Role,
-    /// Signatures of the prefund state.
+    /// The newest state signed by both that is not final.
     #[n(3)]
-    pub prefund: Signatures,
-    /// Signatures of the postfund state.
+    pub base: Option<Base>,
+    /// The states that are to follow it, in order; each is signed by at least one side, or about to be.
     #[n(4)]
-    pub postfund: Signatures,
-    /// What the adjudicator holds for the channel, in base units, as far as confirmed.
-    #[cbor(n(5), with = "cbor::amount")]
-    pub holdings: u128,
-    /// Payer: the last voucher signed. Payee: the best voucher accepted.
-    #[n(6)]
+    pub proposals: Vec<Proposal>,
+    /// Payer: the last voucher signed on the base. Payee: the best one accepted.
+    #[n(5)]
     pub best: Option<SignedVoucher>,
+    /// Payer: a voucher whose signature was asked for and has not come yet.
+    #[n(6)]
+    pub unsigned: Option<Voucher>,
     /// The final state, once proposed.
     #[n(7)]
     pub closing: Option<Closing>,
@@ -198,36 +96,62 @@ pub struct Channel {
     /// Whether we decided to leave without the other side.
     #[n(9)]
     pub leaving: bool,
-    /// What stands on chain against the channel.
     #[n(10)]
-    pub dispute: Option<Dispute>,
-    /// What was paid out, once it was.
-    #[n(11)]
-    pub payout: Option<Payout>,
+    pub(crate) chain: ChainFacts,
     /// Why the channel was given up, as an error code.
-    #[n(12)]
+    #[n(11)]
     pub aborted: Option<String>,
     /// When a channel that is not funded is given up, in seconds since 1970.
-    #[n(13)]
+    #[n(12)]
     pub deadline: Option<u64>,
     /// The sequence of the last message we sent.
-    #[n(14)]
+    #[n(13)]
     pub sent: u64,
     /// The sequence of the last message we received.
-    #[n(15)]
+    #[n(14)]
     pub received: u64,
-    /// The last chain event that was taken in, if there was one.
+    /// The highest turn that we may have signed, or gave up. It never falls, so no turn is signed twice.
+    #[n(15)]
+    pub signed_turn: u64,
+    /// Payer: what may be signed without storing it.
     #[n(16)]
-    pub seen: Option<Position>,
+    pub lease: Option<Lease>,
+    /// Whether we may have forgotten what we signed, because of a backup or a lease.
+    #[n(17)]
+    pub unsure: bool,
+    /// The turn of a state that exists and that we do not have.
+    #[n(18)]
+    pub stale: Option<u64>,
+    /// The channel that this one goes on from, if its money comes from there.
+    #[cbor(n(19), with = "cbor::optional_b256")]
+    pub predecessor: Option<B256>,
+    /// The channel that goes on with what a withdrawal leaves.
+    #[n(20)]
+    pub successor: Option<Successor>,
+    /// Payee: what we asked the payer to propose.
+    #[n(21)]
+    pub request: Option<Request>,
+    /// How many requests there were: made by us as payee, granted by us as payer.
+    #[n(22)]
+    pub requests: u64,
+    /// Payer: the payee's redemption that the chain keeps only the turn of.
+    #[n(23)]
+    pub posted: Option<Posted>,
 }
 
 /// Why stored bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The bytes are damaged, or were not written by this software.
+    /// The bytes are damaged, have fields that this version does not know, or were not written by this software.
     #[error("record is malformed")]
     Malformed,
+    /// More bytes than a record can have; nothing was read.
+    #[error("record of {length} bytes is above the limit of {MAX_RECORD_BYTES}")]
+    TooLarge {
+        /// How many bytes there are.
+        length: usize,
+    },
     /// Written by another version.
     #[error("record of version {version}, expected {RECORD_VERSION}")]
     Version {
@@ -249,10 +173,18 @@ impl RecordError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Malformed => "RECORD_MALFORMED",
+            Self::TooLarge { .. } => "RECORD_TOO_LARGE",
             Self::Version { .. } => "RECORD_VERSION",
             Self::WrongKey { .. } => "RECORD_WRONG_KEY",
         }
     }
+}
+
+/// The first field of a record, which every version has.
+#[derive(Decode)]
+struct Versioned {
+    #[n(0)]
+    version: u8,
 }
 
 impl Channel {
@@ -261,66 +193,98 @@ impl Channel {
             version: RECORD_VERSION,
             terms,
             role,
-            prefund: Signatures::default(),
-            postfund: Signatures::default(),
-            holdings: 0,
+            base: None,
+            proposals: Vec::new(),
             best: None,
+            unsigned: None,
             closing: None,
             close_requested: false,
             leaving: false,
-            dispute: None,
-            payout: None,
+            chain: ChainFacts::default(),
             aborted: None,
             deadline: None,
             sent: 0,
             received: 0,
-            seen: None,
+            signed_turn: 0,
+            lease: None,
+            unsure: false,
+            stale: None,
+            predecessor: None,
+            successor: None,
+            request: None,
+            requests: 0,
+            posted: None,
         }
     }
 
     /// Where the channel is in its life.
     pub fn status(&self) -> Status {
-        if self.payout.is_some() {
+        let facts = self.facts();
+        if facts.payout.is_some() {
             Status::Closed
         } else if self.aborted.is_some() {
             Status::Aborted
-        } else if self.dispute.is_some() {
+        } else if facts.dispute.is_some() {
             Status::Challenged
-        } else if self.closing.is_some() || self.leaving || self.close_requested {
+        } else if self.stale.is_some() {
+            Status::Stale
+        } else if self.unsure {
+            Status::Disconnected
+        } else if self.leaving {
             Status::Closing
-        } else if self.postfund.both().is_some() {
-            Status::Open
-        } else if self.prefund.both().is_some() {
-            Status::Signed
+        } else if self.successor.is_some() {
+            Status::Withdrawing
+        } else if self.closing.is_some() || self.close_requested {
+            Status::Closing
         } else {
-            Status::Initialized
+            match self.base {
+                None => Status::Initialized,
+                Some(base) if base.turn < POSTFUND_TURN => Status::Signed,
+                // The states of a successor are signed before its money is there.
+                Some(_) if self.predecessor.is_some() && facts.holdings == 0 => Status::Signed,
+                Some(_) => Status::Open,
+            }
         }
+    }
+
+    /// What the chain says about the channel, as far as confirmed.
+    pub fn facts(&self) -> &Facts {
+        self.chain.now()
     }
 
     /// The other side's channel key.
     pub fn peer(&self) -> Address {
-        self.terms.key_of(self.peer_role())
+        self.terms.key_of(self.role.other())
     }
 
-    /// The other side's role.
-    pub(crate) fn peer_role(&self) -> Role {
-        match self.role {
-            Role::Payer => Role::Payee,
-            Role::Payee => Role::Payer,
-        }
+    /// How the money is split now, in base units: the base, with the best voucher on top.
+    pub fn balances(&self) -> Balances {
+        let base = self.base.map_or(self.terms.deposits(), |base| base.balances);
+        base.pay(Role::Payer, self.cumulative_amount()).unwrap_or(base)
     }
 
-    /// What has been paid so far, in base units: signed by the payer, or accepted by the payee.
+    /// What the last voucher on the base says, in base units; zero before the first.
     pub fn cumulative_amount(&self) -> u128 {
         self.best.map_or(0, |signed| signed.voucher.cumulative_amount)
     }
 
-    /// What the payer can still pay, in base units.
-    pub fn remaining(&self) -> u128 {
-        self.terms.deposit.saturating_sub(self.cumulative_amount())
+    /// What went from payer to payee since the channel was opened, in base units: signed by the payer, or accepted by the
+    /// payee. Zero in a ledger in which more came back.
+    pub fn paid(&self) -> u128 {
+        self.balances().payee.saturating_sub(self.terms.payee_deposit)
     }
 
-    /// The serial of the last voucher, zero before the first.
+    /// What the payer can still pay, in base units: its part less the reserve, and no more than what is deposited.
+    pub fn remaining(&self) -> u128 {
+        let balances = self.balances();
+        let spendable = balances.payer.saturating_sub(self.terms.reserve);
+        if self.base_turn() < POSTFUND_TURN {
+            return spendable;
+        }
+        spendable.min(self.facts().holdings.saturating_sub(balances.payee))
+    }
+
+    /// The serial of the last voucher on the base, zero before the first.
     pub fn last_serial(&self) -> u32 {
         self.best.map_or(0, |signed| signed.voucher.serial)
     }
@@ -334,13 +298,25 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if the bytes are no record of this version, or one of another channel.
+    /// [`RecordError`] if the bytes are no record of this version, or one of another channel. A record with a field that
+    /// is not known is not read: writing it back would lose the field.
     pub fn from_bytes(key: B256, bytes: &[u8]) -> Result<Self, RecordError> {
-        let channel: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
-        if channel.version != RECORD_VERSION {
-            return Err(RecordError::Version { version: channel.version });
+        if bytes.len() > MAX_RECORD_BYTES {
+            return Err(RecordError::TooLarge { length: bytes.len() });
+        }
+        let Versioned { version } = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
+        if version != RECORD_VERSION {
+            return Err(RecordError::Version { version });
+        }
+        let mut channel: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
+        if channel.to_bytes() != bytes {
+            return Err(RecordError::Malformed);
         }
         let actual = channel.terms.channel_id();
-        if actual != key { Err(RecordError::WrongKey { key, actual }) } else { Ok(channel) }
+        if actual != key {
+            return Err(RecordError::WrongKey { key, actual });
+        }
+        channel.chain.replay(&channel.terms);
+        Ok(channel)
     }
 }

@@ -1,17 +1,21 @@
-//! The states of a stream channel: prefund, postfund, redemptions and the final state.
+//! The states of a channel as they are signed: bases, redemptions and the final state.
 
-use crate::channel::record::{Channel, Signatures};
-use crate::channel::terms::Terms;
-use crate::crypto::{SignError, Signature, SignatureError, Signer};
+use crate::channel::balances::{Balances, Role};
+use crate::channel::record::Channel;
+use crate::channel::signed::{Base, Closing, Successor};
+use crate::channel::terms::{Kind, Terms};
+use crate::crypto::{Signature, SignatureError};
 use crate::nitro::{self, SignedVariablePart, VariablePart};
+use crate::payment::Claim;
 use crate::payment::claim::redemption_turn;
-use crate::payment::{Claim, SignedVoucher};
 use crate::{Address, B256, Bytes};
 
 /// The turn that everyone signs before the deposit, so that a deposit can always be recovered.
 pub const PREFUND_TURN: u64 = 0;
-/// The turn that everyone signs once the deposit is deep enough: the first base of vouchers.
+/// The turn that everyone signs once the deposits are deep enough: the first base of vouchers.
 pub const POSTFUND_TURN: u64 = 1;
+/// The turns that one serial takes: one for the voucher and one for each tick.
+const TURNS_PER_SERIAL: u64 = 1 << 8;
 
 /// One state of a channel: what is signed, and its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,29 +30,38 @@ impl State {
         Self { part, hash }
     }
 
-    /// The prefund or postfund state: everything still belongs to the payer.
-    pub(crate) fn funding(terms: &Terms, turn_num: u64) -> Self {
-        let outcome = terms.outcome(0).unwrap_or_default();
+    /// A base: a turn and a split.
+    pub(crate) fn base(terms: &Terms, turn_num: u64, balances: Balances) -> Self {
+        let outcome = terms.outcome(balances);
         Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: false })
     }
 
-    /// The final state at `turn_num` after `claimed` base units; `None` above the deposit.
-    pub(crate) fn closing(terms: &Terms, turn_num: u64, claimed: u128) -> Option<Self> {
-        let outcome = terms.outcome(claimed)?;
-        Some(Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: true }))
+    /// The final state. What goes on to a successor stands between the payee's part and the payer's.
+    pub(crate) fn closing(terms: &Terms, closing: &Closing, successor: Option<&Successor>) -> Self {
+        let Balances { payer, payee } = closing.balances;
+        let outcome = match successor {
+            None => terms.outcome(closing.balances),
+            Some(successor) => {
+                let rest = successor.balances.total().unwrap_or(u128::MAX);
+                let payee = Some((terms.payee_destination, payee)).filter(|(_, amount)| *amount > 0);
+                let payer = Some((terms.payer_destination, payer)).filter(|(_, amount)| *amount > 0);
+                terms.outcome_to(payee.into_iter().chain([(successor.channel_id, rest)]).chain(payer))
+            }
+        };
+        Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num: closing.turn, is_final: true })
     }
 
-    /// The redemption of a voucher without its ticks; `None` if it claims more than the deposit.
-    pub(crate) fn redemption(terms: &Terms, signed: &SignedVoucher) -> Option<Self> {
-        let claim = Claim::without_ticks(signed);
-        let outcome = terms.outcome(signed.voucher.cumulative_amount)?;
+    /// The redemption of a claim; `None` if it claims more than the base has for the payer.
+    pub(crate) fn redemption(terms: &Terms, base: &Base, claim: &Claim) -> Option<Self> {
+        let claimed = u128::try_from(claim.claimed()).ok()?;
+        let outcome = terms.outcome(base.balances.pay(Role::Payer, claimed)?);
         let part = VariablePart { outcome, app_data: claim.to_app_data(), turn_num: claim.turn(), is_final: false };
         Some(Self::new(terms, part))
     }
 
-    /// Signs the state with a participant's channel key.
-    pub(crate) fn sign<S: Signer + ?Sized>(&self, signer: &S) -> Result<Signature, SignError> {
-        nitro::sign_state(signer, self.hash)
+    /// What a participant signs.
+    pub(crate) fn digest(&self) -> B256 {
+        crate::crypto::eip191_digest(self.hash)
     }
 
     /// Checks a participant's signature.
@@ -62,25 +75,43 @@ impl State {
     }
 }
 
-/// The turn of the final state: above every voucher signed on the base, in the place of the next serial.
-pub(crate) fn closing_turn(last_serial: u32) -> u64 {
-    redemption_turn(POSTFUND_TURN, last_serial).saturating_add(1 << 8)
+impl Base {
+    /// The state to be signed.
+    pub(crate) fn state(&self, terms: &Terms) -> State {
+        State::base(terms, self.turn, self.balances)
+    }
+
+    /// The state with both signatures, if it has them.
+    pub(crate) fn signed_state(&self, terms: &Terms) -> Option<SignedVariablePart> {
+        Some(self.state(terms).signed_by(self.signatures.both()?))
+    }
 }
 
 impl Channel {
-    /// The newest state signed by both that vouchers can stand on, with its signatures: the postfund, else the prefund.
-    pub(crate) fn newest_base(&self) -> Option<SignedVariablePart> {
-        let signed = |signatures: &Signatures, turn| {
-            let (payer, payee) = signatures.both()?;
-            Some(State::funding(&self.terms, turn).signed_by([payer, payee]))
-        };
-        signed(&self.postfund, POSTFUND_TURN).or_else(|| signed(&self.prefund, PREFUND_TURN))
-    }
-
     /// The final state with both signatures, if it was agreed.
     pub(crate) fn signed_final(&self) -> Option<SignedVariablePart> {
         let closing = self.closing.as_ref()?;
-        let (payer, payee) = closing.signatures.both()?;
-        Some(State::closing(&self.terms, closing.turn, closing.claimed)?.signed_by([payer, payee]))
+        let signatures = closing.signatures.both()?;
+        Some(State::closing(&self.terms, closing, self.successor.as_ref()).signed_by(signatures))
+    }
+
+    /// The lowest turn of a base or final state that is above everything that may have been signed on this base.
+    pub(crate) fn next_turn(&self) -> u64 {
+        match self.terms.kind {
+            Kind::Ledger => self.signed_turn.saturating_add(1),
+            Kind::Stream => redemption_turn(self.base_turn(), self.next_serial().unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// The lowest serial on this base whose turns are above everything that may have been signed; `None` if none is
+    /// left.
+    pub(crate) fn next_serial(&self) -> Option<u32> {
+        let used = self.signed_turn.saturating_sub(self.base_turn()) / TURNS_PER_SERIAL;
+        u32::try_from(used).ok()?.checked_add(1)
+    }
+
+    /// The turn of the base, zero before there is one.
+    pub(crate) fn base_turn(&self) -> u64 {
+        self.base.map_or(0, |base| base.turn)
     }
 }

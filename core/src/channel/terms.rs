@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::channel::record::Role;
+use crate::channel::balances::{Balances, Role};
 use crate::nitro::{self, Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
 use crate::payment::VoucherDomain;
 use crate::{Address, B256, Bytes, U256};
@@ -17,9 +17,12 @@ pub struct Chain {
     /// The Nitro adjudicator.
     #[cbor(n(1), with = "cbor::address")]
     pub adjudicator: Address,
-    /// The `StreamApp` contract.
+    /// The `StreamApp` contract: the rules of streams.
     #[cbor(n(2), with = "cbor::address")]
     pub stream_app: Address,
+    /// The `ConsensusApp` contract: the rules of ledgers.
+    #[cbor(n(3), with = "cbor::address")]
+    pub consensus_app: Address,
 }
 
 impl Chain {
@@ -29,7 +32,22 @@ impl Chain {
     }
 }
 
-/// The terms of a directly funded stream channel: the payer deposits, the payee starts with nothing.
+/// What moves the money of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// The payer signs vouchers, which `StreamApp` redeems.
+    #[n(0)]
+    Stream,
+    /// Both sign every new split, which `ConsensusApp` asks for. The payer is the leader: it opens and proposes.
+    #[n(1)]
+    Ledger,
+}
+
+/// The terms of a channel that is funded on chain, by the payer or by both.
+///
+/// The payer is the first participant, the payee the last one. In a ledger, where money goes both ways, the payer is the
+/// side that proposes each new split.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Terms {
     /// Where the channel settles.
@@ -62,6 +80,16 @@ pub struct Terms {
     /// Never reused: with the participants, contract and duration it makes the channel id. [`derive_nonce`] makes one.
     #[n(9)]
     pub nonce: u64,
+    /// What moves the money.
+    #[n(10)]
+    pub kind: Kind,
+    /// What the payee deposits, in base units; zero in most streams.
+    #[cbor(n(11), with = "cbor::amount")]
+    pub payee_deposit: u128,
+    /// What each side keeps until the close, in base units, so that both have a reason to close together. The payee's
+    /// holds as soon as it has that much.
+    #[cbor(n(12), with = "cbor::amount")]
+    pub reserve: u128,
 }
 
 /// A nonce that cannot repeat: when the channel is proposed (seconds since 1970) above 32 random bits.
@@ -78,9 +106,20 @@ pub enum TermsError {
     /// Payer and payee are one key.
     #[error("payer and payee are the same key")]
     SameParty,
-    /// The deposit is zero.
+    /// Nobody deposits anything.
     #[error("deposit is zero")]
     ZeroDeposit,
+    /// Both deposits together are above 2^128 - 1.
+    #[error("deposits of both sides overflow")]
+    DepositOverflow,
+    /// Less is deposited than has to stay.
+    #[error("reserve of {reserve} is above the payer's deposit of {deposit}")]
+    Reserve {
+        /// The reserve in the terms, in base units.
+        reserve: u128,
+        /// The payer's deposit, in base units.
+        deposit: u128,
+    },
     /// With no time to answer, a stale state is final at once.
     #[error("challenge duration of {seconds} s is not between 1 and 2^48 - 1")]
     ChallengeDuration {
@@ -104,6 +143,8 @@ impl TermsError {
         match self {
             Self::SameParty => "TERMS_SAME_PARTY",
             Self::ZeroDeposit => "TERMS_ZERO_DEPOSIT",
+            Self::DepositOverflow => "TERMS_DEPOSIT_OVERFLOW",
+            Self::Reserve { .. } => "TERMS_RESERVE",
             Self::ChallengeDuration { .. } => "TERMS_CHALLENGE_DURATION",
             Self::ZeroConfirmations => "TERMS_ZERO_CONFIRMATIONS",
             Self::Destination { .. } => "TERMS_DESTINATION",
@@ -121,8 +162,13 @@ impl Terms {
         if self.payer == self.payee {
             return Err(TermsError::SameParty);
         }
-        if self.deposit == 0 {
-            return Err(TermsError::ZeroDeposit);
+        match self.deposit.checked_add(self.payee_deposit) {
+            Some(0) => return Err(TermsError::ZeroDeposit),
+            Some(_) => {}
+            None => return Err(TermsError::DepositOverflow),
+        }
+        if self.reserve > self.deposit {
+            return Err(TermsError::Reserve { reserve: self.reserve, deposit: self.deposit });
         }
         if !(1..=nitro::MAX_UINT48).contains(&self.challenge_duration) {
             return Err(TermsError::ChallengeDuration { seconds: self.challenge_duration });
@@ -151,12 +197,20 @@ impl Terms {
         }
     }
 
-    /// The part of every state that never changes: `[payer, payee]`, nonce, `StreamApp`, challenge duration.
+    /// How the money is split at the start, in base units.
+    pub const fn deposits(&self) -> Balances {
+        Balances { payer: self.deposit, payee: self.payee_deposit }
+    }
+
+    /// The part of every state that never changes: `[payer, payee]`, nonce, the app's contract, challenge duration.
     pub fn fixed_part(&self) -> FixedPart {
         FixedPart {
             participants: alloc::vec![self.payer, self.payee],
             channel_nonce: self.nonce,
-            app_definition: self.chain.stream_app,
+            app_definition: match self.kind {
+                Kind::Stream => self.chain.stream_app,
+                Kind::Ledger => self.chain.consensus_app,
+            },
             challenge_duration: self.challenge_duration,
         }
     }
@@ -166,29 +220,35 @@ impl Terms {
         self.fixed_part().channel_id()
     }
 
-    /// The outcome after `claimed` base units went from payer to payee; `None` if that is above the deposit.
-    pub fn outcome(&self, claimed: u128) -> Option<Outcome> {
-        let refund = self.deposit.checked_sub(claimed)?;
-        let simple = |destination, amount: u128| Allocation {
+    /// Where a side's part is paid out.
+    pub const fn destination_of(&self, role: Role) -> B256 {
+        match role {
+            Role::Payer => self.payer_destination,
+            Role::Payee => self.payee_destination,
+        }
+    }
+
+    /// The outcome that pays both what they have: the payee first, because the adjudicator pays in this order out of
+    /// what it holds.
+    pub fn outcome(&self, balances: Balances) -> Outcome {
+        self.outcome_to([(self.payee_destination, balances.payee), (self.payer_destination, balances.payer)])
+    }
+
+    /// The outcome that pays `parts` in this order.
+    pub(crate) fn outcome_to(&self, parts: impl IntoIterator<Item = (B256, u128)>) -> Outcome {
+        let simple = |(destination, amount)| Allocation {
             destination,
             amount: U256::from(amount),
             allocation_type: AllocationType::Simple,
             metadata: Bytes::new(),
         };
-        let allocations = alloc::vec![simple(self.payer_destination, refund), simple(self.payee_destination, claimed)];
         let (asset, asset_type) = (self.asset, AssetType::Default);
-        Some(alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }])
+        let allocations = parts.into_iter().map(simple).collect();
+        alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }]
     }
 
     /// Whether the channel holds the chain's native asset rather than a token.
     pub fn is_native(&self) -> bool {
         self.asset.is_zero()
-    }
-
-    /// What the payer's deposit transaction carries as data when it finds `held` base units there already.
-    pub(crate) fn deposit_call(&self, held: u128) -> (u128, Bytes) {
-        let amount = self.deposit.saturating_sub(held);
-        let data = nitro::calls::deposit(self.asset, self.channel_id(), U256::from(held), U256::from(amount));
-        (amount, data)
     }
 }

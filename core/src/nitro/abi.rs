@@ -98,6 +98,20 @@ where
     strictly(bytes, limit, T::abi_decode_params_with_config)
 }
 
+/// Decodes the arguments of a call that somebody else encoded, as leniently as the contracts do. What is allocated stays
+/// bounded.
+pub(super) fn decode_call<T>(bytes: &[u8], limit: usize) -> Result<T, DecodeError>
+where
+    T: SolValue + From<<T::SolType as alloy_sol_types::SolType>::RustType>,
+    for<'a> <T::SolType as alloy_sol_types::SolType>::Token<'a>: alloy_sol_types::abi::TokenSeq<'a>,
+{
+    if bytes.len() > limit {
+        return Err(DecodeError::TooLarge { length: bytes.len(), limit });
+    }
+    let lenient = AbiDecoderConfig::new().memory_limit(limit.saturating_mul(4)).validate_allow_trailing_bytes(true);
+    T::abi_decode_params_with_config(bytes, lenient).map_err(|_| DecodeError::Malformed)
+}
+
 /// Runs a decoder in strict mode: canonical offsets only, so that no part of the input is read twice and what is
 /// allocated stays proportional to it; clean padding; no trailing bytes.
 fn strictly<'a, T>(

@@ -7,7 +7,10 @@
 //! through [`transfer_all_assets`].
 
 use super::outcome::outcome_to_abi;
-use super::{ChannelStatus, DecodeError, FixedPart, MAX_BYTES, MAX_UINT48, SignedVariablePart, SingleAssetExit, abi};
+use super::{
+    ChannelStatus, DecodeError, FixedPart, MAX_BYTES, MAX_EVENT_BYTES, MAX_UINT48, SignedVariablePart, SingleAssetExit,
+    abi,
+};
 use crate::crypto::Signature;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, aliases::U160};
@@ -136,6 +139,23 @@ pub fn status_of(channel_id: B256) -> Bytes {
 /// Asks for the parts of the status of a channel; answered by [`decode_unpack_status`]. Selector `0x552cfa50`.
 pub fn unpack_status(channel_id: B256) -> Bytes {
     calldata(selector::UNPACK_STATUS, channel_id.abi_encode())
+}
+
+/// Decodes the data of a call of `checkpoint`: the states of the proof, and the candidate.
+///
+/// Whoever sent the call chose the bytes, and the contract takes encodings that `abi.encode` never gives, so this does
+/// too: what it says counts only through the signatures in it.
+///
+/// # Errors
+///
+/// [`DecodeError::TooLarge`] above [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES), [`DecodeError::Malformed`] if the bytes
+/// are no such call, and those of states that this crate cannot represent.
+pub fn decode_checkpoint(data: &[u8]) -> Result<(Vec<SignedVariablePart>, SignedVariablePart), DecodeError> {
+    type Arguments = (abi::FixedPart, Vec<abi::SignedVariablePart>, abi::SignedVariablePart);
+    let arguments = data.strip_prefix(&selector::CHECKPOINT).ok_or(DecodeError::Malformed)?;
+    let (_, proof, candidate): Arguments = abi::decode_call(arguments, MAX_EVENT_BYTES)?;
+    let proof = proof.into_iter().map(SignedVariablePart::try_from).collect::<Result<_, _>>()?;
+    Ok((proof, candidate.try_into()?))
 }
 
 /// Decodes the answer to [`holdings`]: base units of the asset.

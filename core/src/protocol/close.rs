@@ -3,11 +3,16 @@
 //! Only the payer proposes a final state; a payee that wants to close asks for one. So two proposals never cross, and no
 //! turn is signed twice. The side that asked first submits the transaction; the other can still do so by leaving.
 
-use crate::channel::{Channel, Closing, Role, State, Status, closing_turn};
+use crate::B256;
+use crate::channel::{Balances, Channel, Closing, Kind, POSTFUND_TURN, Role, Signatures, State, Status};
 use crate::crypto::Signature;
 use crate::nitro::{MAX_UINT48, calls};
+use crate::payment::Claim;
 use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::outstanding::outstanding_messages;
+use crate::protocol::sign::complete;
 use crate::protocol::{CloseError, Context};
+use crate::wire::Message;
 
 /// Either: asks for the close. Asking again says the same again.
 pub(crate) fn request_close(
@@ -19,11 +24,14 @@ pub(crate) fn request_close(
         Status::Open | Status::Closing if !channel.leaving => channel.close_requested = true,
         status => return Err(CloseError::WrongStatus { status }),
     }
-    if channel.closing.is_none() && channel.role == Role::Payer {
-        propose(context, channel)?;
+    match (channel.role, channel.closing) {
+        (Role::Payer, None) => propose(context, channel, effects)?,
+        (Role::Payee, None) => effects.send(Message::ShutdownRequest),
+        _ => {
+            effects.send_all(outstanding_messages(channel));
+            next_transaction(channel, effects);
+        }
     }
-    next_message(channel, effects);
-    next_transaction(channel, effects);
     Ok(())
 }
 
@@ -37,12 +45,13 @@ pub(crate) fn accept_shutdown_request(
         return Err(CloseError::WrongRole);
     }
     match channel.status() {
-        Status::Open => propose(context, channel)?,
-        Status::Closing if channel.closing.is_some() => {}
-        status => return Err(CloseError::WrongStatus { status }),
+        Status::Open => propose(context, channel, effects),
+        Status::Closing if channel.closing.is_some() => {
+            effects.send_all(outstanding_messages(channel));
+            Ok(())
+        }
+        status => Err(CloseError::WrongStatus { status }),
     }
-    next_message(channel, effects);
-    Ok(())
 }
 
 /// Payee: signs the final state that the payer proposes, if it pays at least what is owed.
@@ -50,46 +59,70 @@ pub(crate) fn accept_shutdown(
     context: &Context<'_>,
     channel: &mut Channel,
     mut proposal: Closing,
+    successor: Option<B256>,
     effects: &mut Effects,
 ) -> Result<(), CloseError> {
     if channel.role != Role::Payee {
         return Err(CloseError::WrongRole);
     }
-    let Closing { turn, claimed, .. } = proposal;
-    if let Some(closing) = &channel.closing {
-        if (closing.turn, closing.claimed) != (turn, claimed) {
+    if let Some(closing) = channel.closing {
+        if (closing.turn, closing.balances) != (proposal.turn, proposal.balances) {
             return Err(CloseError::Conflict);
         }
-        next_message(channel, effects);
+        effects.send_all(outstanding_messages(channel));
         return Ok(());
     }
     let status = channel.status();
-    if !matches!(status, Status::Open | Status::Closing) || channel.leaving {
+    if !matches!(status, Status::Open | Status::Closing | Status::Withdrawing) || channel.leaving {
         return Err(CloseError::WrongStatus { status });
     }
-    let owed = channel.cumulative_amount();
-    if claimed < owed {
-        return Err(CloseError::Underpays { claimed, owed });
+    if successor != channel.successor.map(|successor| successor.channel_id) {
+        if successor.is_some() {
+            return Err(CloseError::WrongSuccessor);
+        }
+        // A payer that closes has given its withdrawal up.
+        channel.successor = None;
     }
-    let minimum = closing_turn(channel.last_serial());
-    if turn < minimum || turn > MAX_UINT48 {
-        return Err(CloseError::Turn { turn, minimum });
-    }
-    let deposit = channel.terms.deposit;
-    let Some(state) = State::closing(&channel.terms, turn, claimed) else {
-        return Err(CloseError::AboveDeposit { claimed, deposit });
-    };
+    check_final(channel, &proposal)?;
     let signature = proposal.signatures.payer.ok_or(CloseError::WrongRole)?;
+    let state = State::closing(&channel.terms, &proposal, channel.successor.as_ref());
     state.verify(&signature, channel.terms.payer)?;
-    proposal.signatures.payee = Some(state.sign(context.signer)?);
-    if !channel.close_requested {
+    let asked = channel.close_requested || channel.successor.is_some_and(|next| next.submitter == Role::Payee);
+    if !asked {
         // A payer cannot make us pay for a transaction that we did not ask for.
         proposal.submitter = Role::Payer;
     }
+    channel.proposals.clear();
     channel.closing = Some(proposal);
-    next_message(channel, effects);
-    next_transaction(channel, effects);
-    Ok(())
+    Ok(complete(context, channel, effects)?)
+}
+
+/// Checks that a final state leaves us what is ours, out of what is there.
+fn check_final(channel: &Channel, proposal: &Closing) -> Result<(), CloseError> {
+    let kept = channel.successor.map_or(Balances::default(), |successor| successor.balances);
+    let claimed = proposal.balances.payee.saturating_add(kept.payee);
+    let owed = channel.balances().payee;
+    if claimed < owed {
+        return Err(CloseError::Underpays { claimed, owed });
+    }
+    let best = channel.best.map(|signed| Claim::without_ticks(&signed).turn());
+    let newest = channel.base_turn().max(channel.signed_turn).max(best.unwrap_or(0));
+    let minimum = match channel.terms.kind {
+        // A voucher may have ticks: the next serial is above all of them.
+        Kind::Stream if best.is_some() => newest.saturating_add(1 << 8),
+        _ => newest.saturating_add(1),
+    };
+    if proposal.turn < minimum || proposal.turn > MAX_UINT48 {
+        return Err(CloseError::Turn { turn: proposal.turn, minimum });
+    }
+    let all = proposal.balances.total().and_then(|exits| exits.checked_add(kept.total()?));
+    // The payer's own part may exceed what is there: it is paid last.
+    let ours = all.and_then(|all| all.checked_sub(proposal.balances.payer));
+    let holdings = channel.facts().holdings;
+    match ours {
+        Some(ours) if ours <= holdings => Ok(()),
+        _ => Err(CloseError::AboveDeposit { claimed, deposit: holdings }),
+    }
 }
 
 /// Payer: the payee signed the final state.
@@ -99,17 +132,15 @@ pub(crate) fn accept_shutdown_ack(
     effects: &mut Effects,
 ) -> Result<(), CloseError> {
     let status = channel.status();
-    let (Role::Payer, Some(closing)) = (channel.role, channel.closing.as_mut()) else {
+    let (Role::Payer, Some(mut closing)) = (channel.role, channel.closing) else {
         return Err(CloseError::WrongStatus { status });
     };
     if closing.signatures.payee.is_some() {
         return Ok(());
     }
-    let Some(state) = State::closing(&channel.terms, closing.turn, closing.claimed) else {
-        return Err(CloseError::WrongStatus { status });
-    };
-    state.verify(&signature, channel.terms.payee)?;
+    State::closing(&channel.terms, &closing, channel.successor.as_ref()).verify(&signature, channel.terms.payee)?;
     closing.signatures.payee = Some(signature);
+    channel.closing = Some(closing);
     next_transaction(channel, effects);
     Ok(())
 }
@@ -117,7 +148,7 @@ pub(crate) fn accept_shutdown_ack(
 /// The one transaction, for the side that asked first.
 pub(crate) fn next_transaction(channel: &Channel, effects: &mut Effects) {
     let submitter = channel.closing.map(|closing| closing.submitter);
-    if submitter == Some(channel.role) && channel.payout.is_none() {
+    if submitter == Some(channel.role) && channel.facts().payout.is_none() {
         conclude(channel, effects);
     }
 }
@@ -132,19 +163,22 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
     true
 }
 
-/// Payer: signs the final state with everything that was paid.
-fn propose(context: &Context<'_>, channel: &mut Channel) -> Result<(), CloseError> {
-    let (turn, claimed) = (closing_turn(channel.last_serial()), channel.cumulative_amount());
-    let deposit = channel.terms.deposit;
-    let state = State::closing(&channel.terms, turn, claimed).ok_or(CloseError::AboveDeposit { claimed, deposit })?;
+/// Payer: signs the final state with everything that was paid. What was proposed and not answered is given up: the final
+/// state is above it.
+fn propose(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), CloseError> {
+    let mut balances = match channel.proposals.last() {
+        // The payee may have signed it already, so it may own what it says.
+        Some(proposal) if proposal.base.turn > POSTFUND_TURN => proposal.base.balances,
+        _ => channel.balances(),
+    };
+    // What was pledged and not deposited cannot be paid out.
+    balances.payer = balances.payer.min(channel.facts().holdings.saturating_sub(balances.payee));
     let submitter = if channel.close_requested { Role::Payer } else { Role::Payee };
-    let signature = state.sign(context.signer)?;
-    channel.closing = Some(Closing::proposed(turn, claimed, submitter, signature));
-    Ok(())
-}
-
-fn next_message(channel: &Channel, effects: &mut Effects) {
-    if let Some(message) = super::outstanding_message(channel) {
-        effects.send(message);
+    let turn = channel.next_turn();
+    if turn > MAX_UINT48 {
+        return Err(CloseError::Turn { turn, minimum: turn });
     }
+    channel.closing = Some(Closing { turn, balances, signatures: Signatures::default(), submitter });
+    channel.lease = None;
+    Ok(complete(context, channel, effects)?)
 }

@@ -1,99 +1,82 @@
-//! Leaving alone, and what the chain reports: deposits, challenges, pay-outs.
+//! Leaving alone, answering the other side, and putting our best state on chain.
+
+use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Dispute, Payout, Role, State, Status};
-use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
+use crate::channel::{Channel, Dispute, Role, State, Status};
+use crate::crypto::SignError;
+use crate::nitro::{self, SignedVariablePart, calls};
+use crate::payment::Claim;
 use crate::protocol::close::conclude;
-use crate::protocol::effects::{Effects, Event, TransactionKind};
-use crate::protocol::open::lock_funding;
-use crate::protocol::{Context, LeaveError, OpenError};
+use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::{Context, LeaveError, Purpose};
 
 /// How long the side that did not challenge waits for the other to pay out, in seconds: one transaction is enough.
 const TRANSFER_GRACE: u64 = 600;
 
 /// Either: leaves without the other side, with the best state we have.
-pub(crate) fn leave(
-    context: &Context<'_>,
-    channel: &mut Channel,
-    chain_time: u64,
-    effects: &mut Effects,
-) -> Result<(), LeaveError> {
-    match channel.status() {
-        Status::Signed | Status::Open | Status::Closing | Status::Challenged => {}
-        status => return Err(LeaveError::WrongStatus { status }),
+pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), LeaveError> {
+    let status = channel.status();
+    if matches!(status, Status::Initialized | Status::Closed | Status::Aborted) {
+        return Err(LeaveError::WrongStatus { status });
     }
-    if channel.holdings == 0 {
+    if channel.facts().holdings == 0 {
         return Err(LeaveError::NothingDeposited);
     }
-    if channel.role == Role::Payee && channel.best.is_none() && channel.signed_final().is_none() {
+    if ours_at_stake(channel) == 0 {
         return Err(LeaveError::NothingToClaim);
     }
     channel.leaving = true;
-    Ok(next_transaction(context, channel, chain_time, effects)?)
+    Ok(next_transaction(context, channel, effects)?)
 }
 
-/// Takes in an event of the channel that is deep enough in the chain.
-pub(crate) fn apply_event(
-    context: &Context<'_>,
-    channel: &mut Channel,
-    event: AdjudicatorEvent,
-    chain_time: u64,
-    effects: &mut Effects,
-) -> Result<(), OpenError> {
-    match event {
-        AdjudicatorEvent::Deposited { asset, holdings, .. }
-            if asset == channel.terms.asset && channel.payout.is_none() =>
-        {
-            channel.holdings = u128::try_from(holdings).unwrap_or(u128::MAX);
-            lock_funding(context, channel, effects)?;
-        }
-        AdjudicatorEvent::ChallengeRegistered { channel_id, finalizes_at, candidate, .. } => {
-            let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
-            // A payee answers unasked; a payer's base can be put there by anybody.
-            let could_be = channel.leaving || channel.role == Role::Payee;
-            let ours = could_be && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
-            let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
-            let turn = candidate.variable_part.turn_num;
-            channel.dispute = Some(Dispute { turn, finalizes_at, state_hash, outcome, ours });
-            effects.notify(Event::Challenged { channel_id, finalizes_at, ours });
-            next_transaction(context, channel, chain_time, effects)?;
-        }
-        AdjudicatorEvent::ChallengeCleared { .. } | AdjudicatorEvent::Checkpointed { .. } => {
-            channel.dispute = None;
-            if channel.leaving {
-                next_transaction(context, channel, chain_time, effects)?;
-            }
-        }
-        AdjudicatorEvent::Concluded { finalizes_at, .. } => {
-            let Some(signed) = channel.signed_final() else {
-                return Ok(());
-            };
-            let outcome = nitro::encode_outcome(&signed.variable_part.outcome).to_vec();
-            let turn = signed.variable_part.turn_num;
-            let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);
-            channel.dispute = Some(Dispute { turn, finalizes_at, state_hash: B256::ZERO, outcome, ours });
-        }
-        AdjudicatorEvent::AllocationUpdated { channel_id, initial_holdings, final_holdings, .. } => {
-            channel.holdings = u128::try_from(final_holdings).unwrap_or(u128::MAX);
-            let before = u128::try_from(initial_holdings).unwrap_or(u128::MAX);
-            let moved = before.saturating_sub(channel.holdings);
-            if let Some(payout) = payout(channel, before).filter(|payout| payout.total() <= moved) {
-                channel.payout = Some(payout);
-                let Payout { paid, refunded } = payout;
-                effects.notify(Event::Closed { channel_id, paid, refunded });
-            }
-        }
-        _ => {}
+/// What leaving alone would bring us, in base units.
+pub(crate) fn ours_at_stake(channel: &Channel) -> u128 {
+    let balances = channel.closing.filter(|closing| closing.signatures.both().is_some());
+    let balances = balances.map_or_else(|| channel.balances(), |closing| closing.balances);
+    let holdings = channel.facts().holdings;
+    match channel.role {
+        Role::Payee => balances.payee.min(holdings),
+        Role::Payer => balances.payer.min(holdings.saturating_sub(balances.payee)),
     }
+}
+
+/// Either: puts our best state on chain while the channel goes on: no lower state counts from then on.
+pub(crate) fn snapshot(context: &Context<'_>, channel: &Channel, effects: &mut Effects) -> Result<(), LeaveError> {
+    let status = channel.status();
+    if !matches!(status, Status::Open | Status::Challenged) {
+        return Err(LeaveError::WrongStatus { status });
+    }
+    let Some(best) = best_state(context, channel)? else {
+        return Err(LeaveError::NothingToClaim);
+    };
+    let turn = best.candidate.variable_part.turn_num;
+    if turn <= channel.facts().turn_record {
+        return Err(LeaveError::NotNewer { turn });
+    }
+    let data = calls::checkpoint(&channel.terms.fixed_part(), &best.proof, &best.candidate);
+    effects.submit(channel, TransactionKind::Checkpoint, 0, data);
     Ok(())
+}
+
+/// Either: answers a challenge with a newer state, after which the channel goes on; gives up leaving alone.
+pub(crate) fn clear(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), LeaveError> {
+    let status = channel.status();
+    match channel.facts().dispute.as_ref() {
+        Some(dispute) if context.chain_time < dispute.finalizes_at => {}
+        _ => return Err(LeaveError::WrongStatus { status }),
+    }
+    channel.leaving = false;
+    snapshot(context, channel, effects)
 }
 
 /// When the channel's dispute next asks for a transaction, in seconds of the chain's clock.
 pub(crate) fn due(channel: &Channel) -> Option<u64> {
-    if channel.payout.is_some() {
+    let facts = channel.facts();
+    if facts.payout.is_some() {
         return None;
     }
-    let dispute = channel.dispute.as_ref()?;
+    let dispute = facts.dispute.as_ref()?;
     let grace = if dispute.ours { 0 } else { TRANSFER_GRACE };
     Some(dispute.finalizes_at.saturating_add(grace))
 }
@@ -102,13 +85,12 @@ pub(crate) fn due(channel: &Channel) -> Option<u64> {
 pub(crate) fn next_transaction(
     context: &Context<'_>,
     channel: &Channel,
-    chain_time: u64,
     effects: &mut Effects,
-) -> Result<(), crate::crypto::SignError> {
-    let finalised = |dispute: &Dispute| chain_time >= dispute.finalizes_at;
-    match &channel.dispute {
-        Some(dispute) if finalised(dispute) => {
-            if due(channel).is_some_and(|due| chain_time >= due) {
+) -> Result<(), SignError> {
+    let facts = channel.facts();
+    match &facts.dispute {
+        Some(dispute) if context.chain_time >= dispute.finalizes_at => {
+            if due(channel).is_some_and(|due| context.chain_time >= due) {
                 transfer(channel, dispute, effects);
             }
             return Ok(());
@@ -119,48 +101,84 @@ pub(crate) fn next_transaction(
     if conclude(channel, effects) {
         return Ok(());
     }
-    let Some(best) = best_state(context, channel)? else {
-        return Ok(());
-    };
-    let better = match &channel.dispute {
-        // A payee answers whatever pays it less; the payer's own best is the base, which nobody can better against it.
-        Some(dispute) => channel.role == Role::Payee && best.candidate.variable_part.turn_num > dispute.turn,
-        None => channel.leaving,
-    };
-    if better {
-        let signature = nitro::sign_challenge(context.signer, best.state_hash)?;
-        let fixed = channel.terms.fixed_part();
-        let data = calls::challenge(&fixed, &best.proof, &best.candidate, &signature);
+    if let Some(best) = best_state(context, channel)?.filter(|best| is_called_for(channel, best)) {
+        challenge(context, channel, best, effects)?;
+    }
+    Ok(())
+}
+
+/// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.
+fn is_called_for(channel: &Channel, best: &BestState) -> bool {
+    let (facts, turn) = (channel.facts(), best.candidate.variable_part.turn_num);
+    match &facts.dispute {
+        None => channel.leaving && turn >= facts.turn_record,
+        Some(dispute) => {
+            let share = |outcome: &[u8]| share(channel, outcome);
+            let encoded = nitro::encode_outcome(&best.candidate.variable_part.outcome);
+            turn > dispute.turn && share(&encoded) > share(&dispute.outcome)
+        }
+    }
+}
+
+/// What an outcome pays us out of what the chain holds.
+fn share(channel: &Channel, outcome: &[u8]) -> u128 {
+    let payout = channel.facts().payout_of(&channel.terms, outcome).unwrap_or_default();
+    match channel.role {
+        Role::Payer => payout.refunded,
+        Role::Payee => payout.paid,
+    }
+}
+
+fn challenge(
+    context: &Context<'_>,
+    channel: &Channel,
+    best: BestState,
+    effects: &mut Effects,
+) -> Result<(), SignError> {
+    let digest = nitro::challenge_digest(best.state_hash);
+    if let Some(signature) = context.key.sign(digest, Purpose::Challenge)? {
+        let data = calls::challenge(&channel.terms.fixed_part(), &best.proof, &best.candidate, &signature);
         effects.submit(channel, TransactionKind::Challenge, 0, data);
     }
     Ok(())
 }
 
-/// The best state that a side can support alone.
-struct BestState {
-    proof: alloc::vec::Vec<SignedVariablePart>,
+/// The best state that we can support alone.
+pub(crate) struct BestState {
+    proof: Vec<SignedVariablePart>,
     candidate: SignedVariablePart,
-    state_hash: B256,
+    pub(crate) state_hash: B256,
 }
 
-/// Payer: the newest base. Payee: the redemption of its best voucher on the postfund. `None` if there is nothing.
-fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, crate::crypto::SignError> {
-    let Some(base) = channel.newest_base() else {
+/// Payee: the redemption of its best voucher. Payer: the base, or the redemption that the payee put above it. `None` if
+/// there is nothing yet, or if a signature was asked for and will come.
+pub(crate) fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
+    let Some((base, signed)) = channel.base.and_then(|base| Some((base, base.signed_state(&channel.terms)?))) else {
         return Ok(None);
     };
-    let redemption = match (channel.role, &channel.best) {
-        (Role::Payee, Some(best)) => State::redemption(&channel.terms, best),
-        (Role::Payee, None) => return Ok(None),
-        (Role::Payer, _) => None,
+    let redemption = |claim: Option<Claim>| State::redemption(&channel.terms, &base, &claim?);
+    let redeemed = match channel.role {
+        Role::Payee => match redemption(channel.best.as_ref().map(Claim::without_ticks)) {
+            Some(state) => match context.key.sign(state.digest(), Purpose::State)? {
+                Some(signature) => Some((state, signature)),
+                None => return Ok(None),
+            },
+            None => None,
+        },
+        Role::Payer => {
+            let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn);
+            let state = redemption(posted.and_then(|posted| Claim::from_app_data(&posted.app_data).ok()));
+            state.zip(posted.map(|posted| posted.signature))
+        }
     };
-    Ok(Some(match redemption {
-        Some(state) => {
-            let (state_hash, signature) = (state.hash, state.sign(context.signer)?);
-            BestState { proof: alloc::vec![base], candidate: state.signed_by([signature]), state_hash }
+    Ok(Some(match redeemed {
+        Some((state, signature)) => {
+            let state_hash = state.hash;
+            BestState { proof: alloc::vec![signed], candidate: state.signed_by([signature]), state_hash }
         }
         None => {
-            let state_hash = nitro::state_hash(channel.terms.channel_id(), &base.variable_part);
-            BestState { proof: alloc::vec::Vec::new(), candidate: base, state_hash }
+            let state_hash = base.state(&channel.terms).hash;
+            BestState { proof: Vec::new(), candidate: signed, state_hash }
         }
     }))
 }
@@ -172,17 +190,4 @@ fn transfer(channel: &Channel, dispute: &Dispute, effects: &mut Effects) {
         let data = calls::transfer_all_assets(channel.terms.channel_id(), &outcome, dispute.state_hash);
         effects.submit(channel, TransactionKind::Transfer, 0, data);
     }
-}
-
-/// What the outcome on chain pays out of `holdings`: payer first, then payee, as the adjudicator does.
-fn payout(channel: &Channel, holdings: u128) -> Option<Payout> {
-    let outcome = nitro::decode_outcome(&channel.dispute.as_ref()?.outcome).ok()?;
-    let amounts = outcome.first()?.allocations.iter().map(|allocation| allocation.amount);
-    let mut left = holdings;
-    let mut take = amounts.map(|amount| {
-        let part = u128::try_from(amount).unwrap_or(u128::MAX).min(left);
-        left = left.saturating_sub(part);
-        part
-    });
-    Some(Payout { refunded: take.next()?, paid: take.next()? })
 }

@@ -1,9 +1,10 @@
 //! What follows from a step, held back until the record that allows it is stored.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::channel::{Channel, Status};
+use crate::channel::{Balances, Channel, Status};
 use crate::payment::SignedVoucher;
 use crate::wire::Message;
 use crate::{Address, B256, Bytes};
@@ -11,7 +12,7 @@ use crate::{Address, B256, Bytes};
 /// One thing that follows from a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
-    Send(Message),
+    Send(Box<Message>),
     Pay(SignedVoucher),
     Submit(Transaction),
     Notify(Event),
@@ -19,15 +20,23 @@ pub(crate) enum Effect {
 
 /// What follows from a step, in order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Effects(Vec<Effect>);
+pub(crate) struct Effects {
+    list: Vec<Effect>,
+    /// Whether the step stays within what was stored before, so that nothing has to be stored for it.
+    pub(crate) leased: bool,
+}
 
 impl Effects {
     pub(crate) fn send(&mut self, message: Message) {
-        self.0.push(Effect::Send(message));
+        self.list.push(Effect::Send(Box::new(message)));
+    }
+
+    pub(crate) fn send_all(&mut self, messages: impl IntoIterator<Item = Message>) {
+        self.list.extend(messages.into_iter().map(|message| Effect::Send(Box::new(message))));
     }
 
     pub(crate) fn pay(&mut self, payment: SignedVoucher) {
-        self.0.push(Effect::Pay(payment));
+        self.list.push(Effect::Pay(payment));
     }
 
     pub(crate) fn submit(&mut self, channel: &Channel, kind: TransactionKind, value: u128, data: Bytes) {
@@ -35,11 +44,11 @@ impl Effects {
             TransactionKind::Approve => channel.terms.asset,
             _ => channel.terms.chain.adjudicator,
         };
-        self.0.push(Effect::Submit(Transaction { kind, to, value, data }));
+        self.list.push(Effect::Submit(Transaction { kind, to, value, data }));
     }
 
     pub(crate) fn notify(&mut self, event: Event) {
-        self.0.push(Effect::Notify(event));
+        self.list.push(Effect::Notify(event));
     }
 }
 
@@ -48,7 +57,7 @@ impl IntoIterator for Effects {
     type IntoIter = alloc::vec::IntoIter<Effect>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
@@ -60,6 +69,8 @@ pub enum TransactionKind {
     Approve,
     /// `deposit`.
     Deposit,
+    /// `checkpoint` with the best state we have: a snapshot, or an answer after which the channel goes on.
+    Checkpoint,
     /// `concludeAndTransferAllAssets` with the final state signed by both.
     Conclude,
     /// `challenge` with the best state we have.
@@ -74,6 +85,7 @@ impl TransactionKind {
         match self {
             Self::Approve => "approve",
             Self::Deposit => "deposit",
+            Self::Checkpoint => "checkpoint",
             Self::Conclude => "conclude",
             Self::Challenge => "challenge",
             Self::Transfer => "transfer",
@@ -119,6 +131,47 @@ pub enum Event {
         /// What it pays for: the hash of a quote, or zero.
         memo: B256,
     },
+    /// Both signed a new split of the money.
+    Updated {
+        /// The channel.
+        channel_id: B256,
+        /// The turn of the state.
+        turn: u64,
+        /// What belongs to whom, in base units.
+        balances: Balances,
+    },
+    /// The payee refused a new split. Its turn, and every later one, is given up.
+    UpdateRefused {
+        /// The channel.
+        channel_id: B256,
+        /// The turn that was refused.
+        turn: u64,
+        /// Why, as an error code.
+        code: String,
+    },
+    /// The rest of a withdrawal goes on in another channel.
+    Succeeded {
+        /// The channel that was concluded.
+        channel_id: B256,
+        /// The channel that goes on.
+        successor: B256,
+    },
+    /// The other side answered a ping.
+    PeerAlive {
+        /// The channel.
+        channel_id: B256,
+    },
+    /// The other side did not answer in time. What could be given up was; otherwise the wallet leaves alone, if that is
+    /// worth its cost.
+    PeerSilent {
+        /// The channel.
+        channel_id: B256,
+    },
+    /// A reorganisation took back what was confirmed before. The channel is again where the chain says it is.
+    Reorganised {
+        /// The channel.
+        channel_id: B256,
+    },
     /// A challenge stands on chain.
     Challenged {
         /// The channel.
@@ -136,6 +189,8 @@ pub enum Event {
         paid: u128,
         /// Back to the payer, in base units.
         refunded: u128,
+        /// On to the successor channel, in base units.
+        carried: u128,
     },
     /// The other side refused a message.
     PeerError {
@@ -154,6 +209,11 @@ pub enum Event {
         block: u64,
         /// The stable code of what is wrong with it.
         code: String,
+    },
+    /// The owner of the key declined to sign. What was not signed is given up.
+    SignRefused {
+        /// The channel.
+        channel_id: B256,
     },
     /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
     CommitFailed {

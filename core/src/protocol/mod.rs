@@ -1,86 +1,74 @@
-//! What the two sides of a channel do: open and fund, pay, close, and leave alone when the other side is gone.
+//! What the two sides of a channel do: open and fund, pay, update, withdraw, close, and leave alone when the other side
+//! is gone.
 //!
 //! Every function takes the channel's record, changes it, and says what follows as `Effects`. It either does all of
 //! it or returns an error; the caller works on a copy and keeps it only on success. Only [`crate::wallet`] calls it: it
 //! stores the record before it lets any effect out.
+//!
+//! A step never signs what is not in the record: it puts the content there, and `sign::complete` signs what the record
+//! says we agreed to. So a signer may take its time, and a turn has one content, whatever happens in between.
 
 mod close;
 mod dispute;
 mod effects;
 mod error;
 mod open;
+mod outstanding;
 mod pay;
 mod policy;
+mod reestablish;
+mod sign;
+mod silence;
+mod update;
+mod watch;
+mod withdraw;
 
 pub use effects::{Event, Transaction, TransactionKind};
-pub use error::{CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError};
+pub use error::{
+    CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError, ReestablishError, UpdateError,
+    WithdrawError,
+};
 pub use policy::{Policy, PolicyError};
+pub use sign::Purpose;
 
 pub(crate) use close::{accept_shutdown, accept_shutdown_ack, accept_shutdown_request, request_close};
-pub(crate) use dispute::{apply_event, due, leave};
+pub(crate) use dispute::{clear, due, leave, snapshot};
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use open::{abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose};
+pub(crate) use outstanding::{outstanding_messages, outstanding_transactions};
 pub(crate) use pay::{accept_payment, pay};
+pub(crate) use reestablish::{RESTORE_GAP, accept_reestablish, reestablish};
+pub(crate) use sign::{ChannelKey, complete, give_up_unsigned};
+pub(crate) use silence::{awaits_peer, unanswered};
+pub(crate) use update::{
+    Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
+    request, top_up,
+};
+pub(crate) use watch::{Observed, apply_event, reorganise};
+pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, withdraw};
 
-use crate::channel::{Chain, Channel, Closing, Role};
-use crate::crypto::{SignError, Signer};
+use crate::channel::Chain;
 use crate::payment::VoucherDomain;
-use crate::wire::Message;
 
 /// What every step may look at besides the record.
 pub(crate) struct Context<'a> {
-    pub(crate) signer: &'a dyn Signer,
+    pub(crate) key: &'a dyn ChannelKey,
     pub(crate) chain: &'a Chain,
     pub(crate) domain: &'a VoucherDomain,
     pub(crate) policy: &'a Policy,
+    /// What the payer may sign at once without storing it, if anything.
+    pub(crate) lease: Option<LeaseTerms>,
     /// Seconds since 1970, as the host told.
     pub(crate) now: u64,
+    /// The time of the newest block, in seconds since 1970.
+    pub(crate) chain_time: u64,
 }
 
-/// The message that the other side may still be waiting for, rebuilt from the record: sent again after a restart or a
-/// lost connection. It never says anything that the record does not already commit us to.
-pub(crate) fn outstanding_message(channel: &Channel) -> Option<Message> {
-    if channel.payout.is_some() || channel.aborted.is_some() || channel.dispute.is_some() {
-        return None;
-    }
-    if let Some(Closing { turn, claimed, signatures, submitter }) = channel.closing {
-        return signatures.of(channel.role).map(|signature| match channel.role {
-            Role::Payer => Message::Shutdown { turn, claimed, submitter, signature },
-            Role::Payee => Message::ShutdownAck { signature },
-        });
-    }
-    if channel.role == Role::Payee && channel.close_requested {
-        return Some(Message::ShutdownRequest);
-    }
-    if let Some(signature) = channel.postfund.of(channel.role) {
-        return Some(Message::FundingLocked { signature });
-    }
-    let signature = channel.prefund.of(channel.role)?;
-    match channel.role {
-        Role::Payer if channel.prefund.payee.is_none() => {
-            Some(Message::ChannelOpen { terms: channel.terms.clone(), signature })
-        }
-        Role::Payer => None,
-        Role::Payee => Some(Message::ChannelAccept { signature }),
-    }
-}
-
-/// Adds the transactions that we owe the chain now, rebuilt from the record.
-pub(crate) fn outstanding_transactions(
-    context: &Context<'_>,
-    channel: &Channel,
-    chain_time: u64,
-    effects: &mut Effects,
-) -> Result<(), SignError> {
-    if channel.payout.is_some() || channel.aborted.is_some() {
-        return Ok(());
-    }
-    if channel.dispute.is_some() || channel.leaving {
-        dispute::next_transaction(context, channel, chain_time, effects)?;
-    } else if channel.closing.is_some() {
-        close::next_transaction(channel, effects);
-    } else {
-        open::next_transaction(channel, effects);
-    }
-    Ok(())
+/// How much a payer reserves with one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTerms {
+    /// How many payments.
+    pub payments: u32,
+    /// How much they may pay together, in base units.
+    pub amount: u128,
 }

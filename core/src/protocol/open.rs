@@ -1,66 +1,67 @@
-//! Opening: terms, prefund, deposit, postfund.
+//! Opening: prefund signed by both, deposits, postfund signed by both.
 
-use crate::U256;
-use crate::channel::{Channel, POSTFUND_TURN, PREFUND_TURN, Role, State, Status, Terms};
+use crate::channel::{Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
 use crate::crypto::Signature;
 use crate::nitro::calls;
 use crate::protocol::effects::{Effects, TransactionKind};
-use crate::protocol::{Context, OpenError};
+use crate::protocol::sign::{complete, promote};
+use crate::protocol::{Context, OpenError, PolicyError};
 use crate::wire::Message;
+use crate::{B256, U256};
 
-/// Payer: makes a channel from terms and proposes it.
+/// Payer: proposes a channel.
 pub(crate) fn propose(context: &Context<'_>, terms: Terms, effects: &mut Effects) -> Result<Channel, OpenError> {
     terms.validate()?;
     context.policy.check(&terms, context.chain, context.now)?;
-    if terms.payer != context.signer.address() {
+    if terms.payer != context.key.address() {
         return Err(OpenError::NotOurs);
     }
     let mut channel = Channel::new(terms, Role::Payer);
-    let signature = State::funding(&channel.terms, PREFUND_TURN).sign(context.signer)?;
-    channel.prefund.payer = Some(signature);
+    channel.proposals.push(Proposal::agreed(PREFUND_TURN, channel.terms.deposits()));
     channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
-    effects.send(Message::ChannelOpen { terms: channel.terms.clone(), signature });
+    complete(context, &mut channel, effects)?;
     Ok(channel)
 }
 
-/// Payee: takes part in a proposed channel, or says so again if it does already.
-///
-/// `existing` is the record under the same id, `unfunded` how many channels wait for their deposit.
+/// Payee: accepts a proposal, or answers again if it is the same one. `unfunded` channels wait for their deposit.
 pub(crate) fn accept_channel_open(
     context: &Context<'_>,
     existing: Option<&Channel>,
     unfunded: usize,
-    destination: crate::B256,
+    destination: B256,
     terms: Terms,
     signature: Signature,
     effects: &mut Effects,
 ) -> Result<Channel, OpenError> {
     if let Some(channel) = existing {
-        // The id does not cover deposit, asset and destinations: the same id on other terms would be a second prefund.
-        if channel.terms != terms || channel.role != Role::Payee || channel.payout.is_some() {
+        // The id does not cover deposits, asset and destinations: the same id on other terms would be a second prefund.
+        if channel.terms != terms || channel.role != Role::Payee || channel.status() == Status::Closed {
             return Err(OpenError::Exists);
         }
-        if let Some(signature) = channel.prefund.payee {
-            effects.send(Message::ChannelAccept { signature });
-        }
+        let ours = channel.base.filter(|base| base.turn == PREFUND_TURN).and_then(|base| base.signatures.payee);
+        effects.send_all(ours.map(|signature| Message::ChannelAccept { signature }));
         return Ok(channel.clone());
     }
     terms.validate()?;
     context.policy.check(&terms, context.chain, context.now)?;
-    if terms.payee != context.signer.address() || terms.payee_destination != destination {
+    let (asked, maximum) = (terms.payee_deposit, context.policy.max_contribution);
+    if asked > maximum {
+        return Err(PolicyError::Contribution { asked, maximum }.into());
+    }
+    if terms.payee != context.key.address() || terms.payee_destination != destination {
         return Err(OpenError::NotOurs);
     }
     if unfunded >= context.policy.max_unfunded as usize {
         return Err(OpenError::TooManyUnfunded { limit: context.policy.max_unfunded });
     }
-    let prefund = State::funding(&terms, PREFUND_TURN);
-    prefund.verify(&signature, terms.payer)?;
-    let ours = prefund.sign(context.signer)?;
     let mut channel = Channel::new(terms, Role::Payee);
-    channel.prefund.payer = Some(signature);
-    channel.prefund.payee = Some(ours);
+    let mut prefund = Proposal::agreed(PREFUND_TURN, channel.terms.deposits());
+    prefund.base.state(&channel.terms).verify(&signature, channel.terms.payer)?;
+    prefund.base.signatures = Signatures::by(Role::Payer, signature);
+    channel.proposals.push(prefund);
     channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
-    effects.send(Message::ChannelAccept { signature: ours });
+    complete(context, &mut channel, effects)?;
+    next_transaction(&channel, effects);
     Ok(channel)
 }
 
@@ -70,18 +71,21 @@ pub(crate) fn accept_channel_accept(
     signature: Signature,
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
-    if channel.role != Role::Payer {
-        return Err(OpenError::WrongStatus { status: channel.status() });
+    let status = channel.status();
+    if channel.role != Role::Payer || channel.predecessor.is_some() {
+        return Err(OpenError::WrongStatus { status });
     }
-    if channel.prefund.payee.is_some() {
+    if channel.base.is_some() {
         return Ok(());
     }
-    if channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus { status: channel.status() });
+    let prefund = channel.proposals.first_mut().filter(|_| status == Status::Initialized);
+    let prefund = prefund.ok_or(OpenError::WrongStatus { status })?;
+    prefund.base.state(&channel.terms).verify(&signature, channel.terms.payee)?;
+    prefund.base.signatures.set(Role::Payee, signature);
+    promote(channel, effects);
+    if channel.terms.payee_deposit == 0 {
+        channel.deadline = None;
     }
-    State::funding(&channel.terms, PREFUND_TURN).verify(&signature, channel.terms.payee)?;
-    channel.prefund.payee = Some(signature);
-    channel.deadline = None;
     next_transaction(channel, effects);
     Ok(())
 }
@@ -94,43 +98,55 @@ pub(crate) fn accept_funding_locked(
     signature: Signature,
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
-    if channel.prefund.both().is_none() || channel.aborted.is_some() {
-        return Err(OpenError::WrongStatus { status: channel.status() });
-    }
-    let peer = channel.peer_role();
-    if channel.postfund.of(peer).is_none() {
-        State::funding(&channel.terms, POSTFUND_TURN).verify(&signature, channel.peer())?;
-        channel.postfund.set(peer, signature);
-    } else if let (Role::Payee, Some(signature)) = (channel.role, channel.postfund.payee) {
+    let status = channel.status();
+    let Some(base) = channel.base.filter(|_| status != Status::Aborted && channel.predecessor.is_none()) else {
+        return Err(OpenError::WrongStatus { status });
+    };
+    if base.turn > PREFUND_TURN {
         // The payer asks again because our answer was lost.
-        effects.send(Message::FundingLocked { signature });
+        let ours = base.signatures.payee.filter(|_| channel.role == Role::Payee && base.turn == POSTFUND_TURN);
+        effects.send_all(ours.map(|signature| Message::FundingLocked { signature }));
+        return Ok(());
+    }
+    let peer = channel.role.other();
+    let mut postfund = match channel.proposals.first() {
+        Some(proposal) => *proposal,
+        None => Proposal { agreed: false, ..Proposal::agreed(POSTFUND_TURN, channel.terms.deposits()) },
+    };
+    if postfund.base.signatures.of(peer).is_none() {
+        postfund.base.state(&channel.terms).verify(&signature, channel.peer())?;
+        postfund.base.signatures.set(peer, signature);
+        channel.proposals = alloc::vec![postfund];
+        promote(channel, effects);
     }
     Ok(())
 }
 
-/// Either: the chain holds the deposit, deep enough. Signs the postfund, once.
+/// Either: the chain holds the deposits, deep enough. Signs the postfund, once.
 pub(crate) fn lock_funding(
     context: &Context<'_>,
     channel: &mut Channel,
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
-    let locked = channel.postfund.of(channel.role).is_some();
-    if locked || channel.prefund.both().is_none() || channel.holdings < channel.terms.deposit {
+    let locked = channel.proposals.first().is_some_and(|proposal| proposal.agreed);
+    let funded = channel.terms.deposits().total().is_some_and(|total| channel.facts().holdings >= total);
+    if channel.base.is_none_or(|base| base.turn != PREFUND_TURN) || locked || !funded {
         return Ok(());
     }
-    let signature = State::funding(&channel.terms, POSTFUND_TURN).sign(context.signer)?;
-    channel.postfund.set(channel.role, signature);
+    match channel.proposals.first_mut() {
+        Some(postfund) => postfund.agreed = true,
+        None => channel.proposals.push(Proposal::agreed(POSTFUND_TURN, channel.terms.deposits())),
+    }
     channel.deadline = None;
     channel.aborted = None;
-    effects.send(Message::FundingLocked { signature });
-    Ok(())
+    Ok(complete(context, channel, effects)?)
 }
 
 /// Gives up a channel before it is funded. A deposit that arrives later can still be recovered with the prefund.
 pub(crate) fn abort(channel: &mut Channel, code: &str) -> Result<(), OpenError> {
     match channel.status() {
         Status::Initialized | Status::Signed
-            if channel.holdings == 0 && channel.postfund.of(channel.role).is_none() =>
+            if channel.facts().holdings == 0 && channel.proposals.iter().all(|proposal| proposal.base.turn == 0) =>
         {
             channel.aborted = Some(code.into());
             channel.deadline = None;
@@ -141,23 +157,43 @@ pub(crate) fn abort(channel: &mut Channel, code: &str) -> Result<(), OpenError> 
     }
 }
 
-/// Gives up a channel whose deadline passed without a deposit. Says whether it did.
-pub(crate) fn expire(channel: &mut Channel, now: u64) -> bool {
-    channel.deadline.is_some_and(|deadline| deadline <= now) && abort(channel, "TIMEOUT").is_ok()
+/// Gives up a channel whose deadline passed without a deposit; takes ours back if the other side never made its own.
+pub(crate) fn expire(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), OpenError> {
+    if channel.deadline.is_none_or(|deadline| deadline > context.now) {
+        return Ok(());
+    }
+    channel.deadline = None;
+    if abort(channel, "TIMEOUT").is_err() && channel.base.is_some() && channel.facts().holdings > 0 {
+        channel.leaving = true;
+        super::dispute::next_transaction(context, channel, effects)?;
+    }
+    Ok(())
 }
 
-/// The deposit that the payer still owes. `expectedHeld` makes it fail rather than pay twice.
+/// The deposit that we still owe: the payee's first, because its part is paid out first, and then the payer's, now or
+/// after a top up. `expectedHeld` makes it fail rather than pay twice.
 pub(crate) fn next_transaction(channel: &Channel, effects: &mut Effects) {
-    let signed = channel.prefund.both().is_some();
-    if channel.role != Role::Payer || !signed || channel.holdings >= channel.terms.deposit {
+    let Some(base) = channel.base.filter(|_| channel.predecessor.is_none() || channel.base_turn() > POSTFUND_TURN)
+    else {
+        return;
+    };
+    let holdings = channel.facts().holdings;
+    let payees = channel.terms.payee_deposit;
+    let (from, to) = match channel.role {
+        Role::Payee => (0, payees),
+        Role::Payer => (payees, base.balances.total().unwrap_or(0)),
+    };
+    if !(from..to).contains(&holdings) || (channel.role == Role::Payee && base.turn > PREFUND_TURN) {
         return;
     }
-    let (amount, data) = channel.terms.deposit_call(channel.holdings);
-    if channel.terms.is_native() {
-        effects.submit(channel, TransactionKind::Deposit, amount, data);
+    let amount = to.saturating_sub(holdings);
+    let terms = &channel.terms;
+    let deposit = calls::deposit(terms.asset, terms.channel_id(), U256::from(holdings), U256::from(amount));
+    if terms.is_native() {
+        effects.submit(channel, TransactionKind::Deposit, amount, deposit);
     } else {
-        let approval = calls::approve(channel.terms.chain.adjudicator, U256::from(amount));
+        let approval = calls::approve(terms.chain.adjudicator, U256::from(amount));
         effects.submit(channel, TransactionKind::Approve, 0, approval);
-        effects.submit(channel, TransactionKind::Deposit, 0, data);
+        effects.submit(channel, TransactionKind::Deposit, 0, deposit);
     }
 }

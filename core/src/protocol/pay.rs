@@ -1,10 +1,16 @@
-//! Paying: the payer signs a voucher, the payee checks and keeps it.
+//! Paying in a stream: the payer signs a voucher, the payee checks and keeps it.
 
 use crate::B256;
-use crate::channel::{Channel, POSTFUND_TURN, Role, Status};
+use crate::channel::{Channel, Kind, Lease, Role, Status};
+use crate::nitro::MAX_UINT48;
+use crate::payment::claim::redemption_turn;
 use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::effects::{Effects, Event};
+use crate::protocol::sign::complete;
 use crate::protocol::{Context, PayError, PaymentError};
+
+/// The last of the turns that a serial takes: one for the voucher, 255 for its ticks.
+const LAST_TICK: u64 = 0xff;
 
 /// Payer: signs a voucher for `amount` more base units. The caller knows the channel's id, a hash that need not be taken
 /// again with every payment.
@@ -15,12 +21,15 @@ pub(crate) fn pay(
     (amount, memo): (u128, B256),
     effects: &mut Effects,
 ) -> Result<(), PayError> {
-    if channel.role != Role::Payer {
+    if channel.role != Role::Payer || channel.terms.kind != Kind::Stream {
         return Err(PayError::NotPayer);
     }
     let status = channel.status();
     if status != Status::Open {
         return Err(PayError::NotOpen { status });
+    }
+    if !channel.proposals.is_empty() || channel.unsigned.is_some() {
+        return Err(PayError::Busy);
     }
     if amount == 0 {
         return Err(PayError::ZeroAmount);
@@ -31,12 +40,40 @@ pub(crate) fn pay(
     }
     let insufficient = PayError::InsufficientBalance { amount, remaining };
     let cumulative_amount = channel.cumulative_amount().checked_add(amount).ok_or(insufficient)?;
-    let serial = channel.last_serial().checked_add(1).ok_or(PayError::SerialsExhausted)?;
-    let voucher = Voucher::flat(channel_id, POSTFUND_TURN, serial, cumulative_amount, memo);
-    let payment = voucher.sign(context.domain, context.signer)?;
-    channel.best = Some(payment);
-    effects.pay(payment);
-    Ok(())
+    let base_turn = channel.base_turn();
+    let serial = serial_for(context, channel, cumulative_amount, effects).ok_or(PayError::SerialsExhausted)?;
+    channel.unsigned = Some(Voucher::flat(channel_id, base_turn, serial, cumulative_amount, memo));
+    channel.signed_turn = channel.signed_turn.max(redemption_turn(base_turn, serial).saturating_add(LAST_TICK));
+    Ok(complete(context, channel, effects)?)
+}
+
+/// The next serial: within the lease if there is one and it reaches that far, else above everything signed, under a new
+/// lease if the wallet takes leases.
+fn serial_for(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    cumulative_amount: u128,
+    effects: &mut Effects,
+) -> Option<u32> {
+    let base_turn = channel.base_turn();
+    let last_turn = |serial| redemption_turn(base_turn, serial).saturating_add(LAST_TICK);
+    if let Some(lease) = channel.lease {
+        let serial = channel.last_serial().checked_add(1)?;
+        if last_turn(serial) <= lease.turn && cumulative_amount <= lease.amount {
+            effects.leased = true;
+            return Some(serial);
+        }
+    }
+    let serial = channel.next_serial().filter(|serial| last_turn(*serial) <= MAX_UINT48)?;
+    channel.lease = context.lease.and_then(|terms| {
+        let turn = last_turn(serial.checked_add(terms.payments.checked_sub(1)?)?);
+        let amount = cumulative_amount.checked_add(terms.amount)?;
+        (terms.payments > 1 && turn <= MAX_UINT48).then_some(Lease { turn, amount })
+    });
+    if let Some(lease) = channel.lease {
+        channel.signed_turn = lease.turn;
+    }
+    Some(serial)
 }
 
 /// Payee: checks a voucher and keeps it. The same voucher again is no news and no error.
@@ -55,12 +92,14 @@ pub(crate) fn accept_payment(
         check_news(channel, &voucher)?;
         payment.verify(context.domain, channel.terms.payer)?;
         channel.best = Some(payment);
+        // A payer that pays on has given its withdrawal up.
+        channel.successor = None;
     }
     effects.notify(Event::PaymentReceived {
         channel_id: voucher.channel_id,
         serial: voucher.serial,
         amount: voucher.cumulative_amount.saturating_sub(previous),
-        cumulative_amount: voucher.cumulative_amount,
+        cumulative_amount: channel.paid(),
         memo: voucher.memo,
     });
     Ok(())
@@ -71,11 +110,14 @@ fn check_news(channel: &Channel, voucher: &Voucher) -> Result<(), PaymentError> 
     let status = channel.status();
     // A payer that we asked to close may have paid before it heard.
     let asked = status == Status::Closing && channel.closing.is_none() && !channel.leaving;
-    if status != Status::Open && !asked {
-        return Err(PaymentError::NotOpen { status });
+    let withdrawing = status == Status::Withdrawing && channel.closing.is_none();
+    let base = channel.base.filter(|_| status == Status::Open || asked || withdrawing);
+    let base = base.ok_or(PaymentError::NotOpen { status })?;
+    if channel.terms.kind != Kind::Stream {
+        return Err(PaymentError::NotPayee);
     }
-    if voucher.base_turn != POSTFUND_TURN {
-        return Err(PaymentError::WrongBaseTurn { expected: POSTFUND_TURN, actual: voucher.base_turn });
+    if voucher.base_turn != base.turn {
+        return Err(PaymentError::WrongBaseTurn { expected: base.turn, actual: voucher.base_turn });
     }
     let (serial, best) = (voucher.serial, channel.last_serial());
     if serial == best && best != 0 {
@@ -84,13 +126,18 @@ fn check_news(channel: &Channel, voucher: &Voucher) -> Result<(), PaymentError> 
     if serial <= best {
         return Err(PaymentError::Stale { serial, best });
     }
+    if redemption_turn(base.turn, serial).saturating_add(LAST_TICK) > MAX_UINT48 {
+        return Err(PaymentError::SerialTooHigh { serial });
+    }
     let (amount, previous) = (voucher.cumulative_amount, channel.cumulative_amount());
     if amount < previous {
         return Err(PaymentError::Decreasing { amount, previous });
     }
-    let deposit = channel.terms.deposit;
-    if amount > deposit {
-        return Err(PaymentError::AboveDeposit { amount, deposit });
+    // What the payer pledged but did not deposit yet covers nothing.
+    let covered = channel.facts().holdings.saturating_sub(base.balances.payee);
+    let limit = base.balances.payer.saturating_sub(channel.terms.reserve).min(covered);
+    if amount > limit {
+        return Err(PaymentError::AboveDeposit { amount, deposit: limit });
     }
     Ok(())
 }

@@ -13,8 +13,13 @@ const MAX_CLOCK_SKEW: u64 = 600;
 pub struct Policy {
     /// Assets that are taken: zero for the native asset, else the token contract. Empty: any.
     pub assets: Vec<Address>,
-    /// The smallest deposit, in base units. It should be worth more than the gas of leaving alone.
+    /// The smallest deposit, in base units.
     pub min_deposit: u128,
+    /// What leaving alone costs in gas, in base units of the asset. A channel that holds no more is refused, and nobody
+    /// leaves one alone unasked for less.
+    pub exit_cost: u128,
+    /// How much a peer may ask us to deposit on our side, in base units.
+    pub max_contribution: u128,
     /// The shortest time to answer a challenge, in seconds.
     pub min_challenge_duration: u64,
     /// The longest time that leaving alone may take, in seconds.
@@ -27,20 +32,26 @@ pub struct Policy {
     pub max_unfunded: u32,
     /// How long a channel may stay without a deposit, in seconds.
     pub funding_timeout: u64,
+    /// How long the other side may take to answer once money is in a channel, in seconds. Then we leave without it.
+    pub answer_timeout: u64,
 }
 
 impl Default for Policy {
-    /// An hour to a week to answer, 2 to 128 blocks, 1,000 unfunded channels for at most half an hour.
+    /// An hour to a week to answer a challenge and a day to answer a message, 2 to 128 blocks, 1,000 unfunded channels for
+    /// at most half an hour, no deposit of our own.
     fn default() -> Self {
         Self {
             assets: Vec::new(),
             min_deposit: 1,
+            exit_cost: 0,
+            max_contribution: 0,
             min_challenge_duration: 3_600,
             max_challenge_duration: 7 * 24 * 3_600,
             min_confirmations: 2,
             max_confirmations: 128,
             max_unfunded: 1_000,
             funding_timeout: 1_800,
+            answer_timeout: 24 * 3_600,
         }
     }
 }
@@ -65,6 +76,22 @@ pub enum PolicyError {
         deposit: u128,
         /// The policy's minimum, in base units.
         minimum: u128,
+    },
+    /// Leaving alone would cost all there is.
+    #[error("deposit of {deposit} is not worth the {exit_cost} that leaving alone costs")]
+    ExitCost {
+        /// The deposit in the terms, in base units.
+        deposit: u128,
+        /// The policy's cost, in base units.
+        exit_cost: u128,
+    },
+    /// We would have to deposit more than we want to.
+    #[error("deposit of {asked} asked of us is above the maximum of {maximum}")]
+    Contribution {
+        /// What the terms ask of us, in base units.
+        asked: u128,
+        /// The policy's maximum, in base units.
+        maximum: u128,
     },
     /// Too little or too much time.
     #[error("challenge duration of {seconds} s is not between {min} and {max}")]
@@ -103,6 +130,8 @@ impl PolicyError {
             Self::WrongChain => "POLICY_WRONG_CHAIN",
             Self::Asset { .. } => "POLICY_ASSET",
             Self::Deposit { .. } => "POLICY_DEPOSIT",
+            Self::ExitCost { .. } => "POLICY_EXIT_COST",
+            Self::Contribution { .. } => "POLICY_CONTRIBUTION",
             Self::ChallengeDuration { .. } => "POLICY_CHALLENGE_DURATION",
             Self::ProposalTime { .. } => "POLICY_PROPOSAL_TIME",
             Self::Confirmations { .. } => "POLICY_CONFIRMATIONS",
@@ -128,15 +157,15 @@ impl Policy {
         if terms.chain != *chain {
             return Err(PolicyError::WrongChain);
         }
-        let proposed_at = terms.proposed_at();
-        if self.funding_deadline(terms) <= now || proposed_at > now.saturating_add(MAX_CLOCK_SKEW) {
-            return Err(PolicyError::ProposalTime { proposed_at, now });
-        }
+        self.check_time(terms, now)?;
         if !self.assets.is_empty() && !self.assets.contains(&terms.asset) {
             return Err(PolicyError::Asset { asset: terms.asset });
         }
         if terms.deposit < self.min_deposit {
             return Err(PolicyError::Deposit { deposit: terms.deposit, minimum: self.min_deposit });
+        }
+        if self.exit_cost > 0 && terms.deposit <= self.exit_cost {
+            return Err(PolicyError::ExitCost { deposit: terms.deposit, exit_cost: self.exit_cost });
         }
         let (min, max) = (self.min_challenge_duration, self.max_challenge_duration);
         if !(min..=max).contains(&terms.challenge_duration) {
@@ -145,6 +174,19 @@ impl Policy {
         let (min, max) = (self.min_confirmations, self.max_confirmations);
         if !(min..=max).contains(&terms.confirmations) {
             return Err(PolicyError::Confirmations { confirmations: terms.confirmations, min, max });
+        }
+        Ok(())
+    }
+
+    /// Checks that terms were proposed not long ago.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError::ProposalTime`] if they were proposed before the funding timeout, or far in the future.
+    pub(crate) fn check_time(&self, terms: &Terms, now: u64) -> Result<(), PolicyError> {
+        let proposed_at = terms.proposed_at();
+        if self.funding_deadline(terms) <= now || proposed_at > now.saturating_add(MAX_CLOCK_SKEW) {
+            return Err(PolicyError::ProposalTime { proposed_at, now });
         }
         Ok(())
     }

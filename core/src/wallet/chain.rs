@@ -1,52 +1,113 @@
-//! Chain events that are not deep enough yet.
+//! What the wallet heard of the chain: events that are not deep enough yet, and those that were taken in not long ago.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::Position;
-use crate::nitro::AdjudicatorEvent;
+use crate::channel::{Channel, Position};
+use crate::crypto::keccak256;
+use crate::protocol::Observed;
+use crate::wallet::input::Log;
 
-/// The newest block that the wallet heard of, and the events that wait for more blocks on top.
+/// How many blocks back an event that was taken in can still be found missing.
+const REORG_WINDOW: u64 = 1_024;
+
+/// The newest block that the wallet heard of, and the events near it.
 #[derive(Debug, Default)]
 pub(super) struct ChainView {
     pub(super) head_block: u64,
     /// In seconds since 1970.
     pub(super) head_time: u64,
-    waiting: BTreeMap<Position, (B256, AdjudicatorEvent)>,
+    /// Events that wait for more blocks on top, or for their channel's record.
+    waiting: BTreeMap<(B256, Position), Observed>,
+    /// Events that were taken in, by place and channel, with the marks of their logs.
+    applied: BTreeMap<(Position, B256), u64>,
+    /// Channels from whose records events have to be taken back, and from where on.
+    undone: BTreeMap<B256, Position>,
+}
+
+/// Tells a log from another one at the same place: the start of the hash of what it says.
+pub(super) fn mark(log: &Log) -> u64 {
+    let mut bytes = Vec::new();
+    for topic in &log.topics {
+        bytes.extend_from_slice(topic.as_slice());
+    }
+    bytes.extend_from_slice(&log.data);
+    let [a, b, c, d, e, f, g, h, ..] = keccak256(bytes).0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 impl ChainView {
-    /// Forgets what was reported from `from_block` on: the update that follows reports it anew, or it is gone.
-    pub(super) fn rewind(&mut self, from_block: u64) {
-        self.waiting.split_off(&Position { block: from_block, log_index: 0 });
+    /// Goes back to before `from_block`: the report that follows says anew what happened since. Whatever was taken in
+    /// since then and is not in `reported` never happened.
+    pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<(Position, B256), u64>) {
+        let from = (Position { block: from_block, log_index: 0 }, B256::ZERO);
+        self.waiting.retain(|(_, position), _| *position < from.0);
+        let gone: BTreeSet<(Position, B256)> = self
+            .applied
+            .range(from..)
+            .filter(|(place, mark)| reported.get(place) != Some(mark))
+            .map(|(place, _)| *place)
+            .collect();
+        for (position, channel_id) in gone {
+            let from = self.undone.entry(channel_id).or_insert(position);
+            *from = position.min(*from);
+        }
+        let undone = &self.undone;
+        self.applied.retain(|(position, channel_id), _| undone.get(channel_id).is_none_or(|from| position < from));
+        let oldest = Position { block: self.head_block.saturating_sub(REORG_WINDOW), log_index: 0 };
+        self.applied = self.applied.split_off(&(oldest, B256::ZERO));
     }
 
-    /// Keeps an event until it is deep enough.
-    pub(super) fn wait(&mut self, position: Position, channel_id: B256, event: AdjudicatorEvent) {
-        self.waiting.insert(position, (channel_id, event));
+    /// Whether this very log was taken in.
+    pub(super) fn is_applied(&self, place: &(Position, B256), mark: u64) -> bool {
+        self.applied.get(place) == Some(&mark)
     }
 
-    /// Takes the events that are deep enough, by channel, in the chain's order.
-    ///
-    /// `confirmations` says how deep that is on a channel: 1 is the block of the event. `None` drops the event.
-    pub(super) fn take_confirmed(
-        &mut self,
-        confirmations: impl Fn(&B256) -> Option<u32>,
-    ) -> BTreeMap<B256, Vec<(Position, AdjudicatorEvent)>> {
-        let mut confirmed: BTreeMap<B256, Vec<_>> = BTreeMap::new();
-        let head = self.head_block;
-        self.waiting.retain(|position, (channel_id, event)| {
-            let Some(depth) = confirmations(channel_id) else {
-                return false;
-            };
-            let needed = position.block.saturating_add(u64::from(depth)).saturating_sub(1);
-            if head < needed {
-                return true;
-            }
-            confirmed.entry(*channel_id).or_default().push((*position, event.clone()));
-            false
-        });
-        confirmed
+    /// Remembers what a loaded record has taken in, in case a reorganisation takes it back.
+    pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
+        for confirmed in channel.chain.recent() {
+            self.applied.insert((confirmed.position, channel_id), confirmed.mark);
+        }
+    }
+
+    /// Keeps an event until it is deep enough and its channel is there.
+    pub(super) fn wait(&mut self, channel_id: B256, observed: Observed) {
+        self.waiting.insert((channel_id, observed.position), observed);
+    }
+
+    /// The channels that events wait for.
+    pub(super) fn channels_waited_for(&self) -> BTreeSet<B256> {
+        self.waiting.keys().map(|(channel_id, _)| *channel_id).chain(self.undone.keys().copied()).collect()
+    }
+
+    /// Drops the events of a channel that is not ours.
+    pub(super) fn forget(&mut self, channel_id: &B256) {
+        self.waiting.retain(|(id, _), _| id != channel_id);
+        self.undone.remove(channel_id);
+    }
+
+    /// From where on the events of a channel have to be taken back.
+    pub(super) fn undone(&self, channel_id: &B256) -> Option<Position> {
+        self.undone.get(channel_id).copied()
+    }
+
+    /// The events of a channel that are `confirmations` deep, in the chain's order: 1 is the block of the event.
+    pub(super) fn confirmed(&self, channel_id: &B256, confirmations: u32) -> Vec<Observed> {
+        let is_deep = |position: &Position| {
+            let needed = position.block.saturating_add(u64::from(confirmations)).saturating_sub(1);
+            needed <= self.head_block
+        };
+        let of_channel = self.waiting.range((*channel_id, Position::default())..);
+        let of_channel = of_channel.take_while(|((id, position), _)| id == channel_id && is_deep(position));
+        of_channel.map(|(_, observed)| observed.clone()).collect()
+    }
+
+    /// The record of a channel is up to date with these events.
+    pub(super) fn taken_in(&mut self, channel_id: B256, events: &[Observed]) {
+        self.undone.remove(&channel_id);
+        for observed in events {
+            self.waiting.remove(&(channel_id, observed.position));
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::B256;
 use crate::channel::RecordError;
-use crate::crypto::SignError;
-use crate::protocol::{CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError};
+use crate::crypto::{SignError, SignatureError};
+use crate::protocol::{
+    CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError, UpdateError, WithdrawError,
+};
 
 /// Why [`Wallet::handle`](crate::wallet::Wallet::handle) refuses an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +17,8 @@ pub enum Error {
         /// The channel named.
         channel_id: B256,
     },
-    /// The channel's record is being loaded; the host answers [`Output::Load`](crate::wallet::Output::Load) first.
+    /// The channel's record is being loaded: the host answers [`Output::Load`](crate::wallet::Output::Load) and then feeds
+    /// the same input again.
     #[error("channel {channel_id} is being loaded")]
     Loading {
         /// The channel named.
@@ -26,6 +29,12 @@ pub enum Error {
     UnknownCommit {
         /// The commit named.
         id: u64,
+    },
+    /// The wallet waits for no such signature.
+    #[error("no signature of {digest} is waited for")]
+    UnknownSignature {
+        /// The digest named.
+        digest: B256,
     },
     /// A channel is not opened.
     #[error(transparent)]
@@ -45,6 +54,15 @@ pub enum Error {
     /// Leaving alone is refused.
     #[error(transparent)]
     Leave(#[from] LeaveError),
+    /// A new split is not proposed.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// Nothing is withdrawn.
+    #[error(transparent)]
+    Withdraw(#[from] WithdrawError),
+    /// A signature from outside is not one of our key.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// A stored record cannot be used.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -66,12 +84,16 @@ impl Error {
             Self::UnknownChannel { .. } => "UNKNOWN_CHANNEL",
             Self::Loading { .. } => "CHANNEL_LOADING",
             Self::UnknownCommit { .. } => "UNKNOWN_COMMIT",
+            Self::UnknownSignature { .. } => "UNKNOWN_SIGNATURE",
             Self::Open(error) => error.code(),
             Self::Pay(error) => error.code(),
             Self::Payment(error) => error.code(),
             Self::Message(error) => error.code(),
             Self::Close(error) => error.code(),
             Self::Leave(error) => error.code(),
+            Self::Update(error) => error.code(),
+            Self::Withdraw(error) => error.code(),
+            Self::Signature(error) => error.code(),
             Self::Record(error) => error.code(),
             Self::ForeignRecord { .. } => "RECORD_FOREIGN",
             Self::Sign(error) => error.code(),

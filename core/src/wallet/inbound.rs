@@ -2,29 +2,52 @@
 
 use alloc::string::ToString;
 
-use crate::channel::{Closing, Status};
-use crate::protocol::{self, Effects, Event, MessageError};
+use crate::channel::{Channel, Closing, Request, Role, Signatures, Status, Wish};
+use crate::protocol::{self, Event, MessageError, Proposed};
 use crate::wallet::error::Error;
 use crate::wallet::machine::Wallet;
-use crate::wallet::output::Output;
 use crate::wire::{self, Envelope, Message};
+use crate::{Address, B256};
 
 impl Wallet {
     pub(super) fn message(&mut self, bytes: &[u8], now: u64) -> Result<(), Error> {
-        let envelope = Envelope::open(bytes, self.signer.address()).map_err(MessageError::from)?;
+        let envelope = Envelope::open(bytes, self.key.address()).map_err(MessageError::from)?;
         let (channel_id, sender) = (envelope.channel_id, envelope.sender);
-        let answered = matches!(envelope.message, Message::Error { .. });
+        let refusable = match envelope.message {
+            Message::Error { .. } | Message::UpdateError { .. } => None,
+            Message::Update { turn, .. } => Some(Some(turn)),
+            _ => Some(None),
+        };
         let result = match envelope.message {
             Message::ChannelOpen { .. } => self.channel_open(envelope, now),
+            Message::SuccessorOpen { .. } => self.successor_open(envelope, now),
+            Message::SuccessorAccept { .. } => self.successor_accept(envelope, now),
+            Message::UpdateRequest { wish: Wish::Withdraw(_), .. } => self.withdraw_request(envelope, now),
             _ => self.channel_message(envelope, now),
         };
-        if let (Err(error), false) = (&result, answered) {
-            let refusal = Message::Error { code: error.code().to_string(), text: error.to_string() };
-            let sequence = self.slots.get(&channel_id).map_or(0, |slot| slot.channel.sent);
-            let bytes = self.seal(sender, channel_id, sequence, refusal)?;
-            self.outbox.follow(channel_id, alloc::vec![Output::Send { peer: sender, channel_id, bytes }]);
+        if let (Err(error), Some(turn)) = (&result, refusable) {
+            self.refuse(sender, channel_id, turn, error)?;
         }
         result
+    }
+
+    /// Tells a peer why its message was refused.
+    fn refuse(&mut self, peer: Address, channel_id: B256, turn: Option<u64>, error: &Error) -> Result<(), Error> {
+        if !self.signs_at_once() || matches!(error, Error::Loading { .. }) {
+            return Ok(());
+        }
+        let code = error.code().to_string();
+        let refusal = match (turn, error) {
+            // Said of a turn that we may have signed, it would be a lie.
+            (Some(turn), Error::Message(MessageError::Update(reason))) if !reason.may_be_signed() => {
+                Message::UpdateError { turn, code }
+            }
+            _ => Message::Error { code, text: error.to_string() },
+        };
+        let sequence = self.channel(&channel_id).map_or(0, |channel| channel.sent);
+        let sealed = self.seal(peer, channel_id, sequence, refusal)?;
+        self.outbox.follow(channel_id, sealed.into_iter().collect());
+        Ok(())
     }
 
     fn channel_open(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
@@ -35,35 +58,82 @@ impl Wallet {
         if envelope.sender != terms.payer || envelope.channel_id != channel_id {
             return Err(MessageError::WrongSender.into());
         }
-        if self.loading.contains(&channel_id) {
-            return Err(Error::Loading { channel_id });
+        self.find_or_absent(channel_id)?;
+        self.create(channel_id, now, |wallet, context, effects| {
+            let (existing, unfunded) = (wallet.channel(&channel_id), wallet.deadlines.len());
+            let destination = wallet.config.destination;
+            protocol::accept_channel_open(context, existing, unfunded, destination, terms, signature, effects)
+                .map_err(|error| MessageError::from(error).into())
+        })
+    }
+
+    /// Payee: the successor of a channel of ours is proposed.
+    fn successor_open(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
+        let Message::SuccessorOpen { predecessor, terms, signature } = envelope.message else {
+            return Ok(());
+        };
+        let channel_id = terms.channel_id();
+        if envelope.sender != terms.payer || envelope.channel_id != channel_id || predecessor == channel_id {
+            return Err(MessageError::WrongSender.into());
         }
-        let mut effects = Effects::default();
-        let channel = protocol::accept_channel_open(
-            &self.context(now),
-            self.channel(&channel_id),
-            self.deadlines.len(),
-            self.config.destination,
-            terms,
-            signature,
-            &mut effects,
-        )
-        .map_err(MessageError::from)?;
-        self.keep(channel_id, channel, effects)
+        self.find_or_absent(channel_id)?;
+        let sender = envelope.sender;
+        self.step_pair(predecessor, Some(channel_id), now, |context, (channel, _), (existing, effects)| {
+            check_sender(channel, sender)?;
+            let proposed = (terms, signature);
+            let successor = protocol::accept_successor_open(context, channel, existing, proposed, effects);
+            Ok(Some((channel_id, successor.map_err(MessageError::from)?)))
+        })
+    }
+
+    /// Payer: the payee accepted the successor.
+    fn successor_accept(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
+        let Message::SuccessorAccept { signature } = envelope.message else {
+            return Ok(());
+        };
+        let (successor_id, sender, sequence) = (envelope.channel_id, envelope.sender, envelope.sequence);
+        self.find(successor_id)?;
+        let predecessor = self.channel(&successor_id).and_then(|channel| channel.predecessor);
+        let predecessor = predecessor.ok_or(MessageError::WrongSender)?;
+        self.step_pair(predecessor, Some(successor_id), now, |context, (channel, effects), (successor, notices)| {
+            let mut successor = successor.cloned().ok_or(Error::UnknownChannel { channel_id: successor_id })?;
+            check_sender(&successor, sender)?;
+            count(&mut successor, sequence)?;
+            let accepted =
+                protocol::accept_successor_accept(context, channel, &mut successor, signature, (effects, notices));
+            accepted.map_err(MessageError::from)?;
+            Ok(Some((successor_id, successor)))
+        })
+    }
+
+    /// Payer: the payee wants to withdraw.
+    fn withdraw_request(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
+        let Envelope { sender, channel_id, sequence, message } = envelope;
+        let Message::UpdateRequest { number, wish: Wish::Withdraw(amount) } = message else {
+            return Ok(());
+        };
+        self.step_pair(channel_id, None, now, |context, (channel, effects), (_, successor_effects)| {
+            check_sender(channel, sender)?;
+            count(channel, sequence)?;
+            if number <= channel.requests && channel.role == Role::Payer {
+                // Granted before; what it led to is said again on the successor.
+                effects.send_all(protocol::outstanding_messages(channel));
+                return Ok(None);
+            }
+            channel.requests = number;
+            let made = protocol::withdraw(context, channel, Role::Payee, amount, successor_effects);
+            Ok(Some(made.map_err(MessageError::from)?))
+        })
     }
 
     fn channel_message(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
         let Envelope { sender, channel_id, sequence, message } = envelope;
         self.step(channel_id, now, |context, channel, effects| {
-            if sender != channel.peer() {
-                return Err(MessageError::WrongSender.into());
-            }
-            // A refusal may come from a peer that lost its record, and with it the count.
-            if !matches!(message, Message::Error { .. }) {
-                if sequence < channel.received {
-                    return Err(MessageError::Stale { sequence, last: channel.received }.into());
-                }
-                channel.received = sequence;
+            check_sender(channel, sender)?;
+            // A refusal may come from a peer that lost its record, and with it the count; so may its question.
+            let counts = !matches!(message, Message::Error { .. } | Message::ChannelReestablish { .. });
+            if counts {
+                count(channel, sequence)?;
             }
             let result: Result<(), MessageError> = match message {
                 Message::ChannelAccept { signature } => {
@@ -75,21 +145,48 @@ impl Wallet {
                 Message::ShutdownRequest => {
                     protocol::accept_shutdown_request(context, channel, effects).map_err(Into::into)
                 }
-                Message::Shutdown { turn, claimed, submitter, signature } => {
-                    let proposal = Closing::proposed(turn, claimed, submitter, signature);
-                    protocol::accept_shutdown(context, channel, proposal, effects).map_err(Into::into)
+                Message::Shutdown { turn, balances, submitter, successor, signature } => {
+                    let signatures = Signatures::by(Role::Payer, signature);
+                    let proposal = Closing { turn, balances, signatures, submitter };
+                    protocol::accept_shutdown(context, channel, proposal, successor, effects).map_err(Into::into)
                 }
                 Message::ShutdownAck { signature } => {
                     protocol::accept_shutdown_ack(channel, signature, effects).map_err(Into::into)
                 }
+                Message::Update { turn, follows, balances, answers, signature } => {
+                    let proposed = Proposed { turn, follows, balances, answers, signature };
+                    protocol::accept_update(context, channel, proposed, effects).map_err(Into::into)
+                }
+                Message::UpdateAck { turn, signature } => {
+                    protocol::accept_update_ack(channel, turn, signature, effects).map_err(Into::into)
+                }
+                Message::UpdateError { turn, code } => {
+                    protocol::accept_update_error(channel, turn, code, effects);
+                    Ok(())
+                }
+                Message::UpdateRequest { number, wish } => {
+                    let request = Request { number, wish };
+                    protocol::accept_update_request(context, channel, request, effects).map_err(Into::into)
+                }
+                Message::ChannelReestablish { base, voucher, answer } => {
+                    protocol::accept_reestablish(context, channel, base, voucher, answer, effects).map_err(Into::into)
+                }
+                Message::Ping => {
+                    effects.send(Message::Pong);
+                    Ok(())
+                }
+                Message::Pong => {
+                    effects.notify(Event::PeerAlive { channel_id });
+                    Ok(())
+                }
                 Message::Error { code, text } => {
-                    if channel.status() == Status::Initialized {
+                    if channel.status() == Status::Initialized && channel.predecessor.is_none() {
                         protocol::abort(channel, &code)?;
                     }
                     effects.notify(Event::PeerError { channel_id, code, text });
                     Ok(())
                 }
-                Message::ChannelOpen { .. } => Ok(()),
+                Message::ChannelOpen { .. } | Message::SuccessorOpen { .. } | Message::SuccessorAccept { .. } => Ok(()),
             };
             Ok(result?)
         })
@@ -101,4 +198,25 @@ impl Wallet {
             Ok(protocol::accept_payment(context, channel, payment, effects)?)
         })
     }
+
+    /// Makes sure that it is known whether a channel exists.
+    fn find_or_absent(&mut self, channel_id: B256) -> Result<(), Error> {
+        match self.find(channel_id) {
+            Err(Error::UnknownChannel { .. }) => Ok(()),
+            found => found,
+        }
+    }
+}
+
+fn check_sender(channel: &Channel, sender: Address) -> Result<(), Error> {
+    if sender == channel.peer() { Ok(()) } else { Err(MessageError::WrongSender.into()) }
+}
+
+/// Refuses what is older than the last message.
+fn count(channel: &mut Channel, sequence: u64) -> Result<(), Error> {
+    if sequence < channel.received {
+        return Err(MessageError::Stale { sequence, last: channel.received }.into());
+    }
+    channel.received = sequence;
+    Ok(())
 }

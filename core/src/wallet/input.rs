@@ -7,6 +7,7 @@ use crate::protocol::TransactionKind;
 use crate::{Address, B256, Bytes};
 
 /// One input of the machine.
+#[expect(clippy::large_enum_variant, reason = "an input is handed over once, and most are of the size of a payment")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
@@ -35,8 +36,24 @@ pub enum Input {
         /// The commit.
         id: u64,
     },
-    /// Records from the store: all of them at the start, later those that [`Output::Load`](super::Output::Load) names.
+    /// Records from the store: at the start those whose `wake_at` is set (or all, if there are few), later those that
+    /// [`Output::Load`](super::Output::Load) names.
     Loaded(Vec<StoredRecord>),
+    /// Records of a backup, by channel id. Those that the wallet does not have are stored; before anything is signed on
+    /// them, the other side is asked how far it got.
+    Restore(Vec<(B256, Vec<u8>)>),
+    /// The signature that [`Output::Sign`](super::Output::Sign) asked for: 65 bytes, `r ‖ s ‖ v`.
+    Signed {
+        /// The digest.
+        digest: B256,
+        /// The signature.
+        signature: Vec<u8>,
+    },
+    /// The owner of the key declined to sign, and never will.
+    SignRefused {
+        /// The digest.
+        digest: B256,
+    },
     /// Time went on.
     Tick,
 }
@@ -45,9 +62,10 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
-    /// Payer: proposes a channel on these terms. The nonce must be random.
+    /// Payer: proposes a channel on these terms. The nonce, by [`derive_nonce`](crate::channel::derive_nonce), is where
+    /// the host's randomness comes in.
     OpenChannel(Terms),
-    /// Payer: pays `amount` more base units.
+    /// Pays `amount` more base units: the payer in a stream, either side in a ledger.
     Pay {
         /// The channel.
         channel_id: B256,
@@ -55,6 +73,47 @@ pub enum Command {
         amount: u128,
         /// What is paid for: the hash of a quote, or zero.
         memo: B256,
+    },
+    /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
+    TopUp {
+        /// The channel.
+        channel_id: B256,
+        /// In base units, above zero.
+        amount: u128,
+    },
+    /// Makes what was paid part of a new base, on which vouchers start again.
+    Fold {
+        /// The channel.
+        channel_id: B256,
+    },
+    /// Payee: gives `amount` base units back to the payer.
+    GiveBack {
+        /// The channel.
+        channel_id: B256,
+        /// In base units, above zero.
+        amount: u128,
+    },
+    /// Takes `amount` base units of ours out with one transaction; the rest goes on in a successor channel.
+    Withdraw {
+        /// The channel.
+        channel_id: B256,
+        /// In base units, above zero.
+        amount: u128,
+    },
+    /// Puts our best state on chain while the channel goes on.
+    Snapshot {
+        /// The channel.
+        channel_id: B256,
+    },
+    /// Answers a challenge with a newer state, after which the channel goes on; takes a decision to leave back.
+    ClearChallenge {
+        /// The channel.
+        channel_id: B256,
+    },
+    /// Asks whether the other side is there.
+    Ping {
+        /// The channel.
+        channel_id: B256,
     },
     /// Closes together with the other side, with one transaction.
     CloseChannel {
@@ -108,6 +167,9 @@ pub struct Log {
     pub block: u64,
     /// The index in the block.
     pub log_index: u64,
+    /// The data of the call that logged it, wanted for `Checkpointed` and `ChallengeCleared` only: these logs name a turn
+    /// and not the state. Of a call through another contract, the data that reached the adjudicator, from a trace.
+    pub call: Option<Bytes>,
 }
 
 /// One record as the store has it.

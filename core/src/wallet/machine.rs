@@ -1,20 +1,21 @@
-//! The wallet itself: it finds the channel that an input is about, lets the protocol take the step on a copy, and
-//! stores the result before anything leaves.
+//! The wallet itself: what it is made of, and where each input goes.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::channel::{Chain, Channel, Role, Status, Terms};
-use crate::crypto::{SignError, Signer};
+use crate::channel::{Chain, Channel};
+use crate::crypto::Signer;
 use crate::payment::VoucherDomain;
-use crate::protocol::{self, Context, Effect, Effects, Event, OpenError, Policy, TransactionKind};
+use crate::protocol::{self, LeaseTerms, Policy, TransactionKind};
 use crate::wallet::chain::ChainView;
 use crate::wallet::error::Error;
-use crate::wallet::input::{Command, Input, StoredRecord};
+use crate::wallet::input::Input;
+use crate::wallet::key::Key;
 use crate::wallet::outbox::Outbox;
-use crate::wallet::output::{Output, Write};
-use crate::wire::{self, Draft, Message};
+use crate::wallet::output::Output;
+use crate::wallet::signing::Asked;
+use crate::wallet::working_set::WorkingSet;
 use crate::{Address, B256};
 
 /// What a wallet is made of.
@@ -26,61 +27,80 @@ pub struct Config {
     pub destination: B256,
     /// What it asks of a new channel.
     pub policy: Policy,
+    /// How much it may sign as payer with one write. `None`: every payment is stored before it leaves.
+    ///
+    /// With a lease most payments need no write. After a restart the payer has to ask the payee how far it got, because
+    /// nobody else knows.
+    pub lease: Option<LeaseTerms>,
+    /// How many idle channels stay in memory. The others are loaded when they are named.
+    pub max_loaded: usize,
+}
+
+impl Config {
+    /// Default policy, no lease, a thousand channels in memory.
+    pub fn new(chain: Chain, destination: B256) -> Self {
+        Self { chain, destination, policy: Policy::default(), lease: None, max_loaded: 1_000 }
+    }
 }
 
 /// A wallet: one channel key on one chain, and its channels.
 pub struct Wallet {
     pub(super) config: Config,
-    pub(super) signer: Box<dyn Signer + Send + Sync>,
-    domain: VoucherDomain,
-    pub(super) slots: BTreeMap<B256, Slot>,
-    pub(super) loading: BTreeSet<B256>,
+    pub(super) key: Key,
+    pub(super) domain: VoucherDomain,
+    pub(super) set: WorkingSet,
     pub(super) outbox: Outbox,
     pub(super) chain: ChainView,
+    /// Signatures that an outside signer was asked for, by digest.
+    pub(super) asked: BTreeMap<B256, Asked>,
     /// When channels that are not funded are given up, in seconds since 1970.
     pub(super) deadlines: BTreeSet<(u64, B256)>,
+    /// When the silence of the other side has an end, in seconds since 1970.
+    pub(super) answers: BTreeSet<(u64, B256)>,
     /// When disputes ask for a transaction, in seconds of the chain's clock.
     pub(super) disputes: BTreeSet<(u64, B256)>,
-}
-
-/// A loaded channel.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) channel: Channel,
-    version: u64,
-    /// The last transaction handed out, so that it is not handed out again with every block.
-    submitted: Option<TransactionKind>,
 }
 
 impl core::fmt::Debug for Wallet {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Wallet")
-            .field("address", &self.signer.address())
+            .field("address", &self.key.address())
             .field("config", &self.config)
-            .field("channels", &self.slots.len())
+            .field("loaded", &self.set.slots.len())
             .finish_non_exhaustive()
     }
 }
 
 impl Wallet {
-    /// A wallet without channels. Feed it [`Input::Loaded`] first if the store has any.
+    /// A wallet that signs with a key at hand. It has no channels yet: feed it [`Input::Loaded`] with those that the
+    /// store says need attention; the others it asks for when they are named.
     pub fn new(config: Config, signer: Box<dyn Signer + Send + Sync>) -> Self {
+        Self::with_key(config, Key::Local(signer))
+    }
+
+    /// A wallet whose key is elsewhere: it asks for each signature with [`Output::Sign`].
+    pub fn with_external_signer(config: Config, address: Address) -> Self {
+        Self::with_key(config, Key::External(address))
+    }
+
+    fn with_key(config: Config, key: Key) -> Self {
         Self {
             domain: config.chain.voucher_domain(),
             config,
-            signer,
-            slots: BTreeMap::new(),
-            loading: BTreeSet::new(),
+            key,
+            set: WorkingSet::default(),
             outbox: Outbox::default(),
             chain: ChainView::default(),
+            asked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            answers: BTreeSet::new(),
             disputes: BTreeSet::new(),
         }
     }
 
     /// The channel key's address: who this wallet is to its peers.
     pub fn address(&self) -> Address {
-        self.signer.address()
+        self.key.address()
     }
 
     /// What the wallet was made of.
@@ -93,19 +113,22 @@ impl Wallet {
         &self.domain
     }
 
-    /// The channel key, for what is signed beside channels: quotes.
-    pub fn signer(&self) -> &(dyn Signer + Send + Sync) {
-        &*self.signer
+    /// The channel key, for what is signed beside channels: quotes. `None` if the key is elsewhere.
+    pub fn signer(&self) -> Option<&(dyn Signer + Send + Sync)> {
+        match &self.key {
+            Key::Local(signer) => Some(&**signer),
+            Key::External(_) => None,
+        }
     }
 
-    /// A loaded channel.
+    /// A channel, if it is loaded.
     pub fn channel(&self, channel_id: &B256) -> Option<&Channel> {
-        self.slots.get(channel_id).map(|slot| &slot.channel)
+        self.set.slots.get(channel_id).map(|slot| &slot.channel)
     }
 
     /// The loaded channels, by id.
     pub fn channels(&self) -> impl Iterator<Item = (&B256, &Channel)> {
-        self.slots.iter().map(|(id, slot)| (id, &slot.channel))
+        self.set.slots.iter().map(|(id, slot)| (id, &slot.channel))
     }
 
     /// Takes one input in at `now`, in seconds since 1970.
@@ -113,9 +136,10 @@ impl Wallet {
     /// # Errors
     ///
     /// [`Error`] if the input is refused: then nothing has changed. A peer whose message was refused although it was
-    /// properly signed is told so by an [`Output::Send`].
+    /// properly signed is told so by an [`Output::Send`]. After [`Error::Loading`] the host carries out the
+    /// [`Output::Load`] and feeds the same input again.
     pub fn handle(&mut self, input: Input, now: u64) -> Result<(), Error> {
-        match input {
+        let result = match input {
             Input::Command(command) => self.command(command, now),
             Input::Message(bytes) => self.message(&bytes, now),
             Input::Payment(bytes) => self.payment(&bytes, now),
@@ -129,9 +153,14 @@ impl Wallet {
                 }
             }
             Input::CommitFailed { id } => self.commit_failed(id),
-            Input::Loaded(records) => self.loaded(records),
+            Input::Loaded(records) => self.loaded(records, now),
+            Input::Restore(records) => self.restore(records, now),
+            Input::Signed { digest, signature } => self.signed(digest, &signature, now),
+            Input::SignRefused { digest } => self.sign_refused(digest, now),
             Input::Tick => self.tick(now),
-        }
+        };
+        self.trim(now);
+        result
     }
 
     /// The next thing to do, if there is one.
@@ -139,58 +168,31 @@ impl Wallet {
         self.outbox.poll()
     }
 
-    fn command(&mut self, command: Command, now: u64) -> Result<(), Error> {
-        let chain_time = self.chain.head_time;
-        match command {
-            Command::OpenChannel(terms) => self.open_channel(terms, now),
-            Command::Pay { channel_id, amount, memo } => self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::pay(context, channel, channel_id, (amount, memo), effects)?)
-            }),
-            Command::CloseChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::request_close(context, channel, effects)?)
-            }),
-            Command::LeaveChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::leave(context, channel, chain_time, effects)?)
-            }),
-            Command::AbortChannel { channel_id } => {
-                self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
-            }
-            Command::Resume { channel_id } => self.step(channel_id, now, |context, channel, effects| {
-                if let Some(message) = protocol::outstanding_message(channel) {
-                    effects.send(message);
-                }
-                Ok(protocol::outstanding_transactions(context, channel, chain_time, effects)?)
-            }),
-        }
-    }
-
-    fn open_channel(&mut self, terms: Terms, now: u64) -> Result<(), Error> {
-        if terms.payer_destination != self.config.destination {
-            return Err(OpenError::NotOurs.into());
-        }
-        let channel_id = terms.channel_id();
-        if self.slots.contains_key(&channel_id) {
-            return Err(OpenError::Exists.into());
-        }
-        let mut effects = Effects::default();
-        let channel = protocol::propose(&self.context(now), terms, &mut effects)?;
-        self.keep(channel_id, channel, effects)
-    }
-
+    /// Does what the clock asks for. One channel never keeps another waiting.
     fn tick(&mut self, now: u64) -> Result<(), Error> {
-        while let Some(&(deadline, channel_id)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
-            self.deadlines.remove(&(deadline, channel_id));
-            self.step(channel_id, now, |_, channel, _| {
-                protocol::expire(channel, now);
-                Ok(())
-            })?;
+        let mut result = Ok(());
+        for channel_id in take_due(&mut self.deadlines, now) {
+            result =
+                result.and(self.step(channel_id, now, |context, channel, effects| {
+                    Ok(protocol::expire(context, channel, effects)?)
+                }));
         }
-        self.wake();
-        Ok(())
+        for channel_id in take_due(&mut self.answers, now) {
+            if let Some(slot) = self.set.slots.get_mut(&channel_id) {
+                slot.answer_by = None;
+            }
+            result = result.and(self.step(channel_id, now, |context, channel, effects| {
+                Ok(protocol::unanswered(context, channel, effects)?)
+            }));
+        }
+        if let Some(time) = self.wake_at() {
+            self.outbox.push(Output::WakeAt(time));
+        }
+        result
     }
 
     fn transaction_failed(&mut self, channel_id: B256, kind: TransactionKind) -> Result<(), Error> {
-        let slot = self.slots.get_mut(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
+        let slot = self.set.slots.get_mut(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
         // An approval is followed by the deposit that needs it, which is then not sent either.
         if slot.submitted == Some(kind) || kind == TransactionKind::Approve {
             slot.submitted = None;
@@ -198,170 +200,27 @@ impl Wallet {
         Ok(())
     }
 
+    /// Drops what stood on writes that failed, and loads what the store has instead.
     fn commit_failed(&mut self, id: u64) -> Result<(), Error> {
-        let channel_id = self.outbox.failed(id).ok_or(Error::UnknownCommit { id })?;
-        if let Some(slot) = self.slots.remove(&channel_id) {
-            self.unschedule(channel_id, &slot.channel);
-        }
-        self.loading.insert(channel_id);
-        self.outbox.push(Output::Notify(Event::CommitFailed { channel_id }));
-        self.outbox.push(Output::Load { keys: alloc::vec![channel_id] });
-        Ok(())
-    }
-
-    fn loaded(&mut self, records: Vec<StoredRecord>) -> Result<(), Error> {
-        // All are read before any is kept, so that an error changes nothing.
-        let mut channels = Vec::new();
-        for StoredRecord { key, version, bytes } in records {
-            let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?;
-            let ours = |channel: &Channel| channel.terms.key_of(channel.role);
-            if channel.as_ref().is_some_and(|channel| ours(channel) != self.signer.address()) {
-                return Err(Error::ForeignRecord { channel_id: key });
+        let failed = self.outbox.failed(id).ok_or(Error::UnknownCommit { id })?;
+        for channel_id in failed {
+            if let Some(slot) = self.set.remove(&channel_id) {
+                self.unschedule(channel_id, &slot);
             }
-            channels.push((key, version, channel));
-        }
-        for (key, version, channel) in channels {
-            self.loading.remove(&key);
-            // What is in memory is never older than the store, unless a commit failed: then it was dropped.
-            if let (Some(channel), false) = (channel, self.slots.contains_key(&key)) {
-                self.schedule(key, &channel);
-                if matches!(channel.status(), Status::Closing | Status::Challenged) {
-                    // What it owes the chain may not have been sent: look after the next update, whatever its time is.
-                    self.disputes.insert((0, key));
-                }
-                self.slots.insert(key, Slot { channel, version, submitted: None });
-            }
+            self.asked.retain(|_, asked| asked.channel_id != channel_id);
+            self.outbox.push(Output::Notify(protocol::Event::CommitFailed { channel_id }));
+            self.load(channel_id);
         }
         Ok(())
-    }
-
-    /// Lets `change` work on a copy of a channel, and keeps the copy if it succeeds.
-    pub(super) fn step(
-        &mut self,
-        channel_id: B256,
-        now: u64,
-        change: impl FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        if self.loading.contains(&channel_id) {
-            return Err(Error::Loading { channel_id });
-        }
-        let slot = self.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
-        let mut channel = slot.channel.clone();
-        let mut effects = Effects::default();
-        change(&self.context(now), &mut channel, &mut effects)?;
-        self.keep(channel_id, channel, effects)
-    }
-
-    /// Keeps the new record of a channel and holds its effects back until it is stored.
-    pub(super) fn keep(&mut self, channel_id: B256, mut channel: Channel, effects: Effects) -> Result<(), Error> {
-        let before = self.slots.get(&channel_id);
-        let changed = before.is_none_or(|slot| slot.channel != channel);
-        let status = channel.status();
-        let paid_before = before.map_or(0, |slot| slot.channel.cumulative_amount());
-        let mut submitted = before.and_then(|slot| slot.submitted.filter(|_| !arrived(&slot.channel, &channel)));
-        let mut outputs = Vec::new();
-        if before.map(|slot| slot.channel.status()) != Some(status) {
-            outputs.push(Output::Notify(Event::StatusChanged { channel_id, status }));
-        }
-        for effect in effects {
-            outputs.push(match effect {
-                Effect::Send(message) => {
-                    // A message that changes nothing is one sent again, under the number that it had.
-                    channel.sent = channel.sent.saturating_add(u64::from(changed));
-                    let peer = channel.peer();
-                    Output::Send { peer, channel_id, bytes: self.seal(peer, channel_id, channel.sent, message)? }
-                }
-                Effect::Pay(payment) => Output::Payment {
-                    channel_id,
-                    serial: payment.voucher.serial,
-                    amount: payment.voucher.cumulative_amount.saturating_sub(paid_before),
-                    cumulative_amount: payment.voucher.cumulative_amount,
-                    bytes: wire::encode_payment(&payment),
-                },
-                Effect::Submit(transaction) if submitted == Some(transaction.kind) => continue,
-                Effect::Submit(transaction) => {
-                    submitted = Some(transaction.kind);
-                    Output::Submit { channel_id, transaction }
-                }
-                Effect::Notify(event) => Output::Notify(event),
-            });
-        }
-        if !changed {
-            if let Some(slot) = self.slots.get_mut(&channel_id) {
-                slot.submitted = submitted;
-            }
-            self.outbox.follow(channel_id, outputs);
-            return Ok(());
-        }
-        let version = match self.slots.remove(&channel_id) {
-            Some(slot) => {
-                self.unschedule(channel_id, &slot.channel);
-                slot.version
-            }
-            None => 0,
-        };
-        // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
-        let forget = status == Status::Aborted && channel.role == Role::Payee;
-        let bytes = (!forget).then(|| channel.to_bytes());
-        self.outbox.commit(Write { key: channel_id, expected_version: version, bytes }, outputs);
-        if !forget {
-            self.schedule(channel_id, &channel);
-            let version = version.saturating_add(1);
-            self.slots.insert(channel_id, Slot { channel, version, submitted });
-        }
-        Ok(())
-    }
-
-    fn schedule(&mut self, channel_id: B256, channel: &Channel) {
-        if let Some(deadline) = channel.deadline {
-            self.deadlines.insert((deadline, channel_id));
-            if self.deadlines.first() == Some(&(deadline, channel_id)) {
-                self.wake();
-            }
-        }
-        if let Some(due) = protocol::due(channel) {
-            self.disputes.insert((due, channel_id));
-        }
-    }
-
-    fn unschedule(&mut self, channel_id: B256, channel: &Channel) {
-        if let Some(deadline) = channel.deadline {
-            self.deadlines.remove(&(deadline, channel_id));
-        }
-        if let Some(due) = protocol::due(channel) {
-            self.disputes.remove(&(due, channel_id));
-        }
-    }
-
-    fn wake(&mut self) {
-        if let Some(&(deadline, _)) = self.deadlines.first() {
-            self.outbox.push(Output::WakeAt(deadline));
-        }
-    }
-
-    pub(super) fn seal(
-        &self,
-        peer: Address,
-        channel_id: B256,
-        sequence: u64,
-        message: Message,
-    ) -> Result<Vec<u8>, SignError> {
-        Draft::new(self.signer.address(), peer, channel_id, sequence, message).seal(&*self.signer)
-    }
-
-    pub(super) fn context(&self, now: u64) -> Context<'_> {
-        Context {
-            signer: &*self.signer,
-            chain: &self.config.chain,
-            domain: &self.domain,
-            policy: &self.config.policy,
-            now,
-        }
     }
 }
 
-/// Whether the chain answered what we submitted for a dispute: our challenge stands, or one was cleared.
-fn arrived(before: &Channel, after: &Channel) -> bool {
-    let ours = |channel: &Channel| channel.dispute.as_ref().is_some_and(|dispute| dispute.ours);
-    before.dispute != after.dispute && (ours(after) || after.dispute.is_none())
+/// Takes the entries out whose time has come.
+fn take_due(timers: &mut BTreeSet<(u64, B256)>, now: u64) -> Vec<B256> {
+    let mut due = Vec::new();
+    while let Some(entry) = timers.first().copied().filter(|(time, _)| *time <= now) {
+        timers.remove(&entry);
+        due.push(entry.1);
+    }
+    due
 }

@@ -16,16 +16,26 @@
 //!  |-- handle(Committed {id}) ------------>|
 //!  |<------------- Output::Payment --------|   now it may leave
 //! ```
+//!
+//! **The working set is small.** A channel is loaded when an input names it: the input is refused with
+//! [`Error::Loading`] and an [`Output::Load`], and the host feeds it again after [`Input::Loaded`]. Idle channels are
+//! dropped, those used longest ago first.
 
 mod chain;
+mod commands;
 mod error;
 mod inbound;
 mod input;
+mod key;
 mod machine;
 mod outbox;
 mod output;
+mod signing;
+mod steps;
 mod watch;
+mod working_set;
 
+pub use crate::protocol::LeaseTerms;
 pub use error::Error;
 pub use input::{ChainUpdate, Command, Input, Log, StoredRecord};
 pub use machine::{Config, Wallet};

@@ -1,6 +1,6 @@
 //! Release after commit: what is held back, and when it may go.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::B256;
@@ -18,7 +18,7 @@ pub(super) struct Outbox {
 
 #[derive(Debug)]
 struct Commit {
-    channel_id: B256,
+    channels: Vec<B256>,
     stored: bool,
     held: Vec<Output>,
 }
@@ -34,13 +34,21 @@ impl Outbox {
         self.ready.push_back(output);
     }
 
-    /// Asks for a write, and holds `outputs` back until it and every earlier write of its channel is stored.
-    pub(super) fn commit(&mut self, write: Write, outputs: Vec<Output>) {
+    /// Whether a channel waits for a commit.
+    pub(super) fn is_waiting(&self, channel_id: &B256) -> bool {
+        self.by_channel.contains_key(channel_id)
+    }
+
+    /// Asks for writes, and holds `outputs` back until they and every earlier write of their channels are stored.
+    pub(super) fn commit(&mut self, writes: Vec<Write>, outputs: Vec<Output>) {
         self.last_id = self.last_id.saturating_add(1);
-        let (id, channel_id) = (self.last_id, write.key);
-        self.commits.insert(id, Commit { channel_id, stored: false, held: outputs });
-        self.by_channel.entry(channel_id).or_default().push_back(id);
-        self.ready.push_back(Output::Commit { id, writes: alloc::vec![write] });
+        let id = self.last_id;
+        let channels: Vec<B256> = writes.iter().map(|write| write.key).collect();
+        for channel_id in &channels {
+            self.by_channel.entry(*channel_id).or_default().push_back(id);
+        }
+        self.commits.insert(id, Commit { channels, stored: false, held: outputs });
+        self.ready.push_back(Output::Commit { id, writes });
     }
 
     /// Lets `outputs` go after whatever their channel waits for; at once if that is nothing.
@@ -58,33 +66,53 @@ impl Outbox {
             return false;
         };
         commit.stored = true;
-        let channel_id = commit.channel_id;
-        while let Some(&first) = self.by_channel.get(&channel_id).and_then(|ids| ids.front()) {
-            if !self.commits.get(&first).is_some_and(|commit| commit.stored) {
-                return true;
-            }
-            if let Some(commit) = self.commits.remove(&first) {
-                self.ready.extend(commit.held);
-            }
-            if let Some(ids) = self.by_channel.get_mut(&channel_id) {
-                ids.pop_front();
+        let mut turns: VecDeque<B256> = commit.channels.iter().copied().collect();
+        while let Some(channel_id) = turns.pop_front() {
+            if let Some(released) = self.release_first(&channel_id) {
+                turns.extend(released);
             }
         }
-        self.by_channel.remove(&channel_id);
         true
     }
 
-    /// The commit failed: drops everything that its channel holds back. The channel, if there is such a commit.
-    pub(super) fn failed(&mut self, id: u64) -> Option<B256> {
-        let channel_id = self.commits.get(&id)?.channel_id;
-        for id in self.by_channel.remove(&channel_id).unwrap_or_default() {
-            self.commits.remove(&id);
+    /// Releases the first commit of a channel if it is stored and first with all its channels. Names those channels,
+    /// which may have another one to release.
+    fn release_first(&mut self, channel_id: &B256) -> Option<Vec<B256>> {
+        let id = *self.by_channel.get(channel_id)?.front()?;
+        let commit = self.commits.get(&id).filter(|commit| commit.stored)?;
+        let is_first = |channel: &B256| self.by_channel.get(channel).and_then(|ids| ids.front()) == Some(&id);
+        if !commit.channels.iter().all(is_first) {
+            return None;
+        }
+        let Commit { channels, held, .. } = self.commits.remove(&id)?;
+        self.ready.extend(held);
+        for channel_id in &channels {
+            if let Some(ids) = self.by_channel.get_mut(channel_id) {
+                ids.pop_front();
+                if ids.is_empty() {
+                    self.by_channel.remove(channel_id);
+                }
+            }
+        }
+        Some(channels)
+    }
+
+    /// The commit failed: drops everything that its channels hold back, and what stands on it. The channels, if there is
+    /// such a commit.
+    pub(super) fn failed(&mut self, id: u64) -> Option<BTreeSet<B256>> {
+        let mut channels: BTreeSet<B256> = self.commits.get(&id)?.channels.iter().copied().collect();
+        let mut left: Vec<B256> = channels.iter().copied().collect();
+        while let Some(channel_id) = left.pop() {
+            for id in self.by_channel.remove(&channel_id).unwrap_or_default() {
+                let with = self.commits.remove(&id).map_or_else(Vec::new, |commit| commit.channels);
+                left.extend(with.into_iter().filter(|channel_id| channels.insert(*channel_id)));
+            }
         }
         // A later write that the host has not taken yet stands on the one that failed.
         self.ready.retain(|output| match output {
-            Output::Commit { writes, .. } => writes.iter().all(|write| write.key != channel_id),
+            Output::Commit { writes, .. } => writes.iter().all(|write| !channels.contains(&write.key)),
             _ => true,
         });
-        Some(channel_id)
+        Some(channels)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::protocol::{Event, Transaction};
+use crate::protocol::{Event, Purpose, Transaction};
 use crate::{Address, B256};
 
 /// One output of the machine, to be carried out in order.
@@ -44,6 +44,17 @@ pub enum Output {
         /// The payment, at most [`MAX_PAYMENT_BYTES`](crate::wire::MAX_PAYMENT_BYTES).
         bytes: Vec<u8>,
     },
+    /// Ask the outside signer for its signature of this digest, then say [`Input::Signed`](super::Input::Signed) or
+    /// [`Input::SignRefused`](super::Input::SignRefused). What is signed is stored already, so that asking again after a
+    /// crash asks for the same.
+    Sign {
+        /// The channel.
+        channel_id: B256,
+        /// What is signed, as it is.
+        digest: B256,
+        /// What it is for.
+        purpose: Purpose,
+    },
     /// Send this transaction from any account. Transactions of one channel go one after the other.
     Submit {
         /// The channel.
@@ -66,4 +77,7 @@ pub struct Write {
     pub expected_version: u64,
     /// The record; `None` deletes it.
     pub bytes: Option<Vec<u8>>,
+    /// When the channel next needs attention, in seconds since 1970; `None` if it can rest until it is named. A store
+    /// that can find records by it spares a wallet from loading all of them at its start.
+    pub wake_at: Option<u64>,
 }

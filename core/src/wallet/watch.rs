@@ -1,76 +1,108 @@
-//! What comes from the chain: events, once they are deep enough, and the time that disputes wait for.
+//! What comes from the chain: events, once they are deep enough, those that a reorganisation takes back, and the time
+//! that disputes wait for.
 
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::Position;
 use crate::nitro::{AdjudicatorEvent, DecodeError};
-use crate::protocol::{self, Event};
+use crate::protocol::{self, Event, MessageError, Observed};
+use crate::wallet::chain::mark;
 use crate::wallet::error::Error;
 use crate::wallet::input::{ChainUpdate, Log};
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 
 impl Wallet {
-    /// Takes an update in. One channel never keeps another from being watched: a channel whose key does not sign now
-    /// keeps its events for the next update, and its error is returned when all others are done.
+    /// Takes an update in. One channel never keeps another from being watched: the error of one is returned when all
+    /// others are done.
     pub(super) fn chain_update(&mut self, update: ChainUpdate, now: u64) -> Result<(), Error> {
-        self.chain.rewind(update.from_block);
-        (self.chain.head_block, self.chain.head_time) = (update.head_block, update.head_time);
-        for log in &update.logs {
-            if log.address == self.config.chain.adjudicator {
-                self.log(log);
+        let ChainUpdate { from_block, head_block, head_time, logs } = update;
+        (self.chain.head_block, self.chain.head_time) = (head_block, head_time);
+        // Another process may have opened channels since.
+        self.set.forget_absent();
+        let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
+        let place = |log: &Log| {
+            let channel_id = log.topics.get(1).copied()?;
+            Some((Position { block: log.block, log_index: log.log_index }, channel_id))
+        };
+        let reported: BTreeMap<_, _> = ours.iter().filter_map(|log| Some((place(log)?, mark(log)))).collect();
+        self.chain.rewind(from_block, &reported);
+        for log in ours {
+            if let Some(place) = place(&log) {
+                self.log(log, place, reported.get(&place).copied().unwrap_or_default());
             }
         }
-        let (slots, loading) = (&self.slots, &self.loading);
-        let confirmed = self.chain.take_confirmed(|id| match slots.get(id) {
-            Some(slot) => Some(slot.channel.terms.confirmations),
-            // Its events wait for its record.
-            None => loading.contains(id).then_some(u32::MAX),
-        });
-        let mut result = Ok(());
-        for (channel_id, events) in confirmed {
-            let applied = self.apply(channel_id, &events, now);
-            if applied.is_err() {
-                for (position, event) in events {
-                    self.chain.wait(position, channel_id, event);
-                }
-            }
-            result = result.and(applied);
-        }
-        result.and(self.settle_due(now))
+        self.apply_confirmed(now).and(self.settle_due(now))
     }
 
-    /// Keeps what a log says if it is about a channel of ours.
-    fn log(&mut self, log: &Log) {
-        let ours = |id: &B256| self.slots.contains_key(id) || self.loading.contains(id);
-        let Some(channel_id) = log.topics.get(1).copied().filter(ours) else { return };
+    /// Keeps what a log says, unless it was taken in before.
+    fn log(&mut self, log: Log, (position, channel_id): (Position, B256), mark: u64) {
+        if self.chain.is_applied(&(position, channel_id), mark) {
+            return;
+        }
         match AdjudicatorEvent::decode(&log.topics, &log.data) {
-            Ok(event) => {
-                let position = Position { block: log.block, log_index: log.log_index };
-                self.chain.wait(position, channel_id, event);
-            }
+            Ok(event) => self.chain.wait(channel_id, Observed { position, mark, event, call: log.call }),
             Err(DecodeError::UnknownEvent { .. }) => {}
-            Err(error) => {
+            Err(error) if self.set.slots.contains_key(&channel_id) => {
                 let code = error.code().to_string();
                 self.outbox.push(Output::Notify(Event::UnreadableLog { channel_id, block: log.block, code }));
             }
+            Err(_) => {}
         }
     }
 
-    /// Lets a channel take in the events that it has not seen.
-    fn apply(&mut self, channel_id: B256, events: &[(Position, AdjudicatorEvent)], now: u64) -> Result<(), Error> {
-        let time = self.chain.head_time;
-        self.step(channel_id, now, |context, channel, effects| {
-            for (position, event) in events {
-                if channel.seen.is_none_or(|seen| seen < *position) {
-                    protocol::apply_event(context, channel, event.clone(), time, effects)?;
-                    channel.seen = Some(*position);
-                }
+    /// Lets every channel take in what is deep enough, and take back what is gone.
+    pub(super) fn apply_confirmed(&mut self, now: u64) -> Result<(), Error> {
+        let mut result = Ok(());
+        for channel_id in self.chain.channels_waited_for() {
+            match self.apply(channel_id, now) {
+                // Its events wait for its record.
+                Err(Error::Loading { .. }) => {}
+                Err(Error::UnknownChannel { .. }) => self.chain.forget(&channel_id),
+                applied => result = result.and(applied),
             }
-            Ok(())
-        })
+        }
+        result
+    }
+
+    fn apply(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        self.find(channel_id)?;
+        let Some(channel) = self.channel(&channel_id) else { return Ok(()) };
+        let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
+        let events = self.chain.confirmed(&channel_id, confirmations);
+        let undone = self.chain.undone(&channel_id);
+        if events.is_empty() && undone.is_none() {
+            return Ok(());
+        }
+        if let Some(successor) = successor {
+            // What the one pays out, the other has: both are stored at once.
+            self.find(successor.channel_id)?;
+        }
+        let successor_id = successor.map(|successor| successor.channel_id);
+        let observed = events.clone();
+        self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
+            if let Some(from) = undone {
+                protocol::reorganise(context, channel, from, effects).map_err(MessageError::from)?;
+            }
+            for event in observed {
+                protocol::apply_event(context, channel, event, effects).map_err(MessageError::from)?;
+            }
+            let mut credited = successor.cloned();
+            if let Some(successor) = &mut credited {
+                protocol::credit(channel, successor, notices);
+            }
+            Ok(successor_id.zip(credited))
+        })?;
+        self.chain.taken_in(channel_id, &events);
+        for id in [Some(channel_id), successor_id].into_iter().flatten() {
+            if let Some(slot) = self.set.slots.get(&id) {
+                self.chain.remember(id, &slot.channel);
+            }
+        }
+        Ok(())
     }
 
     /// Asks for the transactions of disputes whose time has come.
@@ -80,12 +112,15 @@ impl Wallet {
         let mut result = Ok(());
         for entry in due {
             let settled = self.step(entry.1, now, |context, channel, effects| {
-                Ok(protocol::outstanding_transactions(context, channel, time, effects)?)
+                Ok(protocol::outstanding_transactions(context, channel, effects)?)
             });
-            if settled.is_ok() {
-                self.disputes.remove(&entry);
+            match settled {
+                Ok(()) | Err(Error::UnknownChannel { .. }) => {
+                    self.disputes.remove(&entry);
+                }
+                Err(Error::Loading { .. }) => {}
+                Err(_) => result = result.and(settled),
             }
-            result = result.and(settled);
         }
         result
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 use crate::cbor;
-use crate::crypto::{SignError, Signature, SignatureError, Signer, keccak256};
+use crate::crypto::{Signature, SignatureError, keccak256};
 use crate::wire::message::Message;
 use crate::{Address, B256};
 
@@ -13,7 +13,7 @@ use crate::{Address, B256};
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
 /// The version of the protocol between peers.
-const WIRE_VERSION: u8 = 1;
+const WIRE_VERSION: u8 = 2;
 
 /// Sets messages apart from everything else that a channel key signs.
 const SIGNING_CONTEXT: &[u8] = b"millstream message\n";
@@ -110,11 +110,14 @@ impl Draft {
         Self { version: WIRE_VERSION, sender, receiver, channel_id, sequence, message }
     }
 
-    /// The signed envelope as bytes.
-    pub(crate) fn seal<S: Signer + ?Sized>(&self, signer: &S) -> Result<Vec<u8>, SignError> {
-        let draft = cbor::to_vec(self);
-        let signature = signer.sign_digest(&digest(&draft))?;
-        Ok(cbor::to_vec(&Sealed { draft, signature }))
+    /// What the sender signs.
+    pub(crate) fn digest(&self) -> B256 {
+        digest(&cbor::to_vec(self))
+    }
+
+    /// The envelope as bytes, with the sender's signature of [`Self::digest`].
+    pub(crate) fn seal(&self, signature: Signature) -> Vec<u8> {
+        cbor::to_vec(&Sealed { draft: cbor::to_vec(self), signature })
     }
 }
 

@@ -47,5 +47,7 @@ pub fn decode_payment(bytes: &[u8]) -> Result<SignedVoucher, WireError> {
     }
     let RawPayment { voucher, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
     let signature = Signature::from_bytes(&signature).map_err(WireError::Form)?;
-    Ok(SignedVoucher { voucher, signature })
+    let payment = SignedVoucher { voucher, signature };
+    // One payment has one form, so that hosts may compare payments by their bytes.
+    if encode_payment(&payment) == bytes { Ok(payment) } else { Err(WireError::Malformed) }
 }

@@ -1,0 +1,85 @@
+//! How the money of a channel is split between its two sides.
+
+use minicbor::{Decode, Encode};
+
+use crate::cbor;
+
+/// Which side of a channel somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Role {
+    /// Opens the channel, signs vouchers, proposes every new state. The leader of a ledger.
+    #[n(0)]
+    Payer,
+    /// Collects vouchers, agrees to what is proposed. The follower of a ledger.
+    #[n(1)]
+    Payee,
+}
+
+impl Role {
+    /// The other side.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Payer => Self::Payee,
+            Self::Payee => Self::Payer,
+        }
+    }
+
+    /// The role as a word: `"payer"` or `"payee"`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Payer => "payer",
+            Self::Payee => "payee",
+        }
+    }
+}
+
+/// What belongs to each side, in base units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Balances {
+    /// The payer's part.
+    #[cbor(n(0), with = "cbor::amount")]
+    pub payer: u128,
+    /// The payee's part.
+    #[cbor(n(1), with = "cbor::amount")]
+    pub payee: u128,
+}
+
+impl Balances {
+    /// A side's part.
+    pub const fn of(&self, role: Role) -> u128 {
+        match role {
+            Role::Payer => self.payer,
+            Role::Payee => self.payee,
+        }
+    }
+
+    /// Both parts together; `None` above 2^128 - 1.
+    pub const fn total(&self) -> Option<u128> {
+        self.payer.checked_add(self.payee)
+    }
+
+    /// The split after `amount` went from one side to the other; `None` if that side has less.
+    pub fn pay(self, from: Role, amount: u128) -> Option<Self> {
+        let Self { payer, payee } = self;
+        Some(match from {
+            Role::Payer => Self { payer: payer.checked_sub(amount)?, payee: payee.checked_add(amount)? },
+            Role::Payee => Self { payer: payer.checked_add(amount)?, payee: payee.checked_sub(amount)? },
+        })
+    }
+
+    /// The split with `amount` more for one side; `None` above 2^128 - 1 in all.
+    pub fn raise(self, role: Role, amount: u128) -> Option<Self> {
+        self.total()?.checked_add(amount)?;
+        let Self { payer, payee } = self;
+        Some(match role {
+            Role::Payer => Self { payer: payer.checked_add(amount)?, payee },
+            Role::Payee => Self { payer, payee: payee.checked_add(amount)? },
+        })
+    }
+
+    /// What is left of each part after `other` was taken; `None` if either has less.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self { payer: self.payer.checked_sub(other.payer)?, payee: self.payee.checked_sub(other.payee)? })
+    }
+}

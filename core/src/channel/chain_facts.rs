@@ -1,0 +1,222 @@
+//! What the chain says about one channel, and how it is undone.
+//!
+//! A channel keeps the confirmed events that its chain reported; what follows from them is computed. A reorganisation
+//! that is deeper than the confirmations takes events back, and with them whatever they said.
+
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Encode};
+
+use crate::B256;
+use crate::cbor;
+use crate::channel::terms::Terms;
+use crate::nitro;
+
+/// How many events can be taken back. Older ones are folded away, so that strangers who deposit dust cannot make a record
+/// grow.
+const MAX_RECENT: usize = 32;
+
+/// A place in the chain. Ordered as the chain orders events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Position {
+    /// The block.
+    #[n(0)]
+    pub block: u64,
+    /// The log's index in the block.
+    #[n(1)]
+    pub log_index: u64,
+}
+
+/// A challenge that stands on chain, or the outcome that was finalised there.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Dispute {
+    /// The turn of the state on chain.
+    #[n(0)]
+    pub turn: u64,
+    /// When it becomes final, in seconds of the chain's clock.
+    #[n(1)]
+    pub finalizes_at: u64,
+    /// The hash of the state, zero once it was concluded; `transferAllAssets` asks for it.
+    #[cbor(n(2), with = "cbor::b256")]
+    pub state_hash: B256,
+    /// The ABI-encoded outcome of the state.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub outcome: Vec<u8>,
+    /// Whether it is the best state that we have, so that paying it out is ours to do.
+    #[n(4)]
+    pub ours: bool,
+}
+
+/// What was paid out, in base units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Payout {
+    /// To the payee.
+    #[cbor(n(0), with = "cbor::amount")]
+    pub paid: u128,
+    /// Back to the payer.
+    #[cbor(n(1), with = "cbor::amount")]
+    pub refunded: u128,
+    /// On to the successor channel.
+    #[cbor(n(2), with = "cbor::amount")]
+    pub carried: u128,
+}
+
+impl Payout {
+    fn total(&self) -> u128 {
+        self.paid.saturating_add(self.refunded).saturating_add(self.carried)
+    }
+}
+
+/// A confirmed event, as far as it matters to the channel.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum ChainEvent {
+    /// The adjudicator now holds this much for the channel.
+    #[n(0)]
+    Deposited(#[cbor(n(0), with = "cbor::amount")] u128),
+    /// A challenge was registered, or the channel concluded.
+    #[n(1)]
+    Disputed(#[n(0)] Dispute),
+    /// A newer state was recorded without a challenge, or in answer to one.
+    #[n(2)]
+    Recorded(#[n(0)] u64),
+    /// Something was paid out: what was held before and after.
+    #[n(3)]
+    Paid(#[cbor(n(0), with = "cbor::amount")] u128, #[cbor(n(1), with = "cbor::amount")] u128),
+}
+
+/// A confirmed event, and where it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Confirmed {
+    #[n(0)]
+    pub(crate) position: Position,
+    /// Tells the log from another one that takes its place in a reorganisation: the start of its hash.
+    #[n(1)]
+    pub(crate) mark: u64,
+    #[n(2)]
+    pub(crate) event: ChainEvent,
+}
+
+/// What the confirmed events add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Facts {
+    /// What the adjudicator holds for the channel, in base units.
+    #[cbor(n(0), with = "cbor::amount")]
+    pub holdings: u128,
+    /// The highest turn on chain: no lower state can be put there any more.
+    #[n(1)]
+    pub turn_record: u64,
+    /// The challenge that stands, or the outcome that is final.
+    #[n(2)]
+    pub dispute: Option<Dispute>,
+    /// What was paid out, once everything was.
+    #[n(3)]
+    pub payout: Option<Payout>,
+}
+
+impl Facts {
+    /// What an ABI-encoded outcome pays out of the holdings; `None` if the bytes are no outcome.
+    pub(crate) fn payout_of(&self, terms: &Terms, outcome: &[u8]) -> Option<Payout> {
+        payout(terms, outcome, self.holdings)
+    }
+
+    fn apply(&mut self, terms: &Terms, event: &ChainEvent) {
+        match event {
+            // Nothing of ours is ever deposited once a channel is paid out; somebody else's money is not our business.
+            ChainEvent::Deposited(_) if self.payout.is_some() => {}
+            ChainEvent::Deposited(holdings) => self.holdings = *holdings,
+            ChainEvent::Disputed(dispute) => {
+                self.turn_record = dispute.turn;
+                self.dispute = Some(dispute.clone());
+            }
+            ChainEvent::Recorded(turn) => {
+                self.turn_record = *turn;
+                self.dispute = None;
+            }
+            ChainEvent::Paid(before, after) => {
+                let moved = before.saturating_sub(*after);
+                let payout = self.dispute.as_ref().and_then(|dispute| payout(terms, &dispute.outcome, *before));
+                self.holdings = *after;
+                // A part paid out by `transfer` leaves the rest to be paid.
+                self.payout = self.payout.or(payout.filter(|payout| payout.total() <= moved));
+            }
+        }
+    }
+}
+
+/// What an outcome pays out of `holdings`, in its order, as the adjudicator does.
+fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
+    let outcome = nitro::decode_outcome(outcome).ok()?;
+    let mut left = holdings;
+    let mut payout = Payout::default();
+    for (index, allocation) in outcome.first()?.allocations.iter().enumerate() {
+        let amount = u128::try_from(allocation.amount).unwrap_or(u128::MAX).min(left);
+        left = left.saturating_sub(amount);
+        let part = if nitro::destination_address(allocation.destination).is_none() {
+            &mut payout.carried
+        } else if allocation.destination == terms.payee_destination && index == 0 {
+            &mut payout.paid
+        } else {
+            &mut payout.refunded
+        };
+        *part = part.saturating_add(amount);
+    }
+    Some(payout)
+}
+
+/// The confirmed events of one channel, and what they add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ChainFacts {
+    /// What the events that are no longer kept added up to.
+    #[n(0)]
+    folded: Facts,
+    /// The last of them.
+    #[n(1)]
+    folded_to: Option<Position>,
+    #[n(2)]
+    recent: Vec<Confirmed>,
+    /// Not stored: `folded` and `recent` say it.
+    #[cbor(skip)]
+    now: Facts,
+}
+
+impl ChainFacts {
+    /// What the chain says now.
+    pub(crate) fn now(&self) -> &Facts {
+        &self.now
+    }
+
+    /// The place of the last event that was taken in.
+    pub(crate) fn last(&self) -> Option<Position> {
+        self.recent.last().map(|confirmed| confirmed.position).or(self.folded_to)
+    }
+
+    /// The events that can still be taken back.
+    pub(crate) fn recent(&self) -> &[Confirmed] {
+        &self.recent
+    }
+
+    /// Takes an event in.
+    pub(crate) fn push(&mut self, terms: &Terms, confirmed: Confirmed) {
+        self.now.apply(terms, &confirmed.event);
+        self.recent.push(confirmed);
+        if self.recent.len() > MAX_RECENT {
+            let oldest = self.recent.remove(0);
+            self.folded.apply(terms, &oldest.event);
+            self.folded_to = Some(oldest.position);
+        }
+    }
+
+    /// Takes back every event from `from` on.
+    pub(crate) fn undo(&mut self, terms: &Terms, from: Position) {
+        self.recent.retain(|confirmed| confirmed.position < from);
+        self.replay(terms);
+    }
+
+    /// Computes what is not stored.
+    pub(crate) fn replay(&mut self, terms: &Terms) {
+        self.now = self.folded.clone();
+        for confirmed in &self.recent {
+            self.now.apply(terms, &confirmed.event);
+        }
+    }
+}

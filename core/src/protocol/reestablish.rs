@@ -1,0 +1,111 @@
+//! After a restart or a lost connection: both sides say what they have, and the one behind catches up.
+
+use crate::channel::{Base, Channel, POSTFUND_TURN, Role, Status};
+use crate::payment::{Claim, SignedVoucher};
+use crate::protocol::effects::Effects;
+use crate::protocol::outstanding::outstanding_messages;
+use crate::protocol::sign::{promote, set_base};
+use crate::protocol::{Context, ReestablishError, open, pay};
+use crate::wire::Message;
+
+/// How many turns a restored payer leaves out, in case its backup misses some that it signed: a million vouchers, and
+/// room for a quarter of a million restores below 2^46.
+pub(crate) const RESTORE_GAP: u64 = 1 << 28;
+
+/// What we have: the newest state signed by both and the newest voucher on it. `None` before there is one.
+pub(crate) fn reestablish(channel: &Channel, answer: bool) -> Option<Message> {
+    let base = channel.base?;
+    base.signatures.both()?;
+    Some(Message::ChannelReestablish { base, voucher: channel.best, answer })
+}
+
+/// The highest turn that we can prove.
+pub(crate) fn known_turn(channel: &Channel) -> u64 {
+    let voucher = channel.best.map_or(0, |signed| Claim::without_ticks(&signed).turn() | 0xff);
+    let closing = channel.closing.map_or(0, |closing| closing.turn);
+    channel.base_turn().max(voucher).max(closing)
+}
+
+/// Either: the other side says what it has. Whoever is behind takes over what both signed.
+pub(crate) fn accept_reestablish(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    base: Base,
+    voucher: Option<SignedVoucher>,
+    answer: bool,
+    effects: &mut Effects,
+) -> Result<(), ReestablishError> {
+    let status = channel.status();
+    if matches!(status, Status::Closed | Status::Aborted) {
+        return Err(ReestablishError::WrongStatus { status });
+    }
+    adopt_base(channel, base, effects)?;
+    if let Some(voucher) = voucher.filter(|signed| signed.voucher.base_turn == channel.base_turn()) {
+        adopt_voucher(context, channel, voucher, effects)?;
+    }
+    channel.unsure = false;
+    if channel.stale.is_some_and(|turn| turn <= known_turn(channel)) {
+        channel.stale = None;
+    }
+    let behind = base.turn < channel.base_turn() || (channel.role == Role::Payee && voucher != channel.best);
+    effects.send_all(reestablish(channel, false).filter(|_| answer || (behind && channel.role == Role::Payee)));
+    if answer || behind {
+        effects.send_all(outstanding_messages(channel));
+    }
+    if channel.role == Role::Payer {
+        open::next_transaction(channel, effects);
+    }
+    Ok(())
+}
+
+/// Takes over a base that both signed and that is newer than everything we have.
+fn adopt_base(channel: &mut Channel, base: Base, effects: &mut Effects) -> Result<(), ReestablishError> {
+    let Some([payer, payee]) = base.signatures.both() else { return Err(ReestablishError::NotSigned) };
+    if base.turn <= known_turn(channel) && channel.base.is_some() {
+        return Ok(());
+    }
+    let state = base.state(&channel.terms);
+    state.verify(&payer, channel.terms.payer)?;
+    state.verify(&payee, channel.terms.payee)?;
+    match channel
+        .proposals
+        .iter_mut()
+        .find(|proposal| proposal.base == Base { signatures: proposal.base.signatures, ..base })
+    {
+        // The answer to our own proposal was lost.
+        Some(proposal) => {
+            proposal.base.signatures = base.signatures;
+            promote(channel, effects);
+        }
+        None => {
+            channel.proposals.clear();
+            set_base(channel, base);
+        }
+    }
+    if base.turn >= POSTFUND_TURN {
+        (channel.deadline, channel.aborted) = (None, None);
+    }
+    Ok(())
+}
+
+/// Payer: a voucher of ours that we may have forgotten. Payee: a payment that may have been lost.
+fn adopt_voucher(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    payment: SignedVoucher,
+    effects: &mut Effects,
+) -> Result<(), ReestablishError> {
+    if payment.voucher.channel_id != channel.terms.channel_id() || payment.voucher.serial <= channel.last_serial() {
+        return Ok(());
+    }
+    match channel.role {
+        Role::Payee if channel.status() == Status::Open => Ok(pay::accept_payment(context, channel, payment, effects)?),
+        Role::Payee => Ok(()),
+        Role::Payer => {
+            payment.verify(context.domain, channel.terms.payer)?;
+            channel.signed_turn = channel.signed_turn.max(Claim::without_ticks(&payment).turn() | 0xff);
+            channel.best = Some(payment);
+            Ok(())
+        }
+    }
+}

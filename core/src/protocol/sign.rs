@@ -1,0 +1,136 @@
+//! Signing: what the record says we agreed to, and nothing else.
+
+use crate::channel::{Base, Channel, POSTFUND_TURN, PREFUND_TURN, Role, State};
+use crate::crypto::{SignError, Signature};
+use crate::payment::SignedVoucher;
+use crate::protocol::Context;
+use crate::protocol::close;
+use crate::protocol::effects::{Effects, Event};
+use crate::protocol::outstanding::{closing_message, proposal_message};
+use crate::{Address, B256};
+
+/// What a signature is for. A signer that asks its owner can show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// A state of a channel: prefund, postfund, update, final state or redemption.
+    State,
+    /// A voucher.
+    Voucher,
+    /// That we are the one who challenges.
+    Challenge,
+    /// A message to the other side.
+    Message,
+}
+
+impl Purpose {
+    /// The purpose as a word: `"state"`, `"voucher"` ...
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Voucher => "voucher",
+            Self::Challenge => "challenge",
+            Self::Message => "message",
+        }
+    }
+}
+
+/// The channel key: at hand, or somewhere that takes its time.
+pub(crate) trait ChannelKey {
+    fn address(&self) -> Address;
+
+    /// The signature, or `None` if it was asked for and will come.
+    fn sign(&self, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError>;
+}
+
+/// Signs what the record says we agreed to, tells the other side, and makes the newest state that both signed the base.
+pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
+    let role = channel.role;
+    let mut signed = alloc::vec::Vec::new();
+    for index in 0..channel.proposals.len() {
+        let Some(proposal) = channel.proposals.get_mut(index) else { break };
+        if !proposal.agreed || proposal.base.signatures.of(role).is_some() {
+            continue;
+        }
+        channel.signed_turn = channel.signed_turn.max(proposal.base.turn);
+        let digest = proposal.base.state(&channel.terms).digest();
+        if let Some(signature) = context.key.sign(digest, Purpose::State)? {
+            proposal.base.signatures.set(role, signature);
+            signed.push(index);
+        }
+    }
+    for index in signed {
+        effects.send_all(proposal_message(channel, index));
+    }
+    promote(channel, effects);
+    complete_voucher(context, channel, effects)?;
+    complete_closing(context, channel, effects)
+}
+
+/// Makes the newest proposal that both signed the base. Vouchers start again on it.
+pub(crate) fn promote(channel: &mut Channel, effects: &mut Effects) {
+    let newest = channel.proposals.iter().rposition(|proposal| proposal.base.signatures.both().is_some());
+    let Some(index) = newest else { return };
+    let Some(proposal) = channel.proposals.drain(..=index).next_back() else { return };
+    let base = proposal.base;
+    if proposal.answers.is_some() && proposal.answers == channel.request.map(|request| request.number) {
+        channel.request = None;
+    }
+    if base.turn > PREFUND_TURN {
+        channel.deadline = None;
+        channel.aborted = None;
+    }
+    if base.turn > POSTFUND_TURN {
+        let channel_id = channel.terms.channel_id();
+        effects.notify(Event::Updated { channel_id, turn: base.turn, balances: base.balances });
+    }
+    set_base(channel, base);
+}
+
+/// Replaces the base; what stood on the old one is void.
+pub(crate) fn set_base(channel: &mut Channel, base: Base) {
+    channel.signed_turn = channel.signed_turn.max(base.turn);
+    channel.base = Some(base);
+    (channel.best, channel.unsigned, channel.lease) = (None, None, None);
+    if channel.stale.is_some_and(|turn| turn <= base.turn) {
+        channel.stale = None;
+    }
+}
+
+/// Gives up what was agreed and not signed. Its turns are never used again; the prefund and postfund have one content,
+/// so they can be signed later.
+pub(crate) fn give_up_unsigned(channel: &mut Channel) {
+    let role = channel.role;
+    channel.unsigned = None;
+    channel.proposals.retain(|proposal| {
+        proposal.base.turn <= POSTFUND_TURN || !proposal.agreed || proposal.base.signatures.of(role).is_some()
+    });
+    channel.closing = channel.closing.filter(|closing| closing.signatures.of(role).is_some());
+    channel.close_requested &= channel.closing.is_some() || role == Role::Payee;
+}
+
+fn complete_voucher(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
+    let Some(voucher) = channel.unsigned else { return Ok(()) };
+    if let Some(signature) = context.key.sign(voucher.digest(context.domain), Purpose::Voucher)? {
+        let payment = SignedVoucher { voucher, signature };
+        (channel.best, channel.unsigned) = (Some(payment), None);
+        effects.pay(payment);
+    }
+    Ok(())
+}
+
+fn complete_closing(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
+    let role = channel.role;
+    let Some(mut closing) = channel.closing.filter(|closing| closing.signatures.of(role).is_none()) else {
+        return Ok(());
+    };
+    channel.signed_turn = channel.signed_turn.max(closing.turn);
+    let digest = State::closing(&channel.terms, &closing, channel.successor.as_ref()).digest();
+    if let Some(signature) = context.key.sign(digest, Purpose::State)? {
+        closing.signatures.set(role, signature);
+        channel.closing = Some(closing);
+        effects.send_all(closing_message(channel));
+        close::next_transaction(channel, effects);
+    }
+    Ok(())
+}

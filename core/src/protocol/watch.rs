@@ -1,0 +1,169 @@
+//! What the chain reports: deposits, challenges, pay-outs, and reorganisations that take them back.
+
+use crate::channel::{
+    Balances, Base, ChainEvent, Channel, Confirmed, Dispute, POSTFUND_TURN, Position, Posted, Role, Signatures, State,
+};
+use crate::crypto::Signature;
+use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
+use crate::payment::{Claim, SignedVoucher};
+use crate::protocol::dispute::{best_state, next_transaction};
+use crate::protocol::effects::{Effects, Event};
+use crate::protocol::open::{self, lock_funding};
+use crate::protocol::reestablish::{known_turn, reestablish};
+use crate::protocol::sign::set_base;
+use crate::protocol::{Context, OpenError};
+use crate::{B256, Bytes};
+
+/// An event of the adjudicator, and where it is in the chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    pub(crate) position: Position,
+    /// Tells its log from others at the same place.
+    pub(crate) mark: u64,
+    pub(crate) event: AdjudicatorEvent,
+    /// The data of the call that a checkpoint came with, if the host knows it.
+    pub(crate) call: Option<Bytes>,
+}
+
+/// Takes in an event of the channel that is deep enough in the chain. One that was taken in before is no news.
+pub(crate) fn apply_event(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    Observed { position, mark, event, call }: Observed,
+    effects: &mut Effects,
+) -> Result<(), OpenError> {
+    if channel.chain.last().is_some_and(|last| position <= last) {
+        return Ok(());
+    }
+    let base_units = |value| u128::try_from(value).unwrap_or(u128::MAX);
+    let terms = channel.terms.clone();
+    let confirmed = |event| Confirmed { position, mark, event };
+    match event {
+        AdjudicatorEvent::Deposited { asset, holdings, .. } if asset == terms.asset => {
+            channel.chain.push(&terms, confirmed(ChainEvent::Deposited(base_units(holdings))));
+            lock_funding(context, channel, effects)?;
+            super::outstanding_transactions(context, channel, effects)?;
+        }
+        AdjudicatorEvent::ChallengeRegistered { channel_id, finalizes_at, proof, candidate } => {
+            adopt(context, channel, &proof, &candidate);
+            let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
+            // A payee claims unasked; a base can be put there by anybody.
+            let could_be = channel.leaving || (channel.role == Role::Payee && channel.best.is_some());
+            let ours = could_be && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
+            let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
+            let turn = candidate.variable_part.turn_num;
+            note_turn(channel, turn, effects);
+            let dispute = Dispute { turn, finalizes_at, state_hash, outcome, ours };
+            channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
+            effects.notify(Event::Challenged { channel_id, finalizes_at, ours });
+            next_transaction(context, channel, effects)?;
+        }
+        AdjudicatorEvent::ChallengeCleared { new_turn_num_record: turn, .. }
+        | AdjudicatorEvent::Checkpointed { new_turn_num_record: turn, .. } => {
+            if let Some((proof, candidate)) = call.and_then(|call| calls::decode_checkpoint(&call).ok()) {
+                adopt(context, channel, &proof, &candidate);
+            }
+            note_turn(channel, turn, effects);
+            channel.chain.push(&terms, confirmed(ChainEvent::Recorded(turn)));
+            next_transaction(context, channel, effects)?;
+        }
+        AdjudicatorEvent::Concluded { finalizes_at, .. } => {
+            // Only a final state that we signed concludes. If we lost it, what we know of the money has to do.
+            let known = channel.signed_final().map(|signed| signed.variable_part);
+            let outcome = known.as_ref().map_or_else(|| terms.outcome(channel.balances()), |part| part.outcome.clone());
+            let turn = known.map_or(channel.base_turn(), |part| part.turn_num);
+            let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);
+            let outcome = nitro::encode_outcome(&outcome).to_vec();
+            let dispute = Dispute { turn, finalizes_at, state_hash: B256::ZERO, outcome, ours };
+            channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
+        }
+        AdjudicatorEvent::AllocationUpdated { channel_id, initial_holdings, final_holdings, .. } => {
+            let open = channel.facts().payout.is_none();
+            let paid = ChainEvent::Paid(base_units(initial_holdings), base_units(final_holdings));
+            channel.chain.push(&terms, confirmed(paid));
+            if let Some(payout) = channel.facts().payout.filter(|_| open) {
+                let (paid, refunded, carried) = (payout.paid, payout.refunded, payout.carried);
+                effects.notify(Event::Closed { channel_id, paid, refunded, carried });
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Takes back every event from `from` on: a reorganisation dropped them although they were deep enough.
+pub(crate) fn reorganise(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    from: Position,
+    effects: &mut Effects,
+) -> Result<(), OpenError> {
+    let terms = channel.terms.clone();
+    channel.chain.undo(&terms, from);
+    effects.notify(Event::Reorganised { channel_id: terms.channel_id() });
+    if channel.predecessor.is_none() {
+        open::next_transaction(channel, effects);
+    }
+    Ok(next_transaction(context, channel, effects)?)
+}
+
+/// Learns from a state that somebody showed the chain: a base that we signed and do not have, or a claim.
+fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePart], candidate: &SignedVariablePart) {
+    let base = signed_base(channel, proof.first().unwrap_or(candidate));
+    if let Some(base) = base.filter(|base| base.turn > known_turn(channel)) {
+        channel.proposals.retain(|proposal| proposal.base.turn > base.turn);
+        set_base(channel, base);
+    }
+    let (Some(base), Ok(claim)) = (channel.base, Claim::from_app_data(&candidate.variable_part.app_data)) else {
+        return;
+    };
+    let of_channel = claim.voucher.channel_id == channel.terms.channel_id() && claim.voucher.base_turn == base.turn;
+    if !of_channel || base.turn < POSTFUND_TURN || claim.verify(context.domain, channel.terms.payer).is_err() {
+        return;
+    }
+    if let Some(signature) = redemption_signature(channel, &base, &claim, candidate) {
+        let app_data = claim.to_app_data().to_vec();
+        channel.posted = Some(Posted { base_turn: base.turn, app_data, signature });
+    }
+    if let (true, Ok(signature)) = (claim.voucher.serial > channel.last_serial(), claim.signature.try_into()) {
+        channel.signed_turn = channel.signed_turn.max(claim.turn() | 0xff);
+        channel.best = Some(SignedVoucher { voucher: claim.voucher, signature });
+    }
+}
+
+/// Payer: the payee's signature of a redemption, if it is newer than the one we have.
+fn redemption_signature(
+    channel: &Channel,
+    base: &Base,
+    claim: &Claim,
+    candidate: &SignedVariablePart,
+) -> Option<Signature> {
+    let before = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn);
+    let before = before.and_then(|posted| Claim::from_app_data(&posted.app_data).ok()).map_or(0, |claim| claim.turn());
+    if channel.role != Role::Payer || claim.turn() <= before {
+        return None;
+    }
+    let state = State::redemption(&channel.terms, base, claim)?;
+    let payee = channel.terms.payee;
+    candidate.signatures.iter().find(|signature| state.verify(signature, payee).is_ok()).copied()
+}
+
+/// A state of the chain as a base, if both of us signed it.
+fn signed_base(channel: &Channel, signed: &SignedVariablePart) -> Option<Base> {
+    let part = &signed.variable_part;
+    let [exit] = part.outcome.as_slice() else { return None };
+    let [payee, payer] = exit.allocations.as_slice() else { return None };
+    let balances = Balances { payer: payer.amount.try_into().ok()?, payee: payee.amount.try_into().ok()? };
+    let state = State::base(&channel.terms, part.turn_num, balances);
+    let by = |key| signed.signatures.iter().find(|signature| state.verify(signature, key).is_ok()).copied();
+    let signatures = Signatures { payer: Some(by(channel.terms.payer)?), payee: Some(by(channel.terms.payee)?) };
+    Some(Base { turn: part.turn_num, balances, signatures })
+}
+
+/// Remembers that a newer state exists than any we have, and asks the other side for it.
+fn note_turn(channel: &mut Channel, turn: u64, effects: &mut Effects) {
+    if turn > known_turn(channel) && channel.base.is_some() {
+        channel.stale = Some(channel.stale.map_or(turn, |known| known.max(turn)));
+        effects.send_all(reestablish(channel, true));
+    }
+}

@@ -1,0 +1,136 @@
+//! What the owner wants.
+
+use alloc::vec::Vec;
+
+use crate::B256;
+use crate::channel::{Channel, Kind, Role, Status, Terms, Wish};
+use crate::protocol::{self, OpenError, PayError};
+use crate::wallet::error::Error;
+use crate::wallet::input::Command;
+use crate::wallet::machine::Wallet;
+use crate::wallet::steps::Change;
+use crate::wire::Message;
+
+impl Wallet {
+    pub(super) fn command(&mut self, command: Command, now: u64) -> Result<(), Error> {
+        match command {
+            Command::OpenChannel(terms) => self.open_channel(terms, now),
+            Command::Pay { channel_id, amount, memo } => self.pay(channel_id, amount, memo, now),
+            Command::TopUp { channel_id, amount } => self.step(channel_id, now, |context, channel, effects| {
+                Ok(protocol::top_up(context, channel, amount, effects)?)
+            }),
+            Command::Fold { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+                match channel.role {
+                    Role::Payer => protocol::fold(context, channel, effects)?,
+                    Role::Payee => protocol::request(channel, Wish::Fold, effects)?,
+                }
+                Ok(())
+            }),
+            Command::GiveBack { channel_id, amount } => self.step(channel_id, now, |_, channel, effects| {
+                Ok(protocol::request(channel, Wish::Give(amount), effects)?)
+            }),
+            Command::Withdraw { channel_id, amount } => self.withdraw(channel_id, amount, now),
+            Command::CloseChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+                Ok(protocol::request_close(context, channel, effects)?)
+            }),
+            Command::LeaveChannel { channel_id } => {
+                self.step(channel_id, now, |context, channel, effects| Ok(protocol::leave(context, channel, effects)?))
+            }
+            Command::Snapshot { channel_id } => self
+                .step(channel_id, now, |context, channel, effects| Ok(protocol::snapshot(context, channel, effects)?)),
+            Command::ClearChallenge { channel_id } => {
+                self.step(channel_id, now, |context, channel, effects| Ok(protocol::clear(context, channel, effects)?))
+            }
+            Command::AbortChannel { channel_id } => {
+                self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+            }
+            Command::Resume { channel_id } => self.resume(channel_id, now),
+            Command::Ping { channel_id } => self.step(channel_id, now, |_, _, effects| {
+                effects.send(Message::Ping);
+                Ok(())
+            }),
+        }
+    }
+
+    fn open_channel(&mut self, terms: Terms, now: u64) -> Result<(), Error> {
+        if terms.payer_destination != self.config.destination {
+            return Err(OpenError::NotOurs.into());
+        }
+        let channel_id = terms.channel_id();
+        if self.set.slots.contains_key(&channel_id) {
+            return Err(OpenError::Exists.into());
+        }
+        self.create(channel_id, now, |_, context, effects| Ok(protocol::propose(context, terms, effects)?))
+    }
+
+    fn pay(&mut self, channel_id: B256, amount: u128, memo: B256, now: u64) -> Result<(), Error> {
+        self.step(channel_id, now, |context, channel, effects| {
+            match (channel.terms.kind, channel.role) {
+                (Kind::Stream, _) => protocol::pay(context, channel, channel_id, (amount, memo), effects)?,
+                (Kind::Ledger, Role::Payer) => {
+                    protocol::pay_in_ledger(context, channel, amount, effects).map_err(PayError::from)?;
+                }
+                (Kind::Ledger, Role::Payee) => {
+                    protocol::request(channel, Wish::Give(amount), effects).map_err(PayError::from)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn withdraw(&mut self, channel_id: B256, amount: u128, now: u64) -> Result<(), Error> {
+        self.find(channel_id)?;
+        if self.channel(&channel_id).is_some_and(|channel| channel.role == Role::Payee) {
+            return self.step(channel_id, now, |_, channel, effects| {
+                Ok(protocol::request(channel, Wish::Withdraw(amount), effects)?)
+            });
+        }
+        self.step_pair(channel_id, None, now, |context, (channel, _), (_, effects)| {
+            Ok(Some(protocol::withdraw(context, channel, Role::Payer, amount, effects)?))
+        })
+    }
+
+    /// Says again what the other side and the chain may not have heard.
+    fn resume(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        // A signer that was restarted has forgotten what it was asked.
+        self.asked.retain(|_, asked| asked.channel_id != channel_id);
+        self.step(channel_id, now, |context, channel, effects| {
+            protocol::complete(context, channel, effects)?;
+            let funded = channel.base_turn() > 0;
+            if funded && !matches!(channel.status(), Status::Closed | Status::Aborted) {
+                effects.send_all(protocol::reestablish(channel, true));
+            }
+            effects.send_all(protocol::outstanding_messages(channel));
+            Ok(protocol::outstanding_transactions(context, channel, effects)?)
+        })
+    }
+
+    /// Takes in records of a backup that the store does not have, and asks the other sides how far they got: until they
+    /// have answered, nothing is signed.
+    pub(super) fn restore(&mut self, records: Vec<(B256, Vec<u8>)>, now: u64) -> Result<(), Error> {
+        let mut channels = Vec::new();
+        for (key, bytes) in records {
+            let mut channel = Channel::from_bytes(key, &bytes)?;
+            if !self.is_ours(&channel) {
+                return Err(Error::ForeignRecord { channel_id: key });
+            }
+            channel.lease = None;
+            channel.unsure = !matches!(channel.status(), Status::Closed | Status::Aborted);
+            if channel.role == Role::Payer {
+                channel.signed_turn = channel.signed_turn.saturating_add(protocol::RESTORE_GAP);
+            }
+            channels.push((key, channel));
+        }
+        for (channel_id, channel) in channels {
+            if self.set.slots.contains_key(&channel_id) {
+                continue;
+            }
+            let mut effects = protocol::Effects::default();
+            if channel.unsure {
+                effects.send_all(protocol::reestablish(&channel, true));
+            }
+            self.keep(alloc::vec![Change { channel_id, channel, effects, wanted: Vec::new() }], now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Signatures from outside, and sealed messages.
+
+use alloc::vec::Vec;
+
+use crate::crypto::{SignError, Signature};
+use crate::protocol::{self, ChannelKey, Event, Purpose};
+use crate::wallet::error::Error;
+use crate::wallet::key::{Key, StepKey};
+use crate::wallet::machine::Wallet;
+use crate::wallet::output::Output;
+use crate::wire::{Draft, Message};
+use crate::{Address, B256};
+
+/// A signature that an outside signer was asked for.
+pub(super) struct Asked {
+    pub(super) channel_id: B256,
+    /// The message that waits for it, if it is for one.
+    draft: Option<(Address, Draft)>,
+}
+
+impl Wallet {
+    /// Asks for signatures that were not asked for yet.
+    pub(super) fn ask(&mut self, channel_id: B256, wanted: Vec<(B256, Purpose)>, outputs: &mut Vec<Output>) {
+        for (digest, purpose) in wanted {
+            if self.asked.insert(digest, Asked { channel_id, draft: None }).is_none() {
+                outputs.push(Output::Sign { channel_id, digest, purpose });
+            }
+        }
+    }
+
+    /// The message on its way to a peer, or the request to sign it.
+    pub(super) fn seal(
+        &mut self,
+        peer: Address,
+        channel_id: B256,
+        sequence: u64,
+        message: Message,
+    ) -> Result<Option<Output>, SignError> {
+        let draft = Draft::new(self.key.address(), peer, channel_id, sequence, message);
+        let digest = draft.digest();
+        let key = StepKey::new(&self.key, None);
+        if let Some(signature) = key.sign(digest, Purpose::Message)? {
+            return Ok(Some(Output::Send { peer, channel_id, bytes: draft.seal(signature) }));
+        }
+        let asked = Asked { channel_id, draft: Some((peer, draft)) };
+        let first = self.asked.insert(digest, asked).is_none();
+        Ok(first.then_some(Output::Sign { channel_id, digest, purpose: Purpose::Message }))
+    }
+
+    /// A signature came from outside.
+    pub(super) fn signed(&mut self, digest: B256, signature: &[u8], now: u64) -> Result<(), Error> {
+        let signature = Signature::from_bytes(signature)?;
+        signature.verify(&digest, self.key.address())?;
+        let asked = self.asked.get(&digest).ok_or(Error::UnknownSignature { digest })?;
+        let channel_id = asked.channel_id;
+        if let Some((peer, draft)) = &asked.draft {
+            let (peer, bytes) = (*peer, draft.seal(signature));
+            self.outbox.follow(channel_id, alloc::vec![Output::Send { peer, channel_id, bytes }]);
+            self.asked.remove(&digest);
+            return Ok(());
+        }
+        self.find(channel_id)?;
+        self.asked.remove(&digest);
+        if let Some(slot) = self.set.slots.get_mut(&channel_id) {
+            slot.known.insert(digest, signature);
+        }
+        let result = self.step(channel_id, now, |context, channel, effects| {
+            protocol::complete(context, channel, effects)?;
+            Ok(protocol::outstanding_transactions(context, channel, effects)?)
+        });
+        let answered = self.asked.values().all(|asked| asked.channel_id != channel_id);
+        if let Some(slot) = self.set.slots.get_mut(&channel_id).filter(|_| answered) {
+            slot.known.clear();
+        }
+        result
+    }
+
+    /// The owner of the key declined: what was not signed is given up, and its turn with it.
+    pub(super) fn sign_refused(&mut self, digest: B256, now: u64) -> Result<(), Error> {
+        let asked = self.asked.remove(&digest).ok_or(Error::UnknownSignature { digest })?;
+        if asked.draft.is_some() {
+            return Ok(());
+        }
+        let channel_id = asked.channel_id;
+        self.step(channel_id, now, |_, channel, effects| {
+            protocol::give_up_unsigned(channel);
+            effects.notify(Event::SignRefused { channel_id });
+            Ok(())
+        })
+    }
+
+    /// Whether messages can be signed without asking anybody: a stranger cannot make the owner's signer ring.
+    pub(super) fn signs_at_once(&self) -> bool {
+        matches!(self.key, Key::Local(_))
+    }
+}

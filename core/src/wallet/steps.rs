@@ -1,0 +1,200 @@
+//! Steps: the protocol works on a copy of a channel's record; the wallet stores the copy before anything leaves.
+
+use alloc::vec::Vec;
+
+use crate::B256;
+use crate::channel::{Channel, Role, Status};
+use crate::protocol::{self, Context, Effect, Effects, Event};
+use crate::wallet::error::Error;
+use crate::wallet::key::StepKey;
+use crate::wallet::machine::Wallet;
+use crate::wallet::output::{Output, Write};
+use crate::wallet::working_set::Slot;
+use crate::wire;
+
+/// A channel after a step, and what follows.
+pub(super) struct Change {
+    pub(super) channel_id: B256,
+    pub(super) channel: Channel,
+    pub(super) effects: Effects,
+    /// Signatures that an outside signer still owes it.
+    pub(super) wanted: Vec<(B256, protocol::Purpose)>,
+}
+
+/// What the protocol may look at, with the key that signs for `channel_id`.
+macro_rules! context {
+    ($wallet:expr, $key:expr, $now:expr) => {
+        Context {
+            key: &$key,
+            chain: &$wallet.config.chain,
+            domain: &$wallet.domain,
+            policy: &$wallet.config.policy,
+            lease: $wallet.config.lease,
+            now: $now,
+            chain_time: $wallet.chain.head_time,
+        }
+    };
+}
+
+impl Wallet {
+    /// Lets `change` work on a copy of a channel, and keeps the copy if it succeeds.
+    pub(super) fn step(
+        &mut self,
+        channel_id: B256,
+        now: u64,
+        change: impl FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.find(channel_id)?;
+        let slot = self.set.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
+        let mut channel = slot.channel.clone();
+        let mut effects = Effects::default();
+        let key = StepKey::new(&self.key, Some(&slot.known));
+        change(&context!(self, key, now), &mut channel, &mut effects)?;
+        let wanted = key.into_wanted();
+        self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
+    }
+
+    /// Lets `make` build the record of a channel that is not in memory.
+    pub(super) fn create(
+        &mut self,
+        channel_id: B256,
+        now: u64,
+        make: impl FnOnce(&Self, &Context<'_>, &mut Effects) -> Result<Channel, Error>,
+    ) -> Result<(), Error> {
+        let mut effects = Effects::default();
+        let key = StepKey::new(&self.key, self.set.slots.get(&channel_id).map(|slot| &slot.known));
+        let channel = make(self, &context!(self, key, now), &mut effects)?;
+        let wanted = key.into_wanted();
+        self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
+    }
+
+    /// Lets `change` work on two channels at once: both are stored, or neither. The second one may not exist yet.
+    pub(super) fn step_pair(
+        &mut self,
+        first: B256,
+        second: Option<B256>,
+        now: u64,
+        change: impl FnOnce(
+            &Context<'_>,
+            (&mut Channel, &mut Effects),
+            (Option<&Channel>, &mut Effects),
+        ) -> Result<Option<(B256, Channel)>, Error>,
+    ) -> Result<(), Error> {
+        self.find(first)?;
+        let slot = self.set.slots.get(&first).ok_or(Error::UnknownChannel { channel_id: first })?;
+        let mut channel = slot.channel.clone();
+        let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| &slot.channel);
+        let (mut effects, mut effects_other) = (Effects::default(), Effects::default());
+        let key = StepKey::new(&self.key, Some(&slot.known));
+        let made = change(&context!(self, key, now), (&mut channel, &mut effects), (other, &mut effects_other))?;
+        let wanted = key.into_wanted();
+        let mut changes = alloc::vec![Change { channel_id: first, channel, effects, wanted: wanted.clone() }];
+        if let Some((channel_id, channel)) = made {
+            changes.push(Change { channel_id, channel, effects: effects_other, wanted });
+        }
+        self.keep(changes, now)
+    }
+
+    /// Keeps the new records of channels and holds their effects back until all of them are stored.
+    pub(super) fn keep(&mut self, changes: Vec<Change>, now: u64) -> Result<(), Error> {
+        let (mut kept, mut writes) = (Vec::new(), Vec::new());
+        for Change { channel_id, mut channel, effects, wanted } in changes {
+            let before = self.set.slots.get(&channel_id);
+            let changed = before.is_none_or(|slot| slot.channel != channel);
+            let (leased, status) = (effects.leased, channel.status());
+            let moved = before.is_some_and(|slot| slot.channel.facts() != channel.facts());
+            let mut submitted = before.and_then(|slot| slot.submitted.filter(|_| !moved));
+            let mut outputs = Vec::new();
+            if before.map(|slot| slot.channel.status()) != Some(status) {
+                outputs.push(Output::Notify(Event::StatusChanged { channel_id, status }));
+            }
+            let paid_before = before.map_or(0, |slot| slot.channel.paid());
+            self.ask(channel_id, wanted, &mut outputs);
+            for effect in effects {
+                match effect {
+                    Effect::Send(message) => {
+                        // A message that changes nothing is one sent again, under the number that it had.
+                        channel.sent = channel.sent.saturating_add(u64::from(changed));
+                        let (peer, sequence) = (channel.peer(), channel.sent);
+                        outputs.extend(self.seal(peer, channel_id, sequence, *message)?);
+                    }
+                    Effect::Pay(payment) => outputs.push(Output::Payment {
+                        channel_id,
+                        serial: payment.voucher.serial,
+                        amount: channel.paid().saturating_sub(paid_before),
+                        cumulative_amount: channel.paid(),
+                        bytes: wire::encode_payment(&payment),
+                    }),
+                    Effect::Submit(transaction) if submitted == Some(transaction.kind) => {}
+                    Effect::Submit(transaction) => {
+                        submitted = Some(transaction.kind);
+                        outputs.push(Output::Submit { channel_id, transaction });
+                    }
+                    Effect::Notify(event) => outputs.push(Output::Notify(event)),
+                }
+            }
+            kept.push((channel_id, channel, submitted, outputs));
+            if changed && !leased {
+                writes.push(channel_id);
+            }
+        }
+        self.store(kept, &writes, now);
+        Ok(())
+    }
+
+    /// Puts channels in memory and asks for the writes; what follows waits for all of them.
+    fn store(
+        &mut self,
+        kept: Vec<(B256, Channel, Option<protocol::TransactionKind>, Vec<Output>)>,
+        written: &[B256],
+        now: u64,
+    ) {
+        let (mut writes, mut held) = (Vec::new(), Vec::new());
+        for (channel_id, channel, submitted, outputs) in kept {
+            let before = self.set.remove(&channel_id);
+            if let Some(slot) = &before {
+                self.unschedule(channel_id, slot);
+            }
+            let answer_by = self.answer_by(before.as_ref(), &channel, now);
+            let (version, known) = before.map_or((0, Default::default()), |slot| (slot.version, slot.known));
+            let write = written.contains(&channel_id);
+            // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
+            let unfunded = channel.status() == Status::Aborted && channel.predecessor.is_none();
+            let forget = write && unfunded && channel.role == Role::Payee;
+            if write {
+                let bytes = (!forget).then(|| channel.to_bytes());
+                let wake_at = wake_at(&channel, now);
+                writes.push(Write { key: channel_id, expected_version: version, bytes, wake_at });
+                held.extend(outputs);
+            } else {
+                self.outbox.follow(channel_id, outputs);
+            }
+            if !forget {
+                let version = version.saturating_add(u64::from(write));
+                let slot = Slot { submitted, answer_by, known, ..Slot::new(channel, version) };
+                self.schedule(channel_id, &slot);
+                self.set.insert(channel_id, slot);
+            }
+        }
+        if !writes.is_empty() {
+            self.outbox.commit(writes, held);
+        }
+    }
+
+    /// When the other side's silence has an end. Everything that it says gives it more time.
+    fn answer_by(&self, before: Option<&Slot>, channel: &Channel, now: u64) -> Option<u64> {
+        if !protocol::awaits_peer(channel) {
+            return None;
+        }
+        let running = before.filter(|slot| slot.channel.received == channel.received).and_then(|slot| slot.answer_by);
+        running.or_else(|| Some(now.saturating_add(self.config.policy.answer_timeout)))
+    }
+}
+
+/// When a stored channel needs attention next, in seconds since 1970: a host with many channels loads only those at its
+/// start.
+fn wake_at(channel: &Channel, now: u64) -> Option<u64> {
+    let unsettled = matches!(channel.status(), Status::Closing | Status::Withdrawing | Status::Challenged);
+    let waits = unsettled || protocol::awaits_peer(channel);
+    [channel.deadline, protocol::due(channel), waits.then_some(now)].into_iter().flatten().min()
+}
