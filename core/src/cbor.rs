@@ -1,7 +1,8 @@
 //! Field codecs shared by messages and records: how fixed-size values look in CBOR (RFC 8949).
 //!
-//! Each module is for minicbor's `#[cbor(with = "...")]`. Byte strings have one legal length, so a value has one
-//! legal encoding; anything else is a decode error.
+//! Each module is for minicbor's `#[cbor(with = "...")]`. Byte strings have one legal length; anything else is a decode
+//! error. Integers and arrays can be written in more than one way, so what must have one form is encoded again and
+//! compared where it is read.
 
 use minicbor::decode::Error;
 

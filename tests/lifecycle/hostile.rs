@@ -194,6 +194,8 @@ fn a_channel_challenged_before_its_deposit_never_opens() {
     let key = LocalSigner::from_secret_bytes(&[crate::PAYEE; 32]).expect("the test's own key");
     let mut forgetful = millstream_core::wallet::Wallet::new(config, Box::new(key));
     let Parcel::Message(open) = open else { panic!("a message") };
+    let nothing = millstream_core::wallet::StoredRecord { key: world.id, version: 0, bytes: None };
+    forgetful.handle(Input::Loaded(vec![nothing]), NOW + 1_800).expect("no record");
     let error = forgetful.handle(Input::Message(open), NOW + 1_800).expect_err("too late");
     assert_eq!(error.code(), "POLICY_PROPOSAL_TIME");
 }
