@@ -11,21 +11,25 @@
 // Rust. What cargo-fuzz would add is a call of cargo with the flags below; they are stable, so there is no nightly and
 // nothing to install. AddressSanitizer is the exception: its flag takes RUSTC_BOOTSTRAP. It is not the default because
 // the core has no unsafe code: overflow, assertions, a panic, a wrong value, time and memory are seen without it, and
-// it doubles the time of everything. What it could find is in the dependencies.
+// a run takes four to ten times as long with it. What it could find is in the dependencies.
 
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
-import { onPath } from "./chromium.mjs";
+import { installWithApt, onPath } from "./chromium.mjs";
 import { Failure, errorsIn, reportFailure, root, run, seconds, tail } from "./run.mjs";
 
 const folder = join(root, "tests", "fuzz");
 const MINUTE = 60_000;
 
-/** What an input may take. The largest that any decoder is honestly given is a message of 16 KiB. */
-const LIMITS = ["-max_len=16384", "-timeout=10", "-rss_limit_mb=1024"];
+/** What an input may take: seconds and memory. */
+const LIMITS = ["-timeout=10", "-rss_limit_mb=1024"];
+/** The largest input tried, in bytes: a message of 16 KiB is the largest that any decoder is honestly given. */
+const LARGEST = "-max_len=16384";
+/** The largest input kept, in bytes. Longer ones are cut, and kept if they still reach something. */
+const LARGEST_KEPT = "-max_len=1024";
 
 /** Coverage as libFuzzer reads it: a counter for every branch, and the operands of comparisons. */
 const COVERAGE = [
@@ -38,10 +42,15 @@ const COVERAGE = [
   "-Ccodegen-units=1", // with several, instrumented functions are not inlined
 ];
 
+const compiler = process.env.CXX ?? "c++";
+
 /** Why this machine cannot build the targets, or null. */
-export function lacksCompiler() {
-  const compiler = process.env.CXX ?? "c++";
-  return onPath(compiler) ? null : `no C++ compiler (${compiler}), which libFuzzer needs: \`apt-get install g++\``;
+export const lacksCompiler = () => (onPath(compiler) ? null : `no C++ compiler (${compiler}), which libFuzzer needs`);
+
+/** Installs a C++ compiler if there is none and it takes no question; says so if it does. For the set-up. */
+export async function ensureCompiler(log) {
+  const why = lacksCompiler() && (await installWithApt("g++", log));
+  if (why) log(`setup: going on without a C++ compiler: fuzzing will be skipped. ${why}`);
 }
 
 const files = (path) => (existsSync(path) ? readdirSync(path) : []);
@@ -78,7 +87,14 @@ async function fuzz(program, target, time) {
   const crashes = join(root, "target", "fuzz", "crashes");
   mkdirSync(crashes, { recursive: true });
   const before = files(found).length;
-  const args = [...LIMITS, `-max_total_time=${time}`, `-artifact_prefix=${join(crashes, `${target}-`)}`, found, kept];
+  const args = [
+    ...LIMITS,
+    LARGEST,
+    `-max_total_time=${time}`,
+    `-artifact_prefix=${join(crashes, `${target}-`)}`,
+    found,
+    kept,
+  ];
   const { code, output, timedOut } = await run(program, args, { timeout: time * 1000 + 5 * MINUTE });
   const [, runs, covered] = output.match(/^#(\d+)\s+DONE\s+cov: (\d+)/m) ?? [];
   if (code === 0 && runs !== undefined) {
@@ -93,11 +109,18 @@ async function fuzz(program, target, time) {
   return false;
 }
 
-/** Adds to the kept inputs, smallest first, those of the found that reach what no kept one does. */
+/**
+ * Adds to the kept inputs the fewest of the found that reach every branch which no kept one does. How often a branch is
+ * taken does not count here: that would keep several times as many.
+ */
 async function merge(program, target) {
   const { kept, found } = corpusOf(target);
   const before = files(kept).length;
-  const { code, output } = await run(program, [...LIMITS, "-merge=1", kept, found], { timeout: 30 * MINUTE });
+  const { code, output } = await run(
+    program,
+    [...LIMITS, LARGEST_KEPT, "-set_cover_merge=1", "-use_counters=0", kept, found],
+    { timeout: 30 * MINUTE },
+  );
   const size = files(kept).reduce((sum, name) => sum + statSync(join(kept, name)).size, 0);
   const added = files(kept).length - before;
   console.log(`fuzz: ${target.padEnd(10)} ${added} added, now ${before + added} inputs of ${size} bytes`);

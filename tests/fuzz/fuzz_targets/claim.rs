@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use millstream_core::crypto::{Signature, Signer};
 use millstream_core::nitro::{
-    Allocation, AllocationType, AssetType, FixedPart, RecoveredVariablePart, SingleAssetExit, VariablePart,
+    Allocation, AllocationType, AssetType, FixedPart, MAX_UINT48, RecoveredVariablePart, SingleAssetExit, VariablePart,
 };
 use millstream_core::payment::stream_app::state_is_supported;
 use millstream_core::payment::ticks::hash_chain;
@@ -71,6 +71,7 @@ fn total(outcome: &[SingleAssetExit]) -> Option<U256> {
 fuzz_target!(|input: &[u8]| {
     let Ok(mut claim) = bounded(input, Claim::from_app_data) else { return };
     assert_eq!(claim.to_app_data().as_ref(), &input[..CLAIM_BYTES], "the claim as it came, without what follows");
+    assert!(claim.voucher.base_turn <= MAX_UINT48);
     let _ = claim.verify(&DOMAIN, PAYER.address());
     if let Ok(signature) = Signature::try_from(claim.signature) {
         assert_eq!(RawSignature::from(signature), claim.signature);
@@ -136,14 +137,14 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// The outcome with `claimed` moved from the first allocation to the second, as far as it can be.
+/// The outcome with `claimed` moved from the first allocation to the second, whether or not it is there to be moved.
 fn moved(outcome: &[SingleAssetExit], claimed: U256) -> Vec<SingleAssetExit> {
     let mut outcome = outcome.to_vec();
     if let [SingleAssetExit { allocations, .. }] = outcome.as_mut_slice()
         && let [payer, payee] = allocations.as_mut_slice()
     {
-        payer.amount = payer.amount.saturating_sub(claimed);
-        payee.amount = payee.amount.saturating_add(claimed);
+        payer.amount = payer.amount.wrapping_sub(claimed);
+        payee.amount = payee.amount.wrapping_add(claimed);
     }
     outcome
 }

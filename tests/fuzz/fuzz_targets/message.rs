@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::crypto::{Signature, SignatureError, Signer, keccak256};
-use millstream_core::wire::{Envelope, Message, WireError};
-use millstream_fuzz::{PAYER, bounded, cbor, parties, seal};
+use millstream_core::wire::{Envelope, MAX_MESSAGE_BYTES, Message, WireError};
+use millstream_fuzz::{PAYER, bounded, cbor, longer, parties, seal};
 
 fn signed(draft: &[u8], signer: &impl Signer) -> Signature {
     let digest = keccak256([b"millstream message\n".as_slice(), draft].concat());
@@ -31,6 +31,10 @@ fuzz_target!(|draft: &[u8]| {
     assert_eq!(forged, Err(WireError::Signature(error)));
 
     let sealed = seal(draft, &signed(draft, sender));
+    for followed in [longer(&sealed), seal(&longer(draft), &signed(&longer(draft), sender))] {
+        let malformed = followed.len() <= MAX_MESSAGE_BYTES;
+        assert_eq!(Envelope::open(&followed, receiver) == Err(WireError::Malformed), malformed);
+    }
     let envelope = bounded(&sealed, |bytes| Envelope::open(bytes, receiver)).expect("signed by its sender");
     assert_eq!(envelope.sender, sender.address());
     if let Message::ChannelOpen { terms, .. } = &envelope.message {

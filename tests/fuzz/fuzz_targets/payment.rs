@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::payment::{Claim, VoucherDomain};
 use millstream_core::wire::{MAX_PAYMENT_BYTES, WireError, decode_payment, encode_payment};
-use millstream_fuzz::{above_limit, bounded};
+use millstream_fuzz::{above_limit, bounded, longer};
 
 fuzz_target!(|input: &[u8]| {
     let refused = above_limit(MAX_PAYMENT_BYTES, input, decode_payment);
@@ -16,6 +16,7 @@ fuzz_target!(|input: &[u8]| {
             let encoded = encode_payment(&payment);
             assert!(encoded.len() <= input.len());
             assert_eq!(decode_payment(&encoded), Ok(payment));
+            assert_eq!(decode_payment(&longer(&encoded)), Err(WireError::Malformed));
             let claim = Claim::without_ticks(&payment);
             // A turn that `uint48` does not hold is refused by the contract, and by what reads the contract's bytes.
             let fits = payment.voucher.base_turn < 1 << 48;

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::crypto::Signer;
 use millstream_core::payment::{QuoteError, SignedQuote, VoucherDomain};
-use millstream_fuzz::{PAYEE, bounded};
+use millstream_fuzz::{PAYEE, bounded, longer};
 
 static DOMAIN: LazyLock<VoucherDomain> = LazyLock::new(|| VoucherDomain::new(31_337, Address::repeat_byte(0x5a)));
 
@@ -29,6 +29,7 @@ fuzz_target!(|input: &[u8]| {
     for now in [0, quote.expires_at.saturating_sub(1), quote.expires_at, u64::MAX] {
         assert_eq!(SignedQuote::from_bytes(&bytes, &DOMAIN, now), expected(now));
     }
+    assert_eq!(SignedQuote::from_bytes(&longer(&bytes), &DOMAIN, 0), Err(QuoteError::Malformed));
     if let Some(total) = quote.total() {
         assert!(quote.chunks() == 0 || total / u128::from(quote.chunks()) == quote.price);
     }

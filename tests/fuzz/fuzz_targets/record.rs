@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use millstream_core::B256;
 use millstream_core::channel::{Channel, RecordError};
 use millstream_core::nitro::decode_outcome;
-use millstream_fuzz::bounded;
+use millstream_fuzz::{bounded, longer};
 
 fuzz_target!(|input: &[u8]| {
     // The key must be the channel's id; the error names it.
@@ -19,6 +19,7 @@ fuzz_target!(|input: &[u8]| {
     let again = Channel::from_bytes(key, &encoded).expect("what was written can be read");
     assert_eq!(again, channel);
     assert_eq!(again.to_bytes(), encoded);
+    assert_eq!(Channel::from_bytes(key, &longer(input)), Err(RecordError::Malformed));
 
     assert_eq!(channel.terms.channel_id(), key);
     assert!(channel.remaining() <= channel.terms.deposit);

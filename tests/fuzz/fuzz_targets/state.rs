@@ -14,7 +14,10 @@ fuzz_target!(|input: &[u8]| {
         Ok(part) => {
             assert_eq!(part.encode().as_ref(), input, "what is accepted is what Solidity writes");
             assert_eq!(part.validate(), Ok(()));
-            assert_ne!(state_hash(B256::ZERO, &part), state_hash(B256::ZERO, &VariablePart { is_final: !part.is_final, ..part }));
+            assert_ne!(
+                state_hash(B256::ZERO, &part),
+                state_hash(B256::ZERO, &VariablePart { is_final: !part.is_final, ..part })
+            );
         }
         Err(error) => assert!(!error.code().is_empty() && !error.to_string().is_empty()),
     }

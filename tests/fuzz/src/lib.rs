@@ -34,11 +34,18 @@ pub fn seal(draft: &[u8], signature: &Signature) -> Vec<u8> {
 
 /// Writes CBOR to a vector, which cannot fail.
 pub fn cbor(
-    write: impl FnOnce(&mut minicbor::Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>,
+    write: impl FnOnce(
+        &mut minicbor::Encoder<&mut Vec<u8>>,
+    ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>,
 ) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut minicbor::Encoder::new(&mut bytes)).expect("a vector takes everything");
     bytes
+}
+
+/// The bytes with one more after them, which no decoder takes.
+pub fn longer(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &[0]].concat()
 }
 
 /// Calls `decode` with the input made one byte longer than `limit` by zeros at its end.
