@@ -79,20 +79,34 @@ export async function ensureChromium(log = console.log) {
     );
 
   if (!onPath("apt-get")) throw missing(`looked for ${NAMES.join(", ")} on the PATH`);
-  const sudo = isRoot ? [] : ["sudo", "-n"];
-  if (sudo.length > 0 && (await run("sudo", ["-n", "true"])).code !== 0)
-    throw missing("apt-get could install it, but needs root or a sudo without password");
-
-  log("setup: installing chromium with apt-get");
-  const apt = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", "-q"];
-  for (const step of [["update"], ["install", "-y", "--no-install-recommends", "chromium"]]) {
-    const [command, ...args] = [...apt, ...step];
-    const { code, output } = await run(command, args, { timeout: 900_000 });
-    if (code !== 0) throw missing(`apt-get ${step[0]} failed:\n${errorsIn(output)}\n`);
-  }
+  const why = await installWithApt("chromium", log);
+  if (why) throw missing(why);
   const installed = findChromium();
   // Ubuntu's package is a pointer to a snap, which does not run in a container: ask the program itself.
   if (!installed || (await run(installed, ["--version"], { timeout: 60_000 })).code !== 0)
     throw missing("what apt-get installed does not start");
   return installed;
+}
+
+/**
+ * Installs a Debian package where that takes no question.
+ *
+ * @param {string} name
+ * @param {(line: string) => void} log told before anything is installed
+ * @returns {Promise<string | null>} why it could not be installed, or null
+ */
+export async function installWithApt(name, log) {
+  if (!onPath("apt-get")) return "there is no apt-get";
+  const sudo = isRoot ? [] : ["sudo", "-n"];
+  if (sudo.length > 0 && (await run("sudo", ["-n", "true"])).code !== 0)
+    return "apt-get could install it, but needs root or a sudo without password";
+
+  log(`setup: installing ${name} with apt-get`);
+  const apt = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", "-q"];
+  for (const step of [["update"], ["install", "-y", "--no-install-recommends", name]]) {
+    const [command, ...args] = [...apt, ...step];
+    const { code, output } = await run(command, args, { timeout: 900_000 });
+    if (code !== 0) return `apt-get ${step[0]} failed:\n${errorsIn(output)}\n`;
+  }
+  return null;
 }

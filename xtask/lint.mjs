@@ -13,9 +13,12 @@ const tool = (name, file) => [process.execPath, join(root, "node_modules", name,
 const prettier = tool("prettier", "prettier.cjs");
 const eslint = tool("eslint", "eslint.js");
 const tsc = tool("typescript", "tsc");
+/** The fuzz targets are a workspace of their own. */
+const FUZZ = ["--manifest-path", "tests/fuzz/Cargo.toml"];
 
 const formatters = [
   { name: "cargo fmt --all", command: ["cargo", "fmt", "--all"] },
+  { name: `cargo fmt ${FUZZ.join(" ")}`, command: ["cargo", "fmt", ...FUZZ] },
   { name: "prettier --write .", command: [...prettier, "--write", "--log-level=warn", "."] },
 ];
 
@@ -23,6 +26,11 @@ const checks = [
   {
     name: "cargo fmt --all --check",
     command: ["cargo", "fmt", "--all", "--check", "--", "-l"], // -l: the files, not the differences
+    fix: "npm run format",
+  },
+  {
+    name: `cargo fmt ${FUZZ.join(" ")} --check`,
+    command: ["cargo", "fmt", ...FUZZ, "--check", "--", "-l"],
     fix: "npm run format",
   },
   {

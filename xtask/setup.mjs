@@ -3,7 +3,7 @@
 //   node xtask/setup.mjs [--checks] [--browser]
 //
 // Always: Node, Rust, the npm packages of the lock file, and the WebAssembly target the package is compiled for.
-// `--checks` adds what only tests and lints use: targets without std, clippy and rustfmt.
+// `--checks` adds what only tests and lints use: targets without std, clippy and rustfmt, a C++ compiler for fuzzing.
 // `--browser` adds a Chromium.
 //
 // Only Node's own modules here: it runs before node_modules exists.
@@ -13,6 +13,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { ensureChromium } from "./chromium.mjs";
+import { ensureCompiler } from "./fuzz.mjs";
 import { Failure, errorsIn, readOr, reportFailure, root, run, withLock, writeAtomically } from "./run.mjs";
 import { ensureRust } from "./toolchain.mjs";
 
@@ -74,6 +75,7 @@ try {
   await ensurePackages();
   // After the packages, since installing them empties node_modules.
   if (JSON.stringify(found) !== JSON.stringify(readStamp().rust)) addToStamp({ rust: found });
+  if (checks) await ensureCompiler(log);
   if (process.argv.includes("--browser")) await ensureChromium(log);
 } catch (error) {
   reportFailure(error);

@@ -13,6 +13,7 @@ import { pathToFileURL } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 
 import { findChromium } from "./chromium.mjs";
+import { lacksCompiler } from "./fuzz.mjs";
 import { reportFailure, root, run, seconds, tail } from "./run.mjs";
 import { BARE_TARGETS, canCompileFor } from "./toolchain.mjs";
 
@@ -82,6 +83,14 @@ const SUITES = [
     uses: ["cargo"],
     needs: "tests/vectors/nitro.json",
     command: () => ["npm", "run", "--silent", "vectors", "--", "tests/vectors/nitro.json"],
+    count: countSummaryLine,
+  },
+  {
+    name: "fuzz",
+    uses: ["cargo"],
+    needs: "tests/fuzz/Cargo.toml",
+    lacks: lacksCompiler,
+    command: () => [process.execPath, "xtask/fuzz.mjs", "--seconds", "2"],
     count: countSummaryLine,
   },
   { name: "lint", uses: ["cargo"], lacks: lacksLintTools, command: () => [process.execPath, "xtask/lint.mjs"] },

@@ -1,0 +1,36 @@
+//! `SignedQuote::from_bytes`. Its signature is made again here, so that what lies behind is reached.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use millstream_core::Address;
+use millstream_core::crypto::Signer;
+use millstream_core::payment::{QuoteError, SignedQuote, VoucherDomain};
+use millstream_fuzz::{PAYEE, bounded, longer};
+
+static DOMAIN: LazyLock<VoucherDomain> = LazyLock::new(|| VoucherDomain::new(31_337, Address::repeat_byte(0x5a)));
+
+fuzz_target!(|input: &[u8]| {
+    let read = bounded(input, |bytes| SignedQuote::from_bytes(bytes, &DOMAIN, 0));
+    // The decoder proper also reads the first value of longer input.
+    let Ok(SignedQuote { mut quote, .. }) = minicbor::decode(input) else {
+        return assert_eq!(read, Err(QuoteError::Malformed));
+    };
+    quote.payee = PAYEE.address();
+    let signed = quote.sign(&DOMAIN, &*PAYEE).expect("a local key");
+    let bytes = signed.to_bytes();
+    let possible = quote.chunk_size > 0 && quote.length > 0 && quote.total().is_some();
+    let expected = |now| match (possible, quote.expires_at) {
+        (false, _) => Err(QuoteError::Impossible),
+        (true, expires_at) if expires_at <= now => Err(QuoteError::Expired { expires_at, now }),
+        (true, _) => Ok(signed),
+    };
+    for now in [0, quote.expires_at.saturating_sub(1), quote.expires_at, u64::MAX] {
+        assert_eq!(SignedQuote::from_bytes(&bytes, &DOMAIN, now), expected(now));
+    }
+    assert_eq!(SignedQuote::from_bytes(&longer(&bytes), &DOMAIN, 0), Err(QuoteError::Malformed));
+    if let Some(total) = quote.total() {
+        assert!(quote.chunks() == 0 || total / u128::from(quote.chunks()) == quote.price);
+    }
+});
