@@ -30,6 +30,8 @@ const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 /// More than what CBOR adds to a record, or to all of them together with the entropy.
 const FRAMING_BYTES: usize = 64;
+/// More than what header and tag add to the contents.
+const OVERHEAD_BYTES: usize = 128;
 
 /// The record of one channel, as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -231,15 +233,14 @@ fn seal(
     nonce: [u8; NONCE_BYTES],
     mut contents: Zeroizing<Vec<u8>>,
 ) -> Result<Vec<u8>, BackupError> {
-    let too_large = BackupError::TooLarge { length: contents.len(), limit: MAX_BACKUP_BYTES };
+    let length = contents.len().saturating_add(OVERHEAD_BYTES);
+    check_size(length)?;
     let header = cbor::to_vec(&Header { version: BACKUP_VERSION, lock, nonce: nonce.into() });
-    // The cipher's only limit is on the length, 256 GiB.
     XChaCha20Poly1305::new(key.into())
         .encrypt_in_place(&nonce.into(), &header, &mut *contents)
-        .map_err(|_| too_large)?;
-    let file = cbor::to_vec(&File { header: &header, ciphertext: &contents });
-    check_size(file.len())?;
-    Ok(file)
+        // The cipher's only limit is on the length, and far above ours.
+        .map_err(|_| BackupError::TooLarge { length, limit: MAX_BACKUP_BYTES })?;
+    Ok(cbor::to_vec(&File { header: &header, ciphertext: &contents }))
 }
 
 fn check_size(length: usize) -> Result<(), BackupError> {
