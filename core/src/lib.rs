@@ -6,8 +6,8 @@
 //! outputs, byte for byte, on every platform.
 //!
 //! Dependencies between the rooms point one way:
-//! `crypto <- nitro, payment <- channel <- protocol <- wallet`, with `wire` and `cbor` beside them for bytes, and `keys`
-//! (feature `keys`) on `crypto` alone.
+//! `crypto <- nitro, payment <- channel <- protocol <- wallet`, with `wire` and `cbor` beside them for bytes. `keys`
+//! (feature `keys`) calls `crypto` alone, and nothing calls it.
 //!
 //! Amounts are in the asset's base units (wei for the native asset), times in seconds, sizes in bytes.
 

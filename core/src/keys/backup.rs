@@ -65,7 +65,7 @@ impl Backup {
     /// a host that lets people type more than ASCII brings it into one form of Unicode first (NFKD), here and in
     /// [`import`](Self::import).
     ///
-    /// It takes the memory that `params` names, and with the default parameters about as long as a person notices.
+    /// It takes the memory that `params` names, and some tenths of a second with the default parameters.
     ///
     /// # Errors
     ///

@@ -58,12 +58,9 @@ impl Mnemonic {
             return Err(MnemonicError::WordCount { count });
         }
         let mut phrase = empty_phrase();
-        for (index, word) in words.split_whitespace().enumerate() {
-            // A longer word would only make the phrase grow, and leave a copy behind.
-            if word.len() > MAX_WORD_BYTES {
-                return Err(MnemonicError::UnknownWord { position: index.saturating_add(1) });
-            }
-            push_word(&mut phrase, word);
+        for word in words.split_whitespace() {
+            // A word that is too long for the list would make the phrase grow, and leave a copy behind.
+            push_word(&mut phrase, if word.len() > MAX_WORD_BYTES { "?" } else { word });
         }
         phrase.make_ascii_lowercase();
         let inner = bip39::Mnemonic::parse_in_normalized(Language::English, &phrase).map_err(|error| match error {

@@ -5,7 +5,7 @@
 //!  (host)      (BIP-39)    (BIP-32)    one key for backups
 //! ```
 //!
-//! The room calls `crypto` and nothing else; a wallet takes any [`Signer`](crate::crypto::Signer) and does not know
+//! The room calls `crypto` and `cbor` and nothing else; a wallet takes any [`Signer`](crate::crypto::Signer) and does not know
 //! where it came from. There is no randomness here: entropy, salts and nonces are arguments, from a generator that is
 //! fit for keys.
 //!

@@ -57,6 +57,16 @@ fn an_unknown_word_is_named_by_its_place() {
 }
 
 #[test]
+fn the_first_of_several_unknown_words_is_named() {
+    for [first, second] in [["x", "abandonabandon"], ["abandonabandon", "x"]] {
+        let typed =
+            TWELVE_WORDS.replacen("abandon", "zoo", 2).replacen("abandon", first, 1).replacen("abandon ", "", 1);
+        let typed = format!("{typed} {second}");
+        assert_eq!(Mnemonic::parse(&typed).unwrap_err(), MnemonicError::UnknownWord { position: 3 }, "{typed}");
+    }
+}
+
+#[test]
 fn the_number_of_words_is_checked_first() {
     for (count, seen) in [(0, 0), (1, 1), (11, 11), (13, 13), (15, 15), (18, 18), (23, 23), (25, 25), (100_000, 25)] {
         let words = "nonsense ".repeat(count);
