@@ -5,15 +5,15 @@
 //!  (host)      (BIP-39)    (BIP-32)    one key for backups
 //! ```
 //!
-//! The room calls `crypto` and `cbor` and nothing else; a wallet takes any [`Signer`](crate::crypto::Signer) and does not know
-//! where it came from. There is no randomness here: entropy, salts and nonces are arguments, from a generator that is
-//! fit for keys.
+//! The room calls `crypto` and `cbor` and nothing else; a wallet takes any [`Signer`](crate::crypto::Signer) and does
+//! not know where it came from. There is no randomness here: entropy, salts and nonces are arguments, from a generator
+//! that is fit for keys.
 //!
 //! # Channel keys
 //!
-//! A Nitro channel id names neither the chain nor the adjudicator, and a signed state names nothing else. So every
-//! pair of chain and adjudicator has a key of its own, and what is signed for one is worth nothing on another. The key
-//! is the BIP-32 private key at
+//! A Nitro channel id names neither the chain nor the adjudicator, and neither does a signed state. So every pair of
+//! chain and adjudicator has a key of its own, and no state signed for one is valid on another. The key is the BIP-32
+//! private key at
 //!
 //! ```text
 //! m / 43' / 60' / 1835625580' / 0' / c1' / c2' / c3' / a1' / a2' / a3' / a4' / a5' / a6'
