@@ -6,7 +6,8 @@
 //! outputs, byte for byte, on every platform.
 //!
 //! Dependencies between the rooms point one way:
-//! `crypto <- nitro, payment <- channel <- protocol <- wallet`, with `wire` and `cbor` beside them for bytes.
+//! `crypto <- nitro, payment <- channel <- protocol <- wallet`, with `wire` and `cbor` beside them for bytes. `keys`
+//! (feature `keys`) calls `crypto` alone, and nothing calls it.
 //!
 //! Amounts are in the asset's base units (wei for the native asset), times in seconds, sizes in bytes.
 
@@ -34,6 +35,8 @@ pub mod nitro;
 
 mod cbor;
 pub mod channel;
+#[cfg(feature = "keys")]
+pub mod keys;
 pub mod payment;
 pub mod protocol;
 pub mod wallet;
