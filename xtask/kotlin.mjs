@@ -29,6 +29,14 @@ export function lacksKotlin() {
   return missing.length === 0 ? null : `not on the PATH: ${missing.map((each) => each.join(", ")).join("; ")}`;
 }
 
+/** The example in mobile/README.md is the one that the test runs. */
+function checkReadme() {
+  const source = readFileSync(join(root, "mobile/kotlin/src/test/kotlin/millstream/Example.kt"), "utf8");
+  const example = source.slice(source.indexOf("fun payOnce")).trimEnd();
+  if (!readFileSync(join(root, "mobile/README.md"), "utf8").includes(example))
+    throw new Failure("README_STALE", "mobile/README.md does not show the function in Example.kt as it is");
+}
+
 async function timed(name, work) {
   const start = Date.now();
   const result = await work();
@@ -89,6 +97,7 @@ async function main() {
     console.log("0 passed, 0 failed, 1 skipped");
     return;
   }
+  checkReadme();
   const library = await timed("library and bindings", buildBindings);
   const classpath = await timed("Kotlin sources", compileKotlin);
   await runTest(library, classpath);

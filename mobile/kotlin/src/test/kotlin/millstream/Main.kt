@@ -26,6 +26,7 @@ fun main(args: Array<String>) {
     val directory = Files.createDirectories(Path.of(folder))
     val checks = Checks()
     checks.border(world)
+    checks.example(world, payerAccount, payeeAccount, directory)
     checks.life(world, payerAccount, payeeAccount, directory)
     checks.finish()
 }
@@ -92,10 +93,25 @@ private fun terms(payee: Address, payeeDestination: Address) = OpenTerms(
     confirmations = CONFIRMATIONS.toUInt(),
 )
 
+private fun Checks.example(world: World, payerAccount: Address, payeeAccount: Address, directory: Path) {
+    test("the example of the README pays") {
+        val payer = Party(world, payerAccount, freshAddress(), directory.resolve("example payer"))
+        val payee = Party(world, payeeAccount, freshAddress(), directory.resolve("example payee"))
+        payOnce(payer.wallet, terms(payee.core.address(), payee.destination), price) {
+            world.node.mine(CONFIRMATIONS)
+            payer.look()
+            payee.look()
+        }
+        equal(price, world.node.balance(payee.destination), "the payee's destination")
+        equal(deposit - price, world.node.balance(payer.destination), "the payer's destination")
+    }
+}
+
 /** The life of one channel, each test standing on the one before. */
 private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Address, directory: Path) {
     val node = world.node
     val payerBefore = node.balance(payerAccount)
+    val gasBefore = world.gas.getOrDefault(payerAccount, BigInteger.ZERO)
     val payeeBefore = node.balance(payeeAccount)
     val (payerDestination, payeeDestination) = List(2) { freshAddress() }
     var payer = Party(world, payerAccount, payerDestination, directory.resolve("payer"))
@@ -178,6 +194,15 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
         equal(paid, payee.channel(id).cumulativeAmount)
     }
 
+    test("a deposit is not sent when its approval was not") {
+        payer.refuseTransactions = true
+        payer.asked.clear()
+        val token = payer.wallet.openChannel(terms(payee.core.address(), payeeDestination).copy(asset = freshAddress()), now())
+        payer.refuseTransactions = false
+        equal(ChannelStatus.SIGNED, payer.channel(token).status)
+        equal(listOf(TransactionKind.APPROVE), payer.asked)
+    }
+
     test("of two writers the later one is stopped by the versions of the store, and reads anew") {
         val other = Core(world.config(payerDestination, secret))
         val second = Wallet(other, payer.store, payer, payer, payer, now())
@@ -228,7 +253,7 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
         equal(paid, node.balance(payeeDestination), "the payee's destination")
         equal(deposit - paid, node.balance(payerDestination), "the payer's destination")
         equal(BigInteger.ZERO, node.balance(world.adjudicator), "what the adjudicator still holds")
-        val gas = world.gas.getOrDefault(payerAccount, BigInteger.ZERO)
+        val gas = world.gas.getValue(payerAccount) - gasBefore
         equal(payerBefore - deposit - gas, node.balance(payerAccount), "the payer's account")
         equal(payeeBefore, node.balance(payeeAccount), "the payee's account, which sent nothing")
     }

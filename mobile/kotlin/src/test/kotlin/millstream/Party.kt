@@ -39,6 +39,8 @@ class Party(
 
     /** What was handed over, also if it was then lost. */
     val payments = mutableListOf<Payment>()
+    /** The transactions that the wallet asked for. */
+    val asked = mutableListOf<TransactionKind>()
     var losePayments = false
     var refuseTransactions = false
     var throwFromListener = false
@@ -63,6 +65,7 @@ class Party(
     }
 
     override fun submit(channelId: Bytes32, transaction: Transaction) {
+        asked += transaction.kind
         if (refuseTransactions) throw HostException.Failed("the owner said no")
         world.gas.merge(account, world.node.send(account, transaction), BigInteger::add)
     }
