@@ -18,15 +18,17 @@ import { Failure, errorsIn, reportFailure, root, run, seconds } from "./run.mjs"
 const target = join(root, "target", "kotlin");
 const LIBRARY = /^(lib)?millstream_mobile\.(so|dylib|dll)$/;
 const GENERATOR = /^millstream-bindgen(\.exe)?$/;
+const JAVA_MAJOR = 17;
 const MINUTE = 60_000;
 
 /** What this machine lacks for the Kotlin test, with a way to get it, or null. */
-export function lacksKotlin() {
-  const missing = [
-    ["java", "a JDK of version 17 or newer (Debian: openjdk-17-jdk-headless)"],
-    ["mvn", "Maven 3.8 or newer (Debian: maven)"],
-  ].filter(([program]) => !onPath(program));
-  return missing.length === 0 ? null : `not on the PATH: ${missing.map((each) => each.join(", ")).join("; ")}`;
+export async function lacksKotlin() {
+  const { code, output } = await run("java", ["-version"]);
+  const found = code === 0 ? Number(output.match(/version "(\d+)/)?.[1]) : 0;
+  const lacks = [];
+  if (!(found >= JAVA_MAJOR)) lacks.push(`Java ${JAVA_MAJOR} or newer (Debian: apt install openjdk-17-jdk-headless)`);
+  if (!onPath("mvn")) lacks.push("Maven 3.8 or newer (Debian: apt install maven)");
+  return lacks.length === 0 ? null : `this machine has no ${lacks.join(" and no ")}`;
 }
 
 /** The example in mobile/README.md is the one that the test runs. */
@@ -91,7 +93,7 @@ async function runTest(library, classpath) {
 }
 
 async function main() {
-  const lacks = lacksKotlin();
+  const lacks = await lacksKotlin();
   if (lacks) {
     console.log(`kotlin: skipped, ${lacks}`);
     console.log("0 passed, 0 failed, 1 skipped");
