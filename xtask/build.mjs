@@ -77,7 +77,7 @@ const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
  * @returns {Promise<{ files: string[], compiled: number }>} absolute paths of the artifacts; crates that were not fresh
  * @throws {Failure} CARGO_FAILED, with the compiler's messages
  */
-async function cargoBuild(args, { env = process.env, log = print } = {}) {
+export async function cargoBuild(args, { env = process.env, log = print } = {}) {
   const files = [];
   let compiled = 0;
   const start = Date.now();

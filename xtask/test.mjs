@@ -14,6 +14,7 @@ import { stripVTControlCharacters } from "node:util";
 
 import { findChromium } from "./chromium.mjs";
 import { lacksCompiler } from "./fuzz.mjs";
+import { lacksKotlin } from "./kotlin.mjs";
 import { reportFailure, root, run, seconds, tail } from "./run.mjs";
 import { BARE_TARGETS, canCompileFor } from "./toolchain.mjs";
 
@@ -68,6 +69,14 @@ const SUITES = [
     lacks: lacksChromium,
     command: () => [process.execPath, "web-demo/run.mjs", "--check"],
     count: countDemo,
+  },
+  {
+    name: "kotlin",
+    uses: ["cargo"],
+    needs: "mobile/kotlin/pom.xml",
+    lacks: lacksKotlin,
+    command: () => [process.execPath, "xtask/kotlin.mjs"],
+    count: countSummaryLine,
   },
   ...BARE_TARGETS.map((target) => ({
     name: `no_std:${target}`,

@@ -5,9 +5,8 @@ use alloc::vec::Vec;
 use crate::protocol::{Event, Purpose, Transaction};
 use crate::{Address, B256};
 
-/// One output of the machine, to be carried out in order.
+/// One output of the machine, to be carried out in order. A host knows all of them: one that it leaves undone may be money.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Output {
     /// Make all these writes durable, or none of them, then say [`Input::Committed`](super::Input::Committed) or
     /// [`Input::CommitFailed`](super::Input::CommitFailed).

@@ -1,0 +1,107 @@
+//! Quotes: what a payee signs about a thing for sale, and what a payer reads of it.
+
+use millstream_core::channel::TermsError;
+use millstream_core::payment::{self, QuoteError, Unit};
+use millstream_core::{nitro, wallet};
+
+use crate::error::MillstreamError;
+use crate::values::{Address, Amount, Bytes32};
+
+/// What a seller puts into a quote; the key and the destination are its wallet's.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct QuoteTerms {
+    /// SHA-256 of the concatenated SHA-256 of every chunk.
+    pub content_root: Bytes32,
+    /// Length of the content in bytes.
+    pub length: u64,
+    /// Length of every chunk but the last, in bytes.
+    pub chunk_size: u32,
+    /// Price of one chunk, in base units.
+    pub price: Amount,
+    /// Token contract, or zero for the native asset.
+    pub asset: Address,
+    /// The challenge duration that the seller asks of a channel, in seconds.
+    pub challenge_duration: u64,
+    /// How many blocks deep the deposit must be.
+    pub confirmations: u32,
+    /// Until when the quote holds, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+impl QuoteTerms {
+    /// The quote that `wallet` gives on these terms.
+    pub(crate) fn of(self, wallet: &wallet::Wallet) -> Result<payment::Quote, QuoteError> {
+        let quote = payment::Quote {
+            content_root: self.content_root,
+            length: self.length,
+            chunk_size: self.chunk_size,
+            unit: Unit::Chunk,
+            price: self.price,
+            asset: self.asset,
+            payee: wallet.address(),
+            payee_destination: wallet.config().destination,
+            challenge_duration: self.challenge_duration,
+            confirmations: self.confirmations,
+            expires_at: self.expires_at,
+        };
+        if quote.length == 0 || quote.chunk_size == 0 || quote.total().is_none() {
+            return Err(QuoteError::Impossible);
+        }
+        Ok(quote)
+    }
+}
+
+/// A quote whose signature was checked.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Quote {
+    /// The EIP-712 hash: the memo of the payments for it.
+    pub hash: Bytes32,
+    /// SHA-256 of the concatenated SHA-256 of every chunk.
+    pub content_root: Bytes32,
+    /// Length of the content in bytes.
+    pub length: u64,
+    /// Length of every chunk but the last, in bytes.
+    pub chunk_size: u32,
+    /// Price of one chunk, in base units.
+    pub price: Amount,
+    /// Token contract, or zero for the native asset.
+    pub asset: Address,
+    /// The seller's channel key, which signed.
+    pub payee: Address,
+    /// Where the seller is paid out.
+    pub payee_destination: Address,
+    /// The challenge duration that the seller asks of a channel, in seconds.
+    pub challenge_duration: u64,
+    /// How many blocks deep the deposit must be.
+    pub confirmations: u32,
+    /// Until when the quote holds, in seconds since 1970.
+    pub expires_at: u64,
+    /// How many chunks the content has.
+    pub chunks: u64,
+    /// The price of the whole content, in base units.
+    pub total: Amount,
+}
+
+impl TryFrom<payment::Quote> for Quote {
+    type Error = MillstreamError;
+
+    fn try_from(quote: payment::Quote) -> Result<Self, MillstreamError> {
+        let destination = quote.payee_destination;
+        Ok(Self {
+            hash: quote.hash(),
+            content_root: quote.content_root,
+            length: quote.length,
+            chunk_size: quote.chunk_size,
+            price: quote.price,
+            asset: quote.asset,
+            payee: quote.payee,
+            payee_destination: nitro::destination_address(destination)
+                .ok_or(TermsError::Destination { destination })?,
+            challenge_duration: quote.challenge_duration,
+            confirmations: quote.confirmations,
+            expires_at: quote.expires_at,
+            chunks: quote.chunks(),
+            total: quote.total().ok_or(QuoteError::Impossible)?,
+        })
+    }
+}
