@@ -196,6 +196,11 @@ pub(crate) fn redemption_turn(base_turn: u64, serial: u32) -> u64 {
     base_turn.saturating_add(u64::from(serial) << 8)
 }
 
+/// The last turn that belongs to a serial, that of its 255th tick. Exact for every turn below 2^48.
+pub(crate) fn last_redemption_turn(base_turn: u64, serial: u32) -> u64 {
+    redemption_turn(base_turn, serial).saturating_add(u64::from(u8::MAX))
+}
+
 /// Reads an unsigned integer of at most `bits` bits (up to 128) from an ABI word.
 fn uint(word: B256, bits: u32) -> Result<u128, ClaimError> {
     match u128::try_from(U256::from_be_bytes(word.0)) {

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::cbor;
 use crate::crypto::{Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
+use crate::payment::claim::last_redemption_turn;
 use crate::{Address, B256};
 
 /// `keccak256` of [`VOUCHER_TYPE`].
@@ -79,6 +80,11 @@ impl Voucher {
             tick_limit: 0,
             memo,
         }
+    }
+
+    /// The highest turn that a redemption of the voucher can have, with all its ticks.
+    pub(crate) fn last_turn(&self) -> u64 {
+        last_redemption_turn(self.base_turn, self.serial)
     }
 
     /// The EIP-712 digest that the payer signs, `StreamApp.voucherDigest(voucher)`.

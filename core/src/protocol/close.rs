@@ -4,10 +4,9 @@
 //! turn is signed twice. The side that asked first submits the transaction; the other can still do so by leaving.
 
 use crate::B256;
-use crate::channel::{Balances, Channel, Closing, Kind, POSTFUND_TURN, Role, Signatures, State, Status};
+use crate::channel::{Balances, Channel, Closing, POSTFUND_TURN, Role, Signatures, State, Status};
 use crate::crypto::Signature;
 use crate::nitro::{MAX_UINT48, calls};
-use crate::payment::Claim;
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::outstanding::outstanding_messages;
 use crate::protocol::sign::complete;
@@ -21,9 +20,11 @@ pub(crate) fn request_close(
     effects: &mut Effects,
 ) -> Result<(), CloseError> {
     match channel.status() {
-        Status::Open | Status::Closing if !channel.leaving => channel.close_requested = true,
+        Status::Open | Status::Closing if !channel.leaving => {}
+        Status::Withdrawing if channel.closing.is_none() => give_withdrawal_up(channel),
         status => return Err(CloseError::WrongStatus { status }),
     }
+    channel.close_requested = true;
     match (channel.role, channel.closing) {
         (Role::Payer, None) => propose(context, channel, effects)?,
         (Role::Payee, None) => effects.send(Message::ShutdownRequest),
@@ -46,11 +47,24 @@ pub(crate) fn accept_shutdown_request(
     }
     match channel.status() {
         Status::Open => propose(context, channel, effects),
+        Status::Withdrawing if channel.closing.is_none() => {
+            give_withdrawal_up(channel);
+            propose(context, channel, effects)
+        }
         Status::Closing if channel.closing.is_some() => {
             effects.send_all(outstanding_messages(channel));
             Ok(())
         }
         status => Err(CloseError::WrongStatus { status }),
+    }
+}
+
+/// The final state that pays into the successor was never signed, so nothing can go there. A payee gives up only what it
+/// asked for: the payer decides.
+fn give_withdrawal_up(channel: &mut Channel) {
+    channel.request = None;
+    if channel.role == Role::Payer {
+        channel.successor = None;
     }
 }
 
@@ -93,6 +107,7 @@ pub(crate) fn accept_shutdown(
         proposal.submitter = Role::Payer;
     }
     channel.proposals.clear();
+    channel.request = None;
     channel.closing = Some(proposal);
     Ok(complete(context, channel, effects)?)
 }
@@ -105,13 +120,8 @@ fn check_final(channel: &Channel, proposal: &Closing) -> Result<(), CloseError> 
     if claimed < owed {
         return Err(CloseError::Underpays { claimed, owed });
     }
-    let best = channel.best.map(|signed| Claim::without_ticks(&signed).turn());
-    let newest = channel.base_turn().max(channel.signed_turn).max(best.unwrap_or(0));
-    let minimum = match channel.terms.kind {
-        // A voucher may have ticks: the next serial is above all of them.
-        Kind::Stream if best.is_some() => newest.saturating_add(1 << 8),
-        _ => newest.saturating_add(1),
-    };
+    let best = channel.best.map_or(0, |signed| signed.voucher.last_turn());
+    let minimum = channel.base_turn().max(channel.signed_turn).max(best).saturating_add(1);
     if proposal.turn < minimum || proposal.turn > MAX_UINT48 {
         return Err(CloseError::Turn { turn: proposal.turn, minimum });
     }

@@ -3,6 +3,7 @@
 use crate::channel::{Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
 use crate::crypto::Signature;
 use crate::nitro::calls;
+use crate::protocol::dispute::{next_transaction as next_dispute_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::sign::{complete, promote};
 use crate::protocol::{Context, OpenError, PolicyError};
@@ -146,7 +147,9 @@ pub(crate) fn lock_funding(
 pub(crate) fn abort(channel: &mut Channel, code: &str) -> Result<(), OpenError> {
     match channel.status() {
         Status::Initialized | Status::Signed
-            if channel.facts().holdings == 0 && channel.proposals.iter().all(|proposal| proposal.base.turn == 0) =>
+            if channel.facts().holdings == 0
+                && channel.predecessor.is_none()
+                && channel.proposals.iter().all(|proposal| proposal.base.turn == 0) =>
         {
             channel.aborted = Some(code.into());
             channel.deadline = None;
@@ -163,9 +166,10 @@ pub(crate) fn expire(context: &Context<'_>, channel: &mut Channel, effects: &mut
         return Ok(());
     }
     channel.deadline = None;
-    if abort(channel, "TIMEOUT").is_err() && channel.base.is_some() && channel.facts().holdings > 0 {
+    let funding = channel.base_turn() == PREFUND_TURN && channel.facts().payout.is_none();
+    if abort(channel, "TIMEOUT").is_err() && funding && ours_at_stake(channel) > context.policy.exit_cost {
         channel.leaving = true;
-        super::dispute::next_transaction(context, channel, effects)?;
+        next_dispute_transaction(context, channel, effects)?;
     }
     Ok(())
 }
@@ -173,7 +177,8 @@ pub(crate) fn expire(context: &Context<'_>, channel: &mut Channel, effects: &mut
 /// The deposit that we still owe: the payee's first, because its part is paid out first, and then the payer's, now or
 /// after a top up. `expectedHeld` makes it fail rather than pay twice.
 pub(crate) fn next_transaction(channel: &Channel, effects: &mut Effects) {
-    let Some(base) = channel.base.filter(|_| channel.predecessor.is_none() || channel.base_turn() > POSTFUND_TURN)
+    let inherits = channel.predecessor.is_some() && channel.base_turn() <= POSTFUND_TURN;
+    let Some(base) = channel.base.filter(|_| !inherits && matches!(channel.status(), Status::Signed | Status::Open))
     else {
         return;
     };

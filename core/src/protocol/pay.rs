@@ -3,14 +3,11 @@
 use crate::B256;
 use crate::channel::{Channel, Kind, Lease, Role, Status};
 use crate::nitro::MAX_UINT48;
-use crate::payment::claim::redemption_turn;
+use crate::payment::claim::last_redemption_turn;
 use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::sign::complete;
 use crate::protocol::{Context, PayError, PaymentError};
-
-/// The last of the turns that a serial takes: one for the voucher, 255 for its ticks.
-const LAST_TICK: u64 = 0xff;
 
 /// Payer: signs a voucher for `amount` more base units. The caller knows the channel's id, a hash that need not be taken
 /// again with every payment.
@@ -43,7 +40,7 @@ pub(crate) fn pay(
     let base_turn = channel.base_turn();
     let serial = serial_for(context, channel, cumulative_amount, effects).ok_or(PayError::SerialsExhausted)?;
     channel.unsigned = Some(Voucher::flat(channel_id, base_turn, serial, cumulative_amount, memo));
-    channel.signed_turn = channel.signed_turn.max(redemption_turn(base_turn, serial).saturating_add(LAST_TICK));
+    channel.signed_turn = channel.signed_turn.max(last_redemption_turn(base_turn, serial));
     Ok(complete(context, channel, effects)?)
 }
 
@@ -56,7 +53,7 @@ fn serial_for(
     effects: &mut Effects,
 ) -> Option<u32> {
     let base_turn = channel.base_turn();
-    let last_turn = |serial| redemption_turn(base_turn, serial).saturating_add(LAST_TICK);
+    let last_turn = |serial| last_redemption_turn(base_turn, serial);
     if let Some(lease) = channel.lease {
         let serial = channel.last_serial().checked_add(1)?;
         if last_turn(serial) <= lease.turn && cumulative_amount <= lease.amount {
@@ -126,7 +123,7 @@ fn check_news(channel: &Channel, voucher: &Voucher) -> Result<(), PaymentError> 
     if serial <= best {
         return Err(PaymentError::Stale { serial, best });
     }
-    if redemption_turn(base.turn, serial).saturating_add(LAST_TICK) > MAX_UINT48 {
+    if voucher.last_turn() > MAX_UINT48 {
         return Err(PaymentError::SerialTooHigh { serial });
     }
     let (amount, previous) = (voucher.cumulative_amount, channel.cumulative_amount());

@@ -1,7 +1,7 @@
 //! After a restart or a lost connection: both sides say what they have, and the one behind catches up.
 
 use crate::channel::{Base, Channel, POSTFUND_TURN, Role, Status};
-use crate::payment::{Claim, SignedVoucher};
+use crate::payment::SignedVoucher;
 use crate::protocol::effects::Effects;
 use crate::protocol::outstanding::outstanding_messages;
 use crate::protocol::sign::{promote, set_base};
@@ -21,7 +21,7 @@ pub(crate) fn reestablish(channel: &Channel, answer: bool) -> Option<Message> {
 
 /// The highest turn that we can prove.
 pub(crate) fn known_turn(channel: &Channel) -> u64 {
-    let voucher = channel.best.map_or(0, |signed| Claim::without_ticks(&signed).turn() | 0xff);
+    let voucher = channel.best.map_or(0, |signed| signed.voucher.last_turn());
     let closing = channel.closing.map_or(0, |closing| closing.turn);
     channel.base_turn().max(voucher).max(closing)
 }
@@ -49,7 +49,8 @@ pub(crate) fn accept_reestablish(
     }
     let behind = base.turn < channel.base_turn() || (channel.role == Role::Payee && voucher != channel.best);
     effects.send_all(reestablish(channel, false).filter(|_| answer || (behind && channel.role == Role::Payee)));
-    if answer || behind {
+    let waits = channel.role == Role::Payer && !channel.proposals.is_empty();
+    if answer || behind || waits {
         effects.send_all(outstanding_messages(channel));
     }
     if channel.role == Role::Payer {
@@ -103,7 +104,7 @@ fn adopt_voucher(
         Role::Payee => Ok(()),
         Role::Payer => {
             payment.verify(context.domain, channel.terms.payer)?;
-            channel.signed_turn = channel.signed_turn.max(Claim::without_ticks(&payment).turn() | 0xff);
+            channel.signed_turn = channel.signed_turn.max(payment.voucher.last_turn());
             channel.best = Some(payment);
             Ok(())
         }

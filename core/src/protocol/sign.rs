@@ -45,6 +45,9 @@ pub(crate) trait ChannelKey {
 
 /// Signs what the record says we agreed to, tells the other side, and makes the newest state that both signed the base.
 pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
+    if channel.aborted.is_some() || channel.facts().payout.is_some() {
+        return Ok(());
+    }
     let role = channel.role;
     let mut signed = alloc::vec::Vec::new();
     for index in 0..channel.proposals.len() {

@@ -8,7 +8,6 @@ use alloc::string::String;
 use crate::channel::{Balances, Channel, Kind, PREFUND_TURN, Proposal, Request, Role, Signatures, Status, Wish};
 use crate::crypto::Signature;
 use crate::nitro::MAX_UINT48;
-use crate::payment::Claim;
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open;
 use crate::protocol::outstanding::outstanding_messages;
@@ -146,10 +145,7 @@ pub(crate) fn accept_update(
         return Err(UpdateError::Underpays { offered: balances.payee, owed });
     }
     check_split(channel, balances)?;
-    let holdings = channel.facts().holdings;
-    if balances.payee > holdings {
-        return Err(UpdateError::NotCovered { payee: balances.payee, holdings });
-    }
+    check_covered(channel, balances)?;
     let mut proposal = Proposal { answers, ..Proposal::agreed(turn, balances) };
     proposal.base.state(&channel.terms).verify(&signature, channel.terms.payer)?;
     proposal.base.signatures = Signatures::by(Role::Payer, signature);
@@ -207,6 +203,7 @@ fn propose(
         return Err(UpdateError::Busy);
     }
     check_split(channel, balances)?;
+    check_covered(channel, balances)?;
     let turn = channel.next_turn();
     check_turn(channel, turn)?;
     channel.proposals.push(Proposal { answers, ..Proposal::agreed(turn, balances) });
@@ -231,11 +228,17 @@ fn check_open(channel: &Channel, role: Role) -> Result<(), UpdateError> {
 
 /// A turn must be above everything that may have been signed, and leave room for what follows.
 fn check_turn(channel: &Channel, turn: u64) -> Result<(), UpdateError> {
-    let best = channel.best.map_or(0, |signed| Claim::without_ticks(&signed).turn());
+    let best = channel.best.map_or(0, |signed| signed.voucher.last_turn());
     if turn <= best || turn > MAX_BASE_TURN {
         return Err(UpdateError::Turn { turn });
     }
     Ok(())
+}
+
+/// The payee's part has to be there; the payer's may be pledged.
+fn check_covered(channel: &Channel, balances: Balances) -> Result<(), UpdateError> {
+    let (payee, holdings) = (balances.payee, channel.facts().holdings);
+    if payee > holdings { Err(UpdateError::NotCovered { payee, holdings }) } else { Ok(()) }
 }
 
 /// A split may raise the whole, never lower it, and leaves each side its reserve.

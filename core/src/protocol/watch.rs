@@ -41,6 +41,10 @@ pub(crate) fn apply_event(
     match event {
         AdjudicatorEvent::Deposited { asset, holdings, .. } if asset == terms.asset => {
             channel.chain.push(&terms, confirmed(ChainEvent::Deposited(base_units(holdings))));
+            if channel.aborted.take().is_some() {
+                // Somebody's money came after all: the channel opens, or what is ours goes back.
+                channel.deadline = Some(context.now);
+            }
             lock_funding(context, channel, effects)?;
             super::outstanding_transactions(context, channel, effects)?;
         }
@@ -126,7 +130,7 @@ fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePa
         channel.posted = Some(Posted { base_turn: base.turn, app_data, signature });
     }
     if let (true, Ok(signature)) = (claim.voucher.serial > channel.last_serial(), claim.signature.try_into()) {
-        channel.signed_turn = channel.signed_turn.max(claim.turn() | 0xff);
+        channel.signed_turn = channel.signed_turn.max(claim.voucher.last_turn());
         channel.best = Some(SignedVoucher { voucher: claim.voucher, signature });
     }
 }

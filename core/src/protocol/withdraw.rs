@@ -147,6 +147,7 @@ pub(crate) fn credit(channel: &Channel, successor: &mut Channel, effects: &mut E
         let terms = successor.terms.clone();
         let event = ChainEvent::Deposited(payout.carried);
         successor.chain.push(&terms, Confirmed { position, mark, event });
+        successor.aborted = None;
         let channel_id = channel.terms.channel_id();
         effects.notify(Event::Succeeded { channel_id, successor: terms.channel_id() });
     }

@@ -44,7 +44,13 @@ impl Wallet {
             Command::AbortChannel { channel_id } => {
                 self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
             }
-            Command::Resume { channel_id } => self.resume(channel_id, now),
+            Command::Resume { channel_id } => {
+                self.resume(channel_id, now)?;
+                match self.channel(&channel_id).and_then(|channel| channel.successor) {
+                    Some(successor) => self.resume(successor.channel_id, now),
+                    None => Ok(()),
+                }
+            }
             Command::Ping { channel_id } => self.step(channel_id, now, |_, _, effects| {
                 effects.send(Message::Ping);
                 Ok(())
@@ -116,6 +122,8 @@ impl Wallet {
             }
             channel.lease = None;
             channel.unsure = !matches!(channel.status(), Status::Closed | Status::Aborted);
+            // What was said since the backup is not said again under the same numbers.
+            channel.sent = channel.sent.saturating_add(protocol::RESTORE_GAP);
             if channel.role == Role::Payer {
                 channel.signed_turn = channel.signed_turn.saturating_add(protocol::RESTORE_GAP);
             }

@@ -112,13 +112,21 @@ impl Wallet {
         let Message::UpdateRequest { number, wish: Wish::Withdraw(amount) } = message else {
             return Ok(());
         };
-        self.step_pair(channel_id, None, now, |context, (channel, effects), (_, successor_effects)| {
+        self.find(channel_id)?;
+        let granted = self.channel(&channel_id).and_then(|channel| channel.successor);
+        let granted = granted.map(|successor| successor.channel_id);
+        if let Some(successor) = granted {
+            self.find(successor)?;
+        }
+        self.step_pair(channel_id, granted, now, |context, (channel, effects), (successor, successor_effects)| {
             check_sender(channel, sender)?;
             count(channel, sequence)?;
             if number <= channel.requests && channel.role == Role::Payer {
-                // Granted before; what it led to is said again on the successor.
+                // Granted before: says again what it led to.
                 effects.send_all(protocol::outstanding_messages(channel));
-                return Ok(None);
+                let successor = successor.filter(|successor| successor.base.is_none()).cloned();
+                successor_effects.send_all(successor.as_ref().into_iter().flat_map(protocol::outstanding_messages));
+                return Ok(granted.zip(successor));
             }
             channel.requests = number;
             let made = protocol::withdraw(context, channel, Role::Payee, amount, successor_effects);
@@ -130,8 +138,12 @@ impl Wallet {
         let Envelope { sender, channel_id, sequence, message } = envelope;
         self.step(channel_id, now, |context, channel, effects| {
             check_sender(channel, sender)?;
-            // A refusal may come from a peer that lost its record, and with it the count; so may its question.
-            let counts = !matches!(message, Message::Error { .. } | Message::ChannelReestablish { .. });
+            // A refusal may come from a peer that lost its record, and with it the count; so may its question. A ping is not
+            // worth a write.
+            let counts = !matches!(
+                message,
+                Message::Error { .. } | Message::ChannelReestablish { .. } | Message::Ping | Message::Pong
+            );
             if counts {
                 count(channel, sequence)?;
             }

@@ -87,10 +87,14 @@ impl Wallet {
         let (mut effects, mut effects_other) = (Effects::default(), Effects::default());
         let key = StepKey::new(&self.key, Some(&slot.known));
         let made = change(&context!(self, key, now), (&mut channel, &mut effects), (other, &mut effects_other))?;
-        let wanted = key.into_wanted();
-        let mut changes = alloc::vec![Change { channel_id: first, channel, effects, wanted: wanted.clone() }];
+        let (wanted_other, wanted) = key.into_wanted().into_iter().partition(|(digest, _)| {
+            made.as_ref().is_some_and(|(_, channel)| {
+                channel.proposals.iter().any(|proposal| proposal.base.state(&channel.terms).digest() == *digest)
+            })
+        });
+        let mut changes = alloc::vec![Change { channel_id: first, channel, effects, wanted }];
         if let Some((channel_id, channel)) = made {
-            changes.push(Change { channel_id, channel, effects: effects_other, wanted });
+            changes.push(Change { channel_id, channel, effects: effects_other, wanted: wanted_other });
         }
         self.keep(changes, now)
     }
@@ -160,7 +164,7 @@ impl Wallet {
             let write = written.contains(&channel_id);
             // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
             let unfunded = channel.status() == Status::Aborted && channel.predecessor.is_none();
-            let forget = write && unfunded && channel.role == Role::Payee;
+            let forget = write && unfunded && channel.role == Role::Payee && channel.terms.payee_deposit == 0;
             if write {
                 let bytes = (!forget).then(|| channel.to_bytes());
                 let wake_at = wake_at(&channel, now);
@@ -182,7 +186,7 @@ impl Wallet {
     }
 
     /// When the other side's silence has an end. Everything that it says gives it more time.
-    fn answer_by(&self, before: Option<&Slot>, channel: &Channel, now: u64) -> Option<u64> {
+    pub(super) fn answer_by(&self, before: Option<&Slot>, channel: &Channel, now: u64) -> Option<u64> {
         if !protocol::awaits_peer(channel) {
             return None;
         }

@@ -112,7 +112,7 @@ impl Wallet {
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             match channel {
                 _ if self.set.slots.contains_key(&key) => {}
-                Some(channel) => self.enter(key, version, channel),
+                Some(channel) => self.enter(key, version, channel, now),
                 None => {
                     if self.set.absent.len() >= MAX_ABSENT {
                         self.set.absent.clear();
@@ -126,7 +126,7 @@ impl Wallet {
         result
     }
 
-    fn enter(&mut self, key: B256, version: u64, mut channel: Channel) {
+    fn enter(&mut self, key: B256, version: u64, mut channel: Channel, now: u64) {
         if channel.lease.take().is_some() {
             // Nobody knows how much of it was signed; only the other side does.
             channel.unsure = true;
@@ -136,7 +136,8 @@ impl Wallet {
             self.disputes.insert((0, key));
         }
         self.chain.remember(key, &channel);
-        let slot = Slot::new(channel, version);
+        let answer_by = self.answer_by(None, &channel, now);
+        let slot = Slot { answer_by, ..Slot::new(channel, version) };
         self.schedule(key, &slot);
         self.set.insert(key, slot);
     }
