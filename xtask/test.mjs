@@ -60,7 +60,7 @@ const SUITES = [
   nodeTests("xtask", "xtask/test"),
   nodeTests("contracts", "contracts/test"),
   nodeTests("package", "wasm/test"),
-  nodeTests("integration", "tests/integration"),
+  nodeTests("integration", "tests/integration", { uses: ["cargo"] }),
   nodeTests("browser", "tests/browser", { uses: ["browser"], lacks: lacksChromium }),
   {
     name: "demo",

@@ -1,11 +1,12 @@
 //! Random states of a stream channel, valid or broken in a known way.
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use millstream_core::crypto::{LocalSigner, Signer};
+use alloy_primitives::{Address, B256, U256};
+use millstream_core::crypto::Signer;
 use millstream_core::nitro::{
     Allocation, AllocationType, AssetType, FixedPart, RecoveredVariablePart, SingleAssetExit, VariablePart,
 };
 use millstream_core::payment::{Claim, TickChain, Voucher, VoucherDomain};
+use millstream_tests::random::Random;
 
 /// A way to break a redemption. Each leads to its own error, unless an earlier check fails first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,45 +82,9 @@ pub(crate) struct Case {
     pub(crate) broken: Vec<Break>,
 }
 
-/// A stream of random numbers: keccak in counter mode, the same everywhere.
-struct Random {
-    seed: u64,
-    counter: u64,
-}
-
-impl Random {
-    fn word(&mut self) -> B256 {
-        self.counter += 1;
-        keccak256([self.seed.to_be_bytes(), self.counter.to_be_bytes()].concat())
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.word().0[..8].iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte)) % limit
-    }
-
-    fn bits(&mut self, bits: u32) -> u128 {
-        let value = U256::from_be_bytes(self.word().0) >> (256 - self.below(u64::from(bits) + 1).max(1) as usize);
-        value.to()
-    }
-
-    fn signer(&mut self) -> LocalSigner {
-        LocalSigner::from_secret_bytes(&self.word().0).expect("a random word is a key")
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a mut [T]) -> &'a mut T {
-        let index = self.below(items.len() as u64) as usize;
-        &mut items[index]
-    }
-
-    fn metadata(&mut self) -> Bytes {
-        let length = if self.below(2) == 0 { 0 } else { self.below(70) as usize };
-        Bytes::from(self.word().repeat(3)[..length].to_vec())
-    }
-}
-
 impl Case {
     pub(crate) fn generate(number: u64, chain_id: u64, stream_app: Address) -> Self {
-        let mut random = Random { seed: number, counter: 0 };
+        let mut random = Random::new(number);
         let broken: Vec<Break> = match number % 4 {
             0 => Vec::new(),
             kind => (0..kind.div_ceil(2)).map(|_| BREAKS[random.below(BREAKS.len() as u64) as usize]).collect(),

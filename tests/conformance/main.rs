@@ -7,11 +7,10 @@ mod cases;
 #[path = "../evm/mod.rs"]
 mod evm;
 
-use alloy_primitives::{Bytes, U256};
-use alloy_sol_types::{SolCall, SolError, sol};
+use alloy_sol_types::{SolCall, sol};
 use millstream_core::nitro::{self, RecoveredVariablePart};
 use millstream_core::payment::stream_app::state_is_supported;
-use millstream_core::payment::{ClaimError, StreamAppError};
+use millstream_tests::model::stream_app_revert;
 
 use crate::cases::Case;
 use crate::evm::{CHAIN_ID, TestChain};
@@ -28,71 +27,10 @@ sol! {
 
     function stateIsSupported(FixedPart fixedPart, Recovered[] proof, Recovered candidate)
         external view returns (bool, string);
-
-    error NotUnanimous(uint256 signedBy);
-    error BadProofLength(uint256 length);
-    error BaseNotUnanimous(uint256 signedBy);
-    error BaseIsPrefund();
-    error BaseIsFinal();
-    error NotSignedByPayee(uint256 signedBy);
-    error RedemptionIsFinal();
-    error WrongChannel(bytes32 expected, bytes32 actual);
-    error WrongBaseTurn(uint48 expected, uint48 actual);
-    error ZeroSerial();
-    error TooManyTicks(uint8 ticks, uint8 tickLimit);
-    error WrongPreimage();
-    error WrongTurn(uint256 expected, uint48 actual);
-    error InvalidVoucherSignature();
-    error WrongVoucherSigner(address expected, address actual);
-    error OutcomeShape();
-    error AssetChanged();
-    error AllocationChanged(uint256 index);
-    error InsufficientBalance(uint256 claimed, uint256 available);
-    error WrongAmounts(uint256 expectedPayee, uint256 expectedPayer);
-    error Panic(uint256 code);
 }
 
 fn uint48(value: u64) -> alloy_primitives::aliases::U48 {
     alloy_primitives::aliases::U48::from(value)
-}
-
-/// The revert data that the contract must give where Rust gives `error`.
-fn revert_of(error: &StreamAppError) -> Bytes {
-    use StreamAppError as E;
-    match *error {
-        E::NotUnanimous { signed_by } => NotUnanimous { signedBy: signed_by }.abi_encode(),
-        E::BadProofLength { length } => BadProofLength { length: U256::from(length) }.abi_encode(),
-        E::BaseNotUnanimous { signed_by } => BaseNotUnanimous { signedBy: signed_by }.abi_encode(),
-        E::BaseIsPrefund => BaseIsPrefund {}.abi_encode(),
-        E::BaseIsFinal => BaseIsFinal {}.abi_encode(),
-        E::NotSignedByPayee { signed_by } => NotSignedByPayee { signedBy: signed_by }.abi_encode(),
-        E::RedemptionIsFinal => RedemptionIsFinal {}.abi_encode(),
-        E::WrongChannel { expected, actual } => WrongChannel { expected, actual }.abi_encode(),
-        E::WrongBaseTurn { expected, actual } => {
-            WrongBaseTurn { expected: uint48(expected), actual: uint48(actual) }.abi_encode()
-        }
-        E::ZeroSerial => ZeroSerial {}.abi_encode(),
-        E::Claim(ClaimError::TooManyTicks { ticks, tick_limit }) => {
-            TooManyTicks { ticks, tickLimit: tick_limit }.abi_encode()
-        }
-        E::Claim(ClaimError::WrongPreimage) => WrongPreimage {}.abi_encode(),
-        E::Claim(ClaimError::InvalidSignature) => InvalidVoucherSignature {}.abi_encode(),
-        E::Claim(ClaimError::WrongSigner { expected, actual }) => WrongVoucherSigner { expected, actual }.abi_encode(),
-        E::Claim(ClaimError::Malformed) => Vec::new(),
-        E::WrongTurn { expected, actual } => {
-            WrongTurn { expected: U256::from(expected), actual: uint48(actual) }.abi_encode()
-        }
-        E::OutcomeShape => OutcomeShape {}.abi_encode(),
-        E::AssetChanged => AssetChanged {}.abi_encode(),
-        E::AllocationChanged { index } => AllocationChanged { index: U256::from(index) }.abi_encode(),
-        E::InsufficientBalance { claimed, available } => InsufficientBalance { claimed, available }.abi_encode(),
-        E::WrongAmounts { expected_payee, expected_payer } => {
-            WrongAmounts { expectedPayee: expected_payee, expectedPayer: expected_payer }.abi_encode()
-        }
-        E::Overflow => Panic { code: U256::from(0x11) }.abi_encode(),
-        ref other => panic!("an error that this test does not know: {other:?}"),
-    }
-    .into()
 }
 
 fn recovered(part: &RecoveredVariablePart) -> Recovered {
@@ -148,7 +86,7 @@ fn contract_and_rust_agree_on_random_claims() {
                 accepted += 1;
             }
             (Err(revert), Err(error)) => {
-                assert_eq!(revert.0, revert_of(&error), "case {number} {broken:?}: Rust says {error:?}");
+                assert_eq!(revert, stream_app_revert(&error), "case {number} {broken:?}: Rust says {error:?}");
                 assert!(!broken.is_empty(), "case {number} is valid and was refused: {error:?}");
                 *refused.entry(error.code()).or_default() += 1;
             }

@@ -8,6 +8,7 @@
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address};
 use millstream_core::channel::Chain;
 use millstream_core::wallet::{ChainUpdate, Log};
+use millstream_tests::model::{Contracts, Revert, Transaction};
 use revm::context::result::{ExecutionResult, Output};
 use revm::context::{BlockEnv, CfgEnv, Context, Journal, TxEnv};
 use revm::database::InMemoryDB;
@@ -30,16 +31,12 @@ pub(crate) struct Receipt {
     pub(crate) output: Bytes,
 }
 
-/// What a call that reverted said: ABI-encoded error, `Error(string)` or nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Revert(pub(crate) Bytes);
-
-impl Revert {
-    /// The string of a `require`, which is how the adjudicator refuses.
-    pub(crate) fn reason(&self) -> String {
-        let text = self.0.get(68..).unwrap_or_default();
-        String::from_utf8_lossy(text).trim_end_matches('\0').to_owned()
-    }
+/// A state of the chain to come back to.
+pub(crate) struct Snapshot {
+    database: InMemoryDB,
+    block: u64,
+    time: u64,
+    logs: usize,
 }
 
 pub(crate) struct TestChain {
@@ -87,10 +84,20 @@ impl TestChain {
         }
     }
 
+    /// The contracts as the model takes them.
+    pub(crate) fn model_contracts(&self) -> Contracts {
+        let Self { adjudicator, stream_app, consensus_app, token, .. } = *self;
+        Contracts { chain_id: CHAIN_ID, adjudicator, stream_app, consensus_app, token }
+    }
+
     /// Gives an account its native endowment.
     pub(crate) fn endow(&mut self, account: Address) {
         let info = AccountInfo { balance: U256::from(ENDOWMENT), ..AccountInfo::default() };
         self.evm.ctx.journaled_state.database.insert_account_info(account, info);
+    }
+
+    pub(crate) fn block(&self) -> u64 {
+        self.block
     }
 
     pub(crate) fn time(&self) -> u64 {
@@ -116,6 +123,30 @@ impl TestChain {
         self.settle(result, &data)
     }
 
+    /// Mines a block with these transactions, `seconds` after the last one.
+    pub(crate) fn mine_block(&mut self, seconds: u64, transactions: Vec<Transaction>) -> Vec<Result<Receipt, Revert>> {
+        self.pass(seconds);
+        let mut results = Vec::new();
+        for Transaction { from, to, value, data } in transactions {
+            let result = self.transact(from, TxKind::Call(to), value, data.clone());
+            results.push(self.settle(result, &data));
+        }
+        results
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let database = self.evm.ctx.journaled_state.database.clone();
+        Snapshot { database, block: self.block, time: self.time, logs: self.logs.len() }
+    }
+
+    /// Forgets everything since the snapshot.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        self.evm.ctx.journaled_state.database = snapshot.database.clone();
+        self.block = snapshot.block;
+        self.time = snapshot.time;
+        self.logs.truncate(snapshot.logs);
+    }
+
     /// Calls a contract without leaving a trace.
     pub(crate) fn call(&mut self, to: Address, data: Bytes) -> Result<Bytes, Revert> {
         let tx = self.tx(DEPLOYER, TxKind::Call(to), 0, data);
@@ -137,7 +168,7 @@ impl TestChain {
         let mut data = hex("70a08231");
         data.extend_from_slice(account.into_word().as_slice());
         let word = self.call(self.token, data.into()).expect("balanceOf never reverts");
-        U256::from_be_slice(&word).to()
+        U256::from_be_slice(&word).saturating_to()
     }
 
     /// Mints tokens to an account.
@@ -155,7 +186,15 @@ impl TestChain {
         data.extend_from_slice(asset.into_word().as_slice());
         data.extend_from_slice(channel_id.as_slice());
         let word = self.call(self.adjudicator, data.into()).expect("holdings never reverts");
-        U256::from_be_slice(&word).to()
+        U256::from_be_slice(&word).saturating_to()
+    }
+
+    /// The status word of a channel.
+    pub(crate) fn status_of(&mut self, channel_id: B256) -> B256 {
+        let mut data = hex("c7df14e2");
+        data.extend_from_slice(channel_id.as_slice());
+        let word = self.call(self.adjudicator, data.into()).expect("statusOf never reverts");
+        B256::from_slice(&word)
     }
 
     /// Everything since `from_block`, as a wallet takes it in.
@@ -203,7 +242,8 @@ impl TestChain {
     fn settle(&mut self, result: ExecutionResult, call: &Bytes) -> Result<Receipt, Revert> {
         match result {
             ExecutionResult::Success { gas, logs, output, .. } => {
-                for (index, log) in logs.into_iter().enumerate() {
+                let before = self.logs.iter().rev().take_while(|log| log.block == self.block).count();
+                for (index, log) in (before..).zip(logs) {
                     self.logs.push(Log {
                         address: log.address,
                         topics: log.data.topics().to_vec(),

@@ -7,8 +7,9 @@ use millstream_core::channel::{Channel, Kind, Status, Terms, derive_nonce};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::protocol::{Event, Policy, TransactionKind};
 use millstream_core::wallet::{Command, Config, Error, Input, Output, StoredRecord, Wallet};
+use millstream_tests::model::Revert;
 
-use crate::evm::{Revert, TestChain};
+use crate::evm::TestChain;
 
 /// The seconds that the tests call now; nothing here waits on the real clock.
 pub(crate) const NOW: u64 = 1_800_000_000;

@@ -1,3 +1,6 @@
-//! What the tests of this crate share, and the checker behind `npm run vectors`.
+//! What the tests of this crate share: the model of the chain, and the checker behind `npm run vectors`.
 
+pub mod histories;
+pub mod model;
+pub mod random;
 pub mod vectors;
