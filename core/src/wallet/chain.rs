@@ -87,6 +87,11 @@ impl ChainView {
         self.undone.remove(channel_id);
     }
 
+    /// The record that took events of a channel in is gone: they are taken in again when they are reported again.
+    pub(super) fn forget_applied(&mut self, channel_id: &B256) {
+        self.applied.retain(|(_, id), _| id != channel_id);
+    }
+
     /// From where on the events of a channel have to be taken back.
     pub(super) fn undone(&self, channel_id: &B256) -> Option<Position> {
         self.undone.get(channel_id).copied()

@@ -208,6 +208,7 @@ impl Wallet {
                 self.unschedule(channel_id, &slot);
             }
             self.asked.retain(|_, asked| asked.channel_id != channel_id);
+            self.chain.forget_applied(&channel_id);
             self.outbox.push(Output::Notify(protocol::Event::CommitFailed { channel_id }));
             self.load(channel_id);
         }
