@@ -22,6 +22,8 @@ pub(super) struct ChainView {
     waiting: BTreeMap<(B256, Position), Observed>,
     /// Events that were taken in, by place and channel, with the marks of their logs.
     applied: BTreeMap<(Position, B256), u64>,
+    /// Events that were taken in by records that are not stored yet.
+    unstored: BTreeMap<B256, Vec<Observed>>,
     /// Channels from whose records events have to be taken back, and from where on.
     undone: BTreeMap<B256, Position>,
 }
@@ -103,11 +105,25 @@ impl ChainView {
         of_channel.map(|(_, observed)| observed.clone()).collect()
     }
 
-    /// The record of a channel is up to date with these events.
-    pub(super) fn taken_in(&mut self, channel_id: B256, events: &[Observed]) {
+    /// The record of a channel is up to date with these events, once it is stored.
+    pub(super) fn taken_in(&mut self, channel_id: B256, events: Vec<Observed>) {
         self.undone.remove(&channel_id);
-        for observed in events {
+        for observed in &events {
             self.waiting.remove(&(channel_id, observed.position));
+        }
+        self.unstored.entry(channel_id).or_default().extend(events);
+    }
+
+    /// The record of a channel is stored.
+    pub(super) fn stored(&mut self, channel_id: &B256) {
+        self.unstored.remove(channel_id);
+    }
+
+    /// The record of a channel was not stored: what it took in waits again.
+    pub(super) fn not_stored(&mut self, channel_id: B256) {
+        self.applied.retain(|(_, id), _| *id != channel_id);
+        for observed in self.unstored.remove(&channel_id).unwrap_or_default() {
+            self.wait(channel_id, observed);
         }
     }
 }
