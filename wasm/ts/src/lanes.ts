@@ -100,17 +100,21 @@ export class Lanes {
   }
 
   #fail(commit: Commit, error: MillstreamError): void {
-    const channels = new Set<Hex>(commit.writes.map(({ key }) => key));
-    const ended: Lane[] = [];
-    // A set that grows while it is gone through.
-    for (const id of channels) {
+    // Whoever is told may still add commits: they come behind this one, and are void as well.
+    this.#host.failed(commit, this.#standingOn(commit), error);
+    for (const id of this.#standingOn(commit)) {
       const lane = this.#lanes.get(id);
-      if (!lane) continue;
       this.#lanes.delete(id);
-      ended.push(lane);
-      for (const { writes } of lane.commits) for (const { key } of writes) channels.add(key);
+      lane?.end();
     }
-    this.#host.failed(commit, channels, error);
-    for (const lane of ended) lane.end();
+  }
+
+  /** The channels of a commit, and of every commit behind it, and behind those. */
+  #standingOn(commit: Commit): Set<Hex> {
+    const channels = new Set<Hex>(commit.writes.map(({ key }) => key));
+    // A set that grows while it is gone through.
+    for (const id of channels)
+      for (const { writes } of this.#lanes.get(id)?.commits ?? []) for (const { key } of writes) channels.add(key);
+    return channels;
   }
 }
