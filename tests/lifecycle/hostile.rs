@@ -288,10 +288,7 @@ fn proposals_of_strangers_do_not_keep_a_channel_out_of_memory() {
     world.payee.crash();
     let mut stranger = Party::new(&mut world.chain, 7);
     for random in 0..4 {
-        let terms = Terms {
-            nonce: derive_nonce(NOW, random),
-            ..stranger.terms(&world.payee, Address::ZERO, DEPOSIT)
-        };
+        let terms = Terms { nonce: derive_nonce(NOW, random), ..stranger.terms(&world.payee, Address::ZERO, DEPOSIT) };
         stranger.command(&mut world.chain, Command::OpenChannel(terms)).expect("good terms");
         let proposal = stranger.outgoing.pop_front().expect("a proposal");
         world.payee.receive(&mut world.chain, proposal).expect("good terms");
