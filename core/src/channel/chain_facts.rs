@@ -232,9 +232,8 @@ impl ChainFacts {
 
     /// Takes back every event of the channel's own from `from` on.
     pub(crate) fn undo(&mut self, terms: &Terms, from: Position) {
-        let is_kept = |confirmed: &Confirmed| {
-            confirmed.position < from || matches!(confirmed.event, ChainEvent::Carried(_))
-        };
+        let is_kept =
+            |confirmed: &Confirmed| confirmed.position < from || matches!(confirmed.event, ChainEvent::Carried(_));
         self.recent.retain(is_kept);
         self.replay(terms);
     }

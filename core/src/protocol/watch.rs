@@ -72,8 +72,9 @@ pub(crate) fn apply_event(
             next_transaction(context, channel, effects)?;
         }
         AdjudicatorEvent::Concluded { finalizes_at, .. } => {
-            // Only a final state that we signed concludes. If we lost it, what we know of the money has to do.
-            let known = channel.signed_final().map(|signed| signed.variable_part);
+            // Only a final state that we signed concludes, even if the other side kept its signature to itself. If we lost
+            // it, what we know of the money has to do.
+            let known = channel.final_state().map(|state| state.part);
             let outcome = known.as_ref().map_or_else(|| terms.outcome(channel.balances()), |part| part.outcome.clone());
             let turn = known.map_or(channel.base_turn(), |part| part.turn_num);
             let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);

@@ -141,9 +141,7 @@ pub(crate) fn credit(channel: &Channel, successor: &mut Channel, effects: &mut E
         let terms = successor.terms.clone();
         let paid = channel.chain.recent().last().filter(|_| carried > 0);
         let event = ChainEvent::Carried(carried);
-        successor
-            .chain
-            .carry(&terms, paid.map(|paid| Confirmed { position: paid.position, mark: paid.mark, event }));
+        successor.chain.carry(&terms, paid.map(|paid| Confirmed { position: paid.position, mark: paid.mark, event }));
         effects.notify(match carried {
             0 => Event::Reorganised { channel_id: terms.channel_id() },
             _ => Event::Succeeded { channel_id: channel.terms.channel_id(), successor: terms.channel_id() },
