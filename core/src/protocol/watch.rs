@@ -41,8 +41,9 @@ pub(crate) fn apply_event(
     match event {
         AdjudicatorEvent::Deposited { asset, holdings, .. } if asset == terms.asset => {
             channel.chain.push(&terms, confirmed(ChainEvent::Deposited(base_units(holdings))));
-            if channel.aborted.take().is_some() {
-                // Somebody's money came after all: the channel opens, or what is ours goes back.
+            if channel.aborted.is_some() && open::is_deposited(channel) {
+                // Our deposit came after all: the channel opens, or what is ours goes back.
+                channel.aborted = None;
                 channel.deadline = Some(context.now);
             }
             lock_funding(context, channel, effects)?;
