@@ -3,6 +3,19 @@
 //! Every history ends with balances checked to the unit. Time, blocks, losses and crashes are the test's own, so every
 //! run is the same.
 
+/// Tests of the functions that take an asset, once with the native one and once with a token.
+macro_rules! with_both_assets {
+    ($($name:ident),* $(,)?) => {
+        mod native {
+            $(#[test] fn $name() { super::$name(crate::Asset::Native); })*
+        }
+        mod token {
+            $(#[test] fn $name() { super::$name(crate::Asset::Token); })*
+        }
+    };
+}
+pub(crate) use with_both_assets;
+
 #[path = "../evm/mod.rs"]
 mod evm;
 mod party;
@@ -11,7 +24,10 @@ mod world;
 
 mod alone;
 mod crash;
+mod funding;
 mod hostile;
 mod together;
+mod topup;
+mod withdraw;
 
 pub(crate) use world::{Asset, DEPOSIT, PAYEE, PAYER, World};

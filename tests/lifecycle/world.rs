@@ -134,6 +134,18 @@ impl World {
         deliver(&mut self.chain, &mut self.payer, &mut self.payee);
     }
 
+    /// Delivers everything up to the payer's final state, and that; the payee's answer to it is still on its way.
+    pub(crate) fn deliver_until_shutdown(&mut self) {
+        while self.payee.channel(&self.id).closing.is_none() {
+            if let Some(parcel) = self.payer.outgoing.pop_front() {
+                self.payee.receive(&mut self.chain, parcel).expect("a fair message");
+            } else {
+                let parcel = self.payee.outgoing.pop_front().expect("somebody has something to say");
+                self.payer.receive(&mut self.chain, parcel).expect("a fair message");
+            }
+        }
+    }
+
     pub(crate) fn assert_status(&self, status: Status) {
         assert_eq!((self.payer.status(&self.id), self.payee.status(&self.id)), (status, status));
     }
@@ -147,8 +159,7 @@ impl World {
     /// What an account gained or lost of the channel's asset since the start.
     pub(crate) fn gain(&mut self, account: Address) -> i128 {
         let signed = |value: u128| i128::try_from(value).expect("small amounts");
-        let now =
-            if self.asset.is_zero() { self.chain.balance(account) } else { self.chain.token_balance(account) };
+        let now = if self.asset.is_zero() { self.chain.balance(account) } else { self.chain.token_balance(account) };
         signed(now) - signed(ENDOWMENT)
     }
 
