@@ -26,6 +26,8 @@ mod alone;
 mod crash;
 mod funding;
 mod hostile;
+mod ledger;
+mod rows;
 mod together;
 mod topup;
 mod withdraw;

@@ -1,7 +1,7 @@
 //! Two parties on a chain, and what a test does with them.
 
 use alloy_primitives::{Address, B256};
-use millstream_core::channel::{Balances, Status, Terms};
+use millstream_core::channel::{Balances, POSTFUND_TURN, Status, Terms};
 use millstream_core::wallet::Command;
 
 use crate::evm::{ENDOWMENT, TestChain};
@@ -154,6 +154,12 @@ impl World {
     pub(crate) fn assert_split(&self, payer: u128, payee: u128) {
         let split = Balances { payer, payee };
         assert_eq!((self.payer.balances(&self.id), self.payee.balances(&self.id)), (split, split));
+    }
+
+    /// Checks that nothing was signed by both since the channel was opened.
+    pub(crate) fn assert_unchanged_base(&self) {
+        let turn = |party: &Party| party.channel(&self.id).base.map(|base| base.turn);
+        assert_eq!((turn(&self.payer), turn(&self.payee)), (Some(POSTFUND_TURN), Some(POSTFUND_TURN)));
     }
 
     /// What an account gained or lost of the channel's asset since the start.
