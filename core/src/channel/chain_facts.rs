@@ -82,6 +82,9 @@ pub(crate) enum ChainEvent {
     /// Something was paid out: what was held before and after.
     #[n(3)]
     Paid(#[cbor(n(0), with = "cbor::amount")] u128, #[cbor(n(1), with = "cbor::amount")] u128),
+    /// This much came from the channel that this one succeeds. The adjudicator logs it of that channel only.
+    #[n(4)]
+    Carried(#[cbor(n(0), with = "cbor::amount")] u128),
 }
 
 /// A confirmed event, and where it was seen.
@@ -132,6 +135,7 @@ impl Facts {
                 self.turn_record = *turn;
                 self.dispute = None;
             }
+            ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
             ChainEvent::Paid(before, after) => {
                 let moved = before.saturating_sub(*after);
                 let payout = self.dispute.as_ref().and_then(|dispute| payout(terms, &dispute.outcome, *before));
@@ -190,6 +194,14 @@ impl ChainFacts {
         self.recent.last().map(|confirmed| confirmed.position).or(self.folded_to)
     }
 
+    /// What came from the channel that this one succeeds.
+    pub(crate) fn carried(&self) -> Option<u128> {
+        self.recent.iter().find_map(|confirmed| match confirmed.event {
+            ChainEvent::Carried(amount) => Some(amount),
+            _ => None,
+        })
+    }
+
     /// The events that can still be taken back.
     pub(crate) fn recent(&self) -> &[Confirmed] {
         &self.recent
@@ -206,9 +218,23 @@ impl ChainFacts {
         }
     }
 
-    /// Takes back every event from `from` on.
+    /// Takes in what came from the channel that this one succeeds, in place of what was thought to come; `None` if
+    /// nothing does.
+    pub(crate) fn carry(&mut self, terms: &Terms, carried: Option<Confirmed>) {
+        self.recent.retain(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        if let Some(carried) = carried {
+            // A deposit says what is held after it, so the order counts.
+            let index = self.recent.partition_point(|confirmed| confirmed.position < carried.position);
+            self.recent.insert(index, carried);
+        }
+        self.replay(terms);
+    }
+
+    /// Takes back every event of the channel's own from `from` on.
     pub(crate) fn undo(&mut self, terms: &Terms, from: Position) {
-        self.recent.retain(|confirmed| confirmed.position < from);
+        let is_kept =
+            |confirmed: &Confirmed| confirmed.position < from || matches!(confirmed.event, ChainEvent::Carried(_));
+        self.recent.retain(is_kept);
         self.replay(terms);
     }
 

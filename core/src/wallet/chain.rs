@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Position};
+use crate::channel::{ChainEvent, Channel, Position};
 use crate::crypto::keccak256;
 use crate::protocol::Observed;
 use crate::wallet::input::Log;
@@ -68,7 +68,9 @@ impl ChainView {
 
     /// Remembers what a loaded record has taken in, in case a reorganisation takes it back.
     pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
-        for confirmed in channel.chain.recent() {
+        // What came from another channel was logged of that one.
+        let own = channel.chain.recent().iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        for confirmed in own {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
     }

@@ -40,10 +40,13 @@ impl Wallet {
 
     /// Keeps what a log says, unless it was taken in before.
     fn log(&mut self, log: Log, (position, channel_id): (Position, B256), mark: u64) {
-        if self.chain.is_applied(&(position, channel_id), mark) {
+        let is_applied = self.chain.is_applied(&(position, channel_id), mark);
+        // The data of a call may be found later than its log.
+        if is_applied && log.call.is_none() {
             return;
         }
         match AdjudicatorEvent::decode(&log.topics, &log.data) {
+            Ok(event) if is_applied && !names_only_a_turn(&event) => {}
             Ok(event) => self.chain.wait(channel_id, Observed { position, mark, event, call: log.call }),
             Err(DecodeError::UnknownEvent { .. }) => {}
             Err(error) if self.set.slots.contains_key(&channel_id) => {
@@ -127,4 +130,9 @@ impl Wallet {
         }
         result
     }
+}
+
+/// Whether the log leaves it to the call to say what was recorded.
+const fn names_only_a_turn(event: &AdjudicatorEvent) -> bool {
+    matches!(event, AdjudicatorEvent::Checkpointed { .. } | AdjudicatorEvent::ChallengeCleared { .. })
 }
