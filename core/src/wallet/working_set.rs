@@ -12,6 +12,9 @@ use crate::wallet::input::StoredRecord;
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 
+/// How many idle channels stay in memory at least: a withdrawal names two.
+const MIN_LOADED: usize = 2;
+
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
 
@@ -147,9 +150,10 @@ impl Wallet {
         channel.terms.key_of(channel.role) == self.key.address()
     }
 
-    /// Drops the channels used longest ago, as many as there are above the limit and idle.
+    /// Drops the idle channels used longest ago, as many as there are above the limit. Those that wait for something do
+    /// not count: however many there are, one that was just loaded stays for the input that named it.
     pub(super) fn trim(&mut self, now: u64) {
-        while self.set.slots.len() > self.config.max_loaded {
+        while self.set.recency.len() > self.config.max_loaded.max(MIN_LOADED) {
             let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
