@@ -8,7 +8,7 @@ use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
 use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_state, next_transaction};
 use crate::protocol::effects::{Effects, Event};
-use crate::protocol::open::{self, lock_funding};
+use crate::protocol::open::lock_funding;
 use crate::protocol::reestablish::{known_turn, reestablish};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
@@ -96,19 +96,13 @@ pub(crate) fn apply_event(
 }
 
 /// Takes back every event from `from` on: a reorganisation dropped them although they were deep enough.
-pub(crate) fn reorganise(
-    context: &Context<'_>,
-    channel: &mut Channel,
-    from: Position,
-    effects: &mut Effects,
-) -> Result<(), OpenError> {
+///
+/// What they stood for may happen again in another place, so what we owe the chain is for the caller to look at, once it
+/// knows.
+pub(crate) fn reorganise(channel: &mut Channel, from: Position, effects: &mut Effects) {
     let terms = channel.terms.clone();
     channel.chain.undo(&terms, from);
     effects.notify(Event::Reorganised { channel_id: terms.channel_id() });
-    if channel.predecessor.is_none() {
-        open::next_transaction(channel, effects);
-    }
-    Ok(next_transaction(context, channel, effects)?)
 }
 
 /// Learns from a state that somebody showed the chain: a base that we signed and do not have, or a claim.

@@ -103,6 +103,12 @@ impl ChainView {
         of_channel.map(|(_, observed)| observed.clone()).collect()
     }
 
+    /// Whether more events of a channel wait than the first `confirmed`.
+    pub(super) fn waits_beyond(&self, channel_id: &B256, confirmed: usize) -> bool {
+        let of_channel = self.waiting.range((*channel_id, Position::default())..);
+        of_channel.take_while(|((id, _), _)| id == channel_id).nth(confirmed).is_some()
+    }
+
     /// The record of a channel is up to date with these events.
     pub(super) fn taken_in(&mut self, channel_id: B256, events: &[Observed]) {
         self.undone.remove(&channel_id);

@@ -74,6 +74,8 @@ impl Wallet {
         let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
         let events = self.chain.confirmed(&channel_id, confirmations);
         let undone = self.chain.undone(&channel_id);
+        // A deposit that was taken back and is mined again must not be made twice.
+        let waits = self.chain.waits_beyond(&channel_id, events.len());
         if events.is_empty() && undone.is_none() {
             return Ok(());
         }
@@ -85,10 +87,13 @@ impl Wallet {
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
             if let Some(from) = undone {
-                protocol::reorganise(context, channel, from, effects).map_err(MessageError::from)?;
+                protocol::reorganise(channel, from, effects);
             }
             for event in observed {
                 protocol::apply_event(context, channel, event, effects).map_err(MessageError::from)?;
+            }
+            if undone.is_some() && !waits {
+                protocol::outstanding_transactions(context, channel, effects)?;
             }
             let mut credited = successor.cloned();
             if let Some(successor) = &mut credited {
