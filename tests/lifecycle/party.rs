@@ -24,7 +24,7 @@ pub(crate) enum Parcel {
 pub(crate) struct Party {
     pub(crate) wallet: Wallet,
     secret: [u8; 32],
-    config: Config,
+    pub(crate) config: Config,
     /// Where its money is, and who sends its transactions.
     pub(crate) account: Address,
     /// The durable records: all that is left after a crash.
@@ -103,13 +103,18 @@ impl Party {
     }
 
     pub(crate) fn input(&mut self, chain: &mut TestChain, input: Input) -> Result<(), Error> {
-        let result = self.wallet.handle(input.clone(), NOW);
-        self.run(chain);
-        match result {
+        match self.input_once(chain, input.clone()) {
             // The record was loaded meanwhile.
             Err(Error::Loading { .. }) => self.input(chain, input),
             result => result,
         }
+    }
+
+    /// Feeds an input and does what follows, but does not feed it again if its channel had to be loaded.
+    pub(crate) fn input_once(&mut self, chain: &mut TestChain, input: Input) -> Result<(), Error> {
+        let result = self.wallet.handle(input, NOW);
+        self.run(chain);
+        result
     }
 
     pub(crate) fn receive(&mut self, chain: &mut TestChain, parcel: Parcel) -> Result<(), Error> {

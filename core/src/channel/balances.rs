@@ -78,6 +78,12 @@ impl Balances {
         })
     }
 
+    /// Both splits together.
+    pub(crate) fn saturating_add(self, other: Self) -> Self {
+        let Self { payer, payee } = self;
+        Self { payer: payer.saturating_add(other.payer), payee: payee.saturating_add(other.payee) }
+    }
+
     /// What is left of each part after `other` was taken; `None` if either has less.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         Some(Self { payer: self.payer.checked_sub(other.payer)?, payee: self.payee.checked_sub(other.payee)? })

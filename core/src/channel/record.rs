@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
-use crate::channel::chain_facts::{ChainFacts, Facts};
+use crate::channel::chain_facts::{ChainFacts, Facts, Position};
 use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
 use crate::channel::states::POSTFUND_TURN;
 use crate::channel::terms::Terms;
@@ -250,6 +250,11 @@ impl Channel {
     /// What the chain says about the channel, as far as confirmed.
     pub fn facts(&self) -> &Facts {
         self.chain.now()
+    }
+
+    /// Where on chain the last event is that was taken in: a host that starts again reports from shortly before it on.
+    pub fn seen(&self) -> Option<Position> {
+        self.chain.last()
     }
 
     /// The other side's channel key.

@@ -32,8 +32,12 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
 
 /// What leaving alone would bring us, in base units.
 pub(crate) fn ours_at_stake(channel: &Channel) -> u128 {
-    let balances = channel.closing.filter(|closing| closing.signatures.both().is_some());
-    let balances = balances.map_or_else(|| channel.balances(), |closing| closing.balances);
+    let agreed = channel.closing.filter(|closing| closing.signatures.both().is_some());
+    let balances = match (agreed, channel.successor) {
+        (Some(closing), Some(successor)) => closing.balances.saturating_add(successor.balances),
+        (Some(closing), None) => closing.balances,
+        (None, _) => channel.balances(),
+    };
     let holdings = channel.facts().holdings;
     match channel.role {
         Role::Payee => balances.payee.min(holdings),

@@ -13,11 +13,15 @@ pub(crate) fn awaits_peer(channel: &Channel) -> bool {
             channel.facts().holdings > 0 && channel.predecessor.is_none() && !channel.proposals.is_empty()
         }
         Status::Open => !channel.proposals.is_empty() || channel.request.is_some(),
-        Status::Closing => !channel.leaving && channel.signed_final().is_none(),
-        Status::Withdrawing => channel.signed_final().is_none(),
+        // Once both signed, it is for the side that asked to submit.
+        Status::Closing | Status::Withdrawing => !channel.leaving && !is_ours_to_submit(channel),
         Status::Disconnected | Status::Stale => true,
         _ => false,
     }
+}
+
+fn is_ours_to_submit(channel: &Channel) -> bool {
+    channel.closing.is_some_and(|closing| closing.signatures.both().is_some() && closing.submitter == channel.role)
 }
 
 /// The other side did not answer in time: gives up what can be given up, and otherwise leaves alone if that is worth its

@@ -22,6 +22,8 @@ pub(super) struct ChainView {
     waiting: BTreeMap<(B256, Position), Observed>,
     /// Events that were taken in, by place and channel, with the marks of their logs.
     applied: BTreeMap<(Position, B256), u64>,
+    /// Events that were taken in by records that are not stored yet.
+    unstored: BTreeMap<B256, Vec<Observed>>,
     /// Channels from whose records events have to be taken back, and from where on.
     undone: BTreeMap<B256, Position>,
 }
@@ -38,23 +40,23 @@ pub(super) fn mark(log: &Log) -> u64 {
 }
 
 impl ChainView {
-    /// Goes back to before `from_block`: the report that follows says anew what happened since. Whatever was taken in
-    /// since then and is not in `reported` never happened.
+    /// Goes back to before `from_block`: the report that follows says anew what happened from there to the head. Whatever
+    /// was taken in there and is not in `reported` never happened.
     pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<(Position, B256), u64>) {
-        let from = (Position { block: from_block, log_index: 0 }, B256::ZERO);
-        self.waiting.retain(|(_, position), _| *position < from.0);
-        let gone: BTreeSet<(Position, B256)> = self
-            .applied
-            .range(from..)
-            .filter(|(place, mark)| reported.get(place) != Some(mark))
-            .map(|(place, _)| *place)
-            .collect();
-        for (position, channel_id) in gone {
-            let from = self.undone.entry(channel_id).or_insert(position);
-            *from = position.min(*from);
+        let from = Position { block: from_block, log_index: 0 };
+        self.waiting.retain(|(_, position), _| *position < from);
+        // A node that lags says nothing about the blocks above its head.
+        let covered = self.applied.range((from, B256::ZERO)..);
+        let covered = covered.take_while(|((position, _), _)| position.block <= self.head_block);
+        let gone = covered.filter(|(place, mark)| reported.get(place) != Some(mark));
+        for (position, channel_id) in gone.map(|(place, _)| *place).collect::<Vec<_>>() {
+            let first = self.undone.entry(channel_id).or_insert(position);
+            *first = position.min(*first);
         }
-        let undone = &self.undone;
-        self.applied.retain(|(position, channel_id), _| undone.get(channel_id).is_none_or(|from| position < from));
+        if !self.undone.is_empty() {
+            let undone = &self.undone;
+            self.applied.retain(|(position, channel_id), _| undone.get(channel_id).is_none_or(|from| position < from));
+        }
         let oldest = Position { block: self.head_block.saturating_sub(REORG_WINDOW), log_index: 0 };
         self.applied = self.applied.split_off(&(oldest, B256::ZERO));
     }
@@ -109,11 +111,25 @@ impl ChainView {
         of_channel.take_while(|((id, _), _)| id == channel_id).nth(confirmed).is_some()
     }
 
-    /// The record of a channel is up to date with these events.
-    pub(super) fn taken_in(&mut self, channel_id: B256, events: &[Observed]) {
+    /// The record of a channel is up to date with these events, once it is stored.
+    pub(super) fn taken_in(&mut self, channel_id: B256, events: Vec<Observed>) {
         self.undone.remove(&channel_id);
-        for observed in events {
+        for observed in &events {
             self.waiting.remove(&(channel_id, observed.position));
+        }
+        self.unstored.entry(channel_id).or_default().extend(events);
+    }
+
+    /// The record of a channel is stored.
+    pub(super) fn stored(&mut self, channel_id: &B256) {
+        self.unstored.remove(channel_id);
+    }
+
+    /// The record of a channel was not stored: what it took in waits again.
+    pub(super) fn not_stored(&mut self, channel_id: B256) {
+        self.applied.retain(|(_, id), _| *id != channel_id);
+        for observed in self.unstored.remove(&channel_id).unwrap_or_default() {
+            self.wait(channel_id, observed);
         }
     }
 }

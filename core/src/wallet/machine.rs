@@ -32,7 +32,7 @@ pub struct Config {
     /// With a lease most payments need no write. After a restart the payer has to ask the payee how far it got, because
     /// nobody else knows.
     pub lease: Option<LeaseTerms>,
-    /// How many idle channels stay in memory, two at least. The others are loaded when they are named.
+    /// How many idle channels stay in memory, at least two. The others are loaded when they are named.
     pub max_loaded: usize,
 }
 
@@ -145,13 +145,7 @@ impl Wallet {
             Input::Payment(bytes) => self.payment(&bytes, now),
             Input::Chain(update) => self.chain_update(update, now),
             Input::TransactionFailed { channel_id, kind } => self.transaction_failed(channel_id, kind),
-            Input::Committed { id } => {
-                if self.outbox.stored(id) {
-                    Ok(())
-                } else {
-                    Err(Error::UnknownCommit { id })
-                }
-            }
+            Input::Committed { id } => self.committed(id),
             Input::CommitFailed { id } => self.commit_failed(id),
             Input::Loaded(records) => self.loaded(records, now),
             Input::Restore(records) => self.restore(records, now),
@@ -200,6 +194,17 @@ impl Wallet {
         Ok(())
     }
 
+    /// Lets go what waited for a commit.
+    fn committed(&mut self, id: u64) -> Result<(), Error> {
+        let channels = self.outbox.stored(id).ok_or(Error::UnknownCommit { id })?;
+        for channel_id in channels {
+            if !self.outbox.is_waiting(&channel_id) {
+                self.chain.stored(&channel_id);
+            }
+        }
+        Ok(())
+    }
+
     /// Drops what stood on writes that failed, and loads what the store has instead.
     fn commit_failed(&mut self, id: u64) -> Result<(), Error> {
         let failed = self.outbox.failed(id).ok_or(Error::UnknownCommit { id })?;
@@ -208,6 +213,7 @@ impl Wallet {
                 self.unschedule(channel_id, &slot);
             }
             self.asked.retain(|_, asked| asked.channel_id != channel_id);
+            self.chain.not_stored(channel_id);
             self.outbox.push(Output::Notify(protocol::Event::CommitFailed { channel_id }));
             self.load(channel_id);
         }

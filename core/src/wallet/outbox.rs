@@ -60,19 +60,18 @@ impl Outbox {
         }
     }
 
-    /// The commit is stored. `false` if there is no such commit.
-    pub(super) fn stored(&mut self, id: u64) -> bool {
-        let Some(commit) = self.commits.get_mut(&id) else {
-            return false;
-        };
+    /// The commit is stored. Its channels, if there is such a commit.
+    pub(super) fn stored(&mut self, id: u64) -> Option<Vec<B256>> {
+        let commit = self.commits.get_mut(&id)?;
         commit.stored = true;
-        let mut turns: VecDeque<B256> = commit.channels.iter().copied().collect();
+        let channels = commit.channels.clone();
+        let mut turns: VecDeque<B256> = channels.iter().copied().collect();
         while let Some(channel_id) = turns.pop_front() {
             if let Some(released) = self.release_first(&channel_id) {
                 turns.extend(released);
             }
         }
-        true
+        Some(channels)
     }
 
     /// Releases the first commit of a channel if it is stored and first with all its channels. Names those channels,

@@ -101,7 +101,10 @@ impl Wallet {
             }
             Ok(successor_id.zip(credited))
         })?;
-        self.chain.taken_in(channel_id, &events);
+        self.chain.taken_in(channel_id, events);
+        if !self.outbox.is_waiting(&channel_id) {
+            self.chain.stored(&channel_id);
+        }
         for id in [Some(channel_id), successor_id].into_iter().flatten() {
             if let Some(slot) = self.set.slots.get(&id) {
                 self.chain.remember(id, &slot.channel);

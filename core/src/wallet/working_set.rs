@@ -12,11 +12,11 @@ use crate::wallet::input::StoredRecord;
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 
-/// How many idle channels stay in memory at least: a withdrawal names two.
-const MIN_LOADED: usize = 2;
-
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
+
+/// A withdrawal names two channels at once.
+const MIN_LOADED: usize = 2;
 
 /// A loaded channel.
 #[derive(Debug)]
@@ -150,8 +150,8 @@ impl Wallet {
         channel.terms.key_of(channel.role) == self.key.address()
     }
 
-    /// Drops the idle channels used longest ago, as many as there are above the limit. Those that wait for something do
-    /// not count: however many there are, one that was just loaded stays for the input that named it.
+    /// Drops the channels used longest ago, as many as there are above the limit and idle. Those that are not idle do not
+    /// count: a stranger's proposals would keep every other channel out.
     pub(super) fn trim(&mut self, now: u64) {
         while self.set.recency.len() > self.config.max_loaded.max(MIN_LOADED) {
             let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
