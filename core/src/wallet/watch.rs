@@ -24,15 +24,15 @@ impl Wallet {
         // Another process may have opened channels since.
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
-        let place = |log: &Log| {
-            let channel_id = log.topics.get(1).copied()?;
-            Some((Position { block: log.block, log_index: log.log_index }, channel_id))
-        };
-        let reported: BTreeMap<_, _> = ours.iter().filter_map(|log| Some((place(log)?, mark(log)))).collect();
+        let position = |log: &Log| Position { block: log.block, log_index: log.log_index };
+        // By place alone: what a channel pays out is an event of its successor as well.
+        let reported: BTreeMap<_, _> = ours.iter().map(|log| (position(log), mark(log))).collect();
         self.chain.rewind(from_block, &reported);
         for log in ours {
-            if let Some(place) = place(&log) {
-                self.log(log, place, reported.get(&place).copied().unwrap_or_default());
+            if let Some(channel_id) = log.topics.get(1).copied() {
+                let place = (position(&log), channel_id);
+                let mark = reported.get(&place.0).copied().unwrap_or_default();
+                self.log(log, place, mark);
             }
         }
         self.apply_confirmed(now).and(self.settle_due(now))
@@ -84,6 +84,7 @@ impl Wallet {
             self.find(successor.channel_id)?;
         }
         let successor_id = successor.map(|successor| successor.channel_id);
+        let undone_next = successor_id.and_then(|id| self.chain.undone(&id));
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
             if let Some(from) = undone {
@@ -97,11 +98,18 @@ impl Wallet {
             }
             let mut credited = successor.cloned();
             if let Some(successor) = &mut credited {
+                // What it was given before goes first: it may have it again from another place.
+                if let Some(from) = undone_next {
+                    protocol::reorganise(successor, from, notices);
+                }
                 protocol::credit(channel, successor, notices);
             }
             Ok(successor_id.zip(credited))
         })?;
         self.chain.taken_in(channel_id, events);
+        if let Some(id) = successor_id {
+            self.chain.taken_back(&id);
+        }
         if !self.outbox.is_waiting(&channel_id) {
             self.chain.stored(&channel_id);
         }
