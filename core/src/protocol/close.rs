@@ -176,13 +176,13 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
 /// Payer: signs the final state with everything that was paid. What was proposed and not answered is given up: the final
 /// state is above it.
 fn propose(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), CloseError> {
-    let mut balances = match channel.proposals.last() {
+    let balances = match channel.proposals.last() {
         // The payee may have signed it already, so it may own what it says.
         Some(proposal) if proposal.base.turn > POSTFUND_TURN => proposal.base.balances,
         _ => channel.balances(),
     };
-    // What was pledged and not deposited cannot be paid out.
-    balances.payer = balances.payer.min(channel.facts().holdings.saturating_sub(balances.payee));
+    // A top up that is not seen yet is part of it: the payer is paid last, out of what is there, and a deposit that is
+    // mined before the final state must not stay behind.
     let submitter = if channel.close_requested { Role::Payer } else { Role::Payee };
     let turn = channel.next_turn();
     if turn > MAX_UINT48 {
