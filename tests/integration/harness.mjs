@@ -89,10 +89,15 @@ export class World {
     this.chain = chain;
     this.rpc = chain.rpc;
     this.firstBlock = firstBlock;
-    const { adjudicator, streamApp, token } = chain.addresses;
+    const { adjudicator, streamApp, consensusApp, token } = chain.addresses;
     this.token = token.toLowerCase();
     this.adjudicator = adjudicator.toLowerCase();
-    this.contracts = { chainId: chain.chainId, adjudicator: this.adjudicator, streamApp: streamApp.toLowerCase() };
+    this.contracts = {
+      chainId: chain.chainId,
+      adjudicator: this.adjudicator,
+      streamApp: streamApp.toLowerCase(),
+      consensusApp: consensusApp.toLowerCase(),
+    };
   }
 
   stop() {

@@ -11,6 +11,7 @@ import { injectedChain } from "millstream/browser";
 import { ADJUDICATOR, CHAIN_ID, CONTRACTS, account, coded, random, sleep } from "./harness.mjs";
 
 const HASH = `0x${"ab".repeat(32)}`;
+const BLOCK_HASH = `0x${"cd".repeat(32)}`;
 const TRANSACTION = { to: ADJUDICATOR, value: 2n ** 100n, data: Uint8Array.of(1, 2, 255) };
 const RECEIPT = { transactionHash: HASH, status: "0x1", blockNumber: "0x10", gasUsed: "0xc350" };
 const LOG = {
@@ -29,7 +30,7 @@ const HEALTHY = {
   eth_sendTransaction: HASH,
   eth_getTransactionReceipt: RECEIPT,
   eth_getTransactionByHash: { hash: HASH },
-  eth_getBlockByNumber: { number: "0x20", timestamp: "0x65000000" },
+  eth_getBlockByNumber: { number: "0x20", timestamp: "0x65000000", hash: BLOCK_HASH },
   eth_getLogs: [LOG],
 };
 
@@ -83,7 +84,7 @@ describe("rpcChain", () => {
   it("reads the head and the adjudicator's logs", async () => {
     const later = { ...LOG, blockNumber: "0x9", logIndex: "0x0" };
     const { chain, asked } = chainOf({ eth_getLogs: [later, LOG] });
-    assert.deepEqual(await chain.head(), { block: 32, time: 0x65000000 });
+    assert.deepEqual(await chain.head(), { block: 32, time: 0x65000000, hash: BLOCK_HASH });
     const logs = await chain.logs(5, 2_000);
     assert.deepEqual(
       logs.map(({ block }) => block),
@@ -215,7 +216,9 @@ describe("rpcChain", () => {
       {},
       { number: "0x1" },
       { number: 1, timestamp: "0x1" },
-      { number: "0x1", timestamp: "-0x1" },
+      { number: "0x1", timestamp: "-0x1", hash: BLOCK_HASH },
+      { number: "0x1", timestamp: "0x1", hash: null },
+      { number: "0x1", timestamp: "0x1", hash: "0x1" },
     ])
       await bad({ eth_getBlockByNumber: block }, head);
     for (const list of [null, {}, "0x", [null], [[]], [{}]]) await bad({ eth_getLogs: list }, logs);
@@ -258,6 +261,7 @@ describe("rpcChain", () => {
         "blockNumber",
         "logIndex",
         "status",
+        "hash",
         "gasUsed",
       ];
       return Object.fromEntries(names.map((name) => [name, value(depth - 1)]));

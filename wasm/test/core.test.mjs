@@ -49,7 +49,7 @@ describe("two cores", () => {
     assert.equal(id, expected);
     assert.deepEqual(
       outputs.map(({ type }) => type),
-      ["commit", "wakeAt", "notify", "send"],
+      ["wakeAt", "commit", "notify", "send"],
     );
     const accepted = payee.step((core) => core.message(sends(outputs)[0], T0));
     const signed = payer.step((core) => core.message(sends(accepted.outputs)[0], T0));
@@ -66,18 +66,24 @@ describe("two cores", () => {
       assert.equal(peer, (party === payer ? payee : payer).core.address());
       assert.deepEqual(info, {
         id,
+        kind: "stream",
         role,
         status: "open",
         payer: payer.core.address(),
         payee: payee.core.address(),
         asset: NATIVE,
         deposit: TERMS.deposit,
+        payeeDeposit: 0n,
+        reserve: 0n,
+        balances: { payer: TERMS.deposit, payee: 0n },
         cumulativeAmount: 0n,
         remaining: TERMS.deposit,
         serial: 0,
+        baseTurn: 1,
         holdings: TERMS.deposit,
         challengeDuration: HOUR,
         confirmations: 2,
+        pending: false,
         leaving: false,
         seenBlock: 10,
       });
@@ -152,9 +158,9 @@ describe("two cores", () => {
     for (const party of [payer, payee]) {
       const closed = party.step((core) => core.chainUpdate(update, T0 + 60));
       const events = closed.outputs.filter(({ type }) => type === "notify").map(({ event }) => event);
-      assert.deepEqual(events.at(-1), { type: "closed", channelId: id, paid: 123_456n, refunded: 876_544n });
+      assert.deepEqual(events.at(-1), { type: "closed", channelId: id, paid: 123_456n, refunded: 876_544n, carried: 0n });
       const { status, payout } = party.core.channel(id);
-      assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n }]);
+      assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n, carried: 0n }]);
     }
   });
 
@@ -206,7 +212,7 @@ describe("two cores", () => {
     const id = openBetween(payer, payee);
     payer.step((core) => core.pay(id, 40n, MEMO, T0));
     const again = new Party(1);
-    again.step((core) => core.loaded([...payer.records.values()]));
+    again.step((core) => core.loaded([...payer.records.values()], T0));
     assert.deepEqual(again.core.channels(), payer.core.channels());
     again.records = new Map(payer.records);
     const { outputs } = again.step((core) => core.pay(id, 2n, MEMO, T0));

@@ -26,7 +26,7 @@ import { Seller } from "millstream/server";
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type IsAny<T> = 0 extends 1 & T ? true : false;
 declare function check<_ extends true>(): void;
-declare const contracts: { chainId: number; adjudicator: Hex; streamApp: Hex };
+declare const contracts: { chainId: number; adjudicator: Hex; streamApp: Hex; consensusApp: Hex };
 declare const provider: Eip1193Provider;
 
 // Amounts are bigint, times numbers, bytes Uint8Array.
@@ -62,6 +62,9 @@ export function carryOut(output: Output): string | bigint | number {
       return output.bytes.length;
     case "payment":
       return output.cumulativeAmount;
+    case "sign":
+      check<Equal<typeof output.purpose, "state" | "voucher" | "challenge" | "message">>();
+      return output.digest.length;
     case "submit":
       return output.value;
     case "notify":
