@@ -6,7 +6,7 @@ use millstream_core::wallet::Command;
 
 use crate::{Asset, World};
 
-const HOUR: u64 = 3_600;
+use crate::world::HOUR;
 
 fn leave(world: &mut World, payer: bool) {
     let command = Command::LeaveChannel { channel_id: world.id };

@@ -9,6 +9,7 @@ use crate::nitro::{self, SignedVariablePart, calls};
 use crate::payment::Claim;
 use crate::protocol::close::conclude;
 use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::watch::supported_turn;
 use crate::protocol::{Context, LeaveError, Purpose};
 
 /// How long the side that did not challenge waits for the other to pay out, in seconds: one transaction is enough.
@@ -26,8 +27,18 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     if ours_at_stake(channel) == 0 {
         return Err(LeaveError::NothingToClaim);
     }
+    if !can_leave(channel) {
+        return Err(LeaveError::NotNewer { turn: supported_turn(channel) });
+    }
     channel.leaving = true;
     Ok(next_transaction(context, channel, effects)?)
+}
+
+/// Whether we have a state that the chain would take: not if the other side recorded a newer one than any that we can
+/// support.
+pub(crate) fn can_leave(channel: &Channel) -> bool {
+    let facts = channel.facts();
+    facts.dispute.is_some() || channel.signed_final().is_some() || supported_turn(channel) >= facts.turn_record
 }
 
 /// What leaving alone would bring us, in base units.

@@ -1,6 +1,6 @@
 //! Opening: prefund signed by both, deposits, postfund signed by both.
 
-use crate::channel::{Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
+use crate::channel::{Balances, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
 use crate::crypto::Signature;
 use crate::nitro::calls;
 use crate::protocol::dispute::{next_transaction as next_dispute_transaction, ours_at_stake};
@@ -141,6 +141,16 @@ pub(crate) fn lock_funding(
     channel.deadline = None;
     channel.aborted = None;
     Ok(complete(context, channel, effects)?)
+}
+
+/// Whether the chain holds our deposit, if we make one, and what comes before it.
+pub(crate) fn is_deposited(channel: &Channel) -> bool {
+    let Balances { payer, payee } = channel.terms.deposits();
+    let needed = match channel.role {
+        Role::Payee => payee,
+        Role::Payer => payee.saturating_add(payer),
+    };
+    channel.facts().holdings >= needed
 }
 
 /// Gives up a channel before it is funded. A deposit that arrives later can still be recovered with the prefund.

@@ -32,7 +32,7 @@ pub struct Config {
     /// With a lease most payments need no write. After a restart the payer has to ask the payee how far it got, because
     /// nobody else knows.
     pub lease: Option<LeaseTerms>,
-    /// How many idle channels stay in memory. The others are loaded when they are named.
+    /// How many idle channels stay in memory, at least two. The others are loaded when they are named.
     pub max_loaded: usize,
 }
 

@@ -15,6 +15,9 @@ use crate::wallet::output::Output;
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
 
+/// A withdrawal names two channels at once.
+const MIN_LOADED: usize = 2;
+
 /// A loaded channel.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -147,9 +150,10 @@ impl Wallet {
         channel.terms.key_of(channel.role) == self.key.address()
     }
 
-    /// Drops the channels used longest ago, as many as there are above the limit and idle.
+    /// Drops the channels used longest ago, as many as there are above the limit and idle. Those that are not idle do not
+    /// count: a stranger's proposals would keep every other channel out.
     pub(super) fn trim(&mut self, now: u64) {
-        while self.set.slots.len() > self.config.max_loaded {
+        while self.set.recency.len() > self.config.max_loaded.max(MIN_LOADED) {
             let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
