@@ -33,7 +33,10 @@ describe("a deep reorganisation", () => {
     await until(() => noticed.size === 2, "both noticed");
 
     await until(async () => (await world.holdings(channel.id)) === DEPOSIT, "it is deposited again");
-    await until(() => channel.info.holdings === DEPOSIT && shop.side(channel).info.holdings === DEPOSIT, "and confirmed");
+    await until(
+      () => channel.info.holdings === DEPOSIT && shop.side(channel).info.holdings === DEPOSIT,
+      "and confirmed",
+    );
     assert.deepEqual([channel.status, channel.paid], ["open", PRICE]);
     const { paid, refunded } = await channel.close();
     assert.deepEqual([paid, refunded], [PRICE, DEPOSIT - PRICE]);

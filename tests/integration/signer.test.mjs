@@ -5,7 +5,19 @@ import { after, before, describe, it } from "node:test";
 
 import { Signer, init } from "millstream";
 
-import { CHUNKS, DEPOSIT, PRICE, World, assertPaidOut, coded, collect, sha256, joined, sleep, trade } from "./harness.mjs";
+import {
+  CHUNKS,
+  DEPOSIT,
+  PRICE,
+  World,
+  assertPaidOut,
+  coded,
+  collect,
+  sha256,
+  joined,
+  sleep,
+  trade,
+} from "./harness.mjs";
 
 describe("a signer outside", () => {
   let world;

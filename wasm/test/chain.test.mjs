@@ -113,7 +113,8 @@ describe("rpcChain", () => {
 
   it("adds the call to a log that names no state, if it was made to the adjudicator itself", async () => {
     const { fragments } = adjudicator;
-    const topicOf = (name) => fragments.find((fragment) => fragment.type === "event" && fragment.name === name).topicHash;
+    const topicOf = (name) =>
+      fragments.find((fragment) => fragment.type === "event" && fragment.name === name).topicHash;
     const calling = (to) => ({ eth_getTransactionByHash: { hash: HASH, to, input: "0xc0ffee" } });
     const logOf = (name) => ({ ...LOG, topics: [topicOf(name), HASH], transactionHash: HASH });
     for (const name of ["Checkpointed", "ChallengeCleared"]) {

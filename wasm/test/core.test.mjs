@@ -110,7 +110,10 @@ describe("two cores", () => {
       assert.deepEqual([kind, reserve, cumulativeAmount, pending], ["ledger", 10n, 300n, false]);
       assert.deepEqual(balances, { payer: TERMS.deposit - 300n, payee: 300n });
     }
-    assert.throws(() => payer.core.openChannel(openTerms(payee, { kind: "app" }), T0), coded("INVALID_ARGUMENT", "kind"));
+    assert.throws(
+      () => payer.core.openChannel(openTerms(payee, { kind: "app" }), T0),
+      coded("INVALID_ARGUMENT", "kind"),
+    );
   });
 
   it("pay with vouchers that ethers attributes to the payer", () => {
@@ -181,7 +184,13 @@ describe("two cores", () => {
     for (const party of [payer, payee]) {
       const closed = party.step((core) => core.chainUpdate(update, T0 + 60));
       const events = closed.outputs.filter(({ type }) => type === "notify").map(({ event }) => event);
-      assert.deepEqual(events.at(-1), { type: "closed", channelId: id, paid: 123_456n, refunded: 876_544n, carried: 0n });
+      assert.deepEqual(events.at(-1), {
+        type: "closed",
+        channelId: id,
+        paid: 123_456n,
+        refunded: 876_544n,
+        carried: 0n,
+      });
       const { status, payout } = party.core.channel(id);
       assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n, carried: 0n }]);
     }

@@ -149,7 +149,10 @@ export class Party {
     const outputs = [];
     for (let output; (output = this.core.pollOutput());) {
       if (output.type === "load") {
-        this.core.loaded(output.keys.map((key) => this.records.get(key) ?? { key, version: 0, bytes: undefined }), T0);
+        this.core.loaded(
+          output.keys.map((key) => this.records.get(key) ?? { key, version: 0, bytes: undefined }),
+          T0,
+        );
         continue;
       }
       outputs.push(output);

@@ -130,8 +130,7 @@ describe("records on demand", () => {
     const errors = [];
     wallet.on("error", ({ error }) => errors.push(error.code));
     const { bytes } = await bad.pay(1n);
-    for (let time = 0; time < 2; time++)
-      await assert.rejects(wallet.receivePayment(bytes), coded("RECORD_MALFORMED"));
+    for (let time = 0; time < 2; time++) await assert.rejects(wallet.receivePayment(bytes), coded("RECORD_MALFORMED"));
     await assert.rejects(wallet.loadChannel(bad.id), coded("RECORD_MALFORMED"));
     assert.deepEqual(errors, ["RECORD_MALFORMED"]);
     assert.equal((await wallet.receivePayment((await good.pay(1n)).bytes)).amount, 1n);

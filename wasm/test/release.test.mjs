@@ -165,7 +165,10 @@ describe("commit before release", () => {
     assert.equal((await channel.pay(1n)).serial, 1);
     store.onCommit = () => {};
     const successor = await channel.withdraw(5n);
-    assert.deepEqual([channel.info.payout, successor.status], [{ paid: 0n, refunded: 5n, carried: DEPOSIT - 5n }, "open"]);
+    assert.deepEqual(
+      [channel.info.payout, successor.status],
+      [{ paid: 0n, refunded: 5n, carried: DEPOSIT - 5n }, "open"],
+    );
     assert.deepEqual(successor.info.balances, { payer: DEPOSIT - 6n, payee: 1n });
   });
 

@@ -158,7 +158,17 @@ export async function ping(parts: Parts, channelId: Hex, options: UpdateOptions)
   await fulfil(parts, channelId, options, {
     what: "waiting for the other side",
     begin: (core) => core.ping(channelId, now()),
-    during: ["initialized", "signed", "open", "disconnected", "stale", "withdrawing", "closing", "challenged", "closed"],
+    during: [
+      "initialized",
+      "signed",
+      "open",
+      "disconnected",
+      "stale",
+      "withdrawing",
+      "closing",
+      "challenged",
+      "closed",
+    ],
     onEvent: ({ type }) => (type === "peerAlive" ? true : undefined),
   });
 }
