@@ -76,9 +76,9 @@ async function runTest(library, classpath) {
   const folder = mkdtempSync(join(tmpdir(), "millstream-kotlin-"));
   const chain = await startDevChain();
   try {
-    const { adjudicator, streamApp } = chain.addresses;
+    const { adjudicator, streamApp, consensusApp } = chain.addresses;
     const [, payer, payee] = chain.accounts;
-    const args = [chain.url, String(chain.chainId), adjudicator, streamApp, payer, payee, folder];
+    const args = [chain.url, String(chain.chainId), adjudicator, streamApp, consensusApp, payer, payee, folder];
     const java = [`-Djna.library.path=${dirname(library)}`, "-cp", classpath, "millstream.MainKt", ...args];
     const { code, timedOut } = await run("java", java, {
       timeout: 5 * MINUTE,
