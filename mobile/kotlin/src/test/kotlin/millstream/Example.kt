@@ -9,3 +9,13 @@ fun payOnce(wallet: Wallet, terms: OpenTerms, amount: Amount, reportChain: () ->
     reportChain()
     check(wallet.channel(id, now())?.payout?.paid == amount)
 }
+
+fun backUp(words: Mnemonic, store: FileStore, passphrase: String): ByteArray =
+    words.exportBackup(store.loadAll(), passphrase)
+
+fun comeBack(backup: ByteArray, passphrase: String, config: CoreConfig, drive: (Core) -> Wallet): Wallet {
+    val (words, records) = importBackup(backup, passphrase)
+    val wallet = drive(Core.fromSeed(config, words.deriveSeed(""))) // the same key, for the chain of `config`
+    wallet.restore(records, now()) // asks each peer how far it got; nothing is signed before it answered
+    return wallet
+}

@@ -1,11 +1,10 @@
 package millstream
 
+import java.security.SecureRandom
+
 /** The twelve words of sixteen zero bytes. */
 private const val ZERO_WORDS =
     "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about"
-
-/** Cheap to guess, for tests alone. */
-private val cheap = KdfParams(1_024u, 1u)
 
 /** Where keys come from, and what a backup brings back. */
 fun Checks.keys(world: World) {
@@ -49,12 +48,20 @@ fun Checks.keys(world: World) {
         equal("BACKUP_NEEDS_SEED", codeOf { importBackup(sealed, "passphrase") })
     }
 
+    test("how hard a passphrase is to guess can be chosen, within limits") {
+        fun export(memoryKib: UInt) =
+            Mnemonic.parse(ZERO_WORDS).exportBackup(emptyList(), "passphrase", KdfParams(memoryKib, 1u))
+        equal(ZERO_WORDS, importBackup(export(1_024u), "passphrase").mnemonic.phrase())
+        equal("BACKUP_PARAMETERS", codeOf { export(1u) })
+        equal("BACKUP_PASSPHRASE_EMPTY", codeOf { Mnemonic.parse(ZERO_WORDS).exportBackup(emptyList(), "") })
+    }
+
     restored(world)
 }
 
 /** A payer loses its store and comes back from a backup that is older than its last payments. */
 private fun Checks.restored(world: World) {
-    val words = Mnemonic.fromEntropy(java.security.SecureRandom().generateSeed(16))
+    val words = Mnemonic.fromEntropy(ByteArray(16).also(SecureRandom()::nextBytes))
     val couple = Couple(world, "restoring") { Core.fromSeed(it, words.deriveSeed("")) }
     val payee = couple.payee
     var id: Bytes32 = NOTHING
@@ -63,20 +70,19 @@ private fun Checks.restored(world: World) {
     test("a wallet that was restored asks the payee before it signs, and then pays on") {
         id = couple.open()
         repeat(5) { pay() }
-        val file = words.exportBackup(couple.payer.store.loadAll(), "a passphrase", cheap)
+        val backup = backUp(words, couple.payer.store.files, "a passphrase")
         repeat(3) { pay() }
         couple.payer.crash()
 
-        equal("BACKUP_UNREADABLE", codeOf { importBackup(file, "another") })
-        val backup = importBackup(file, "a passphrase")
-        equal(words.phrase(), backup.mnemonic.phrase())
-        val core = Core.fromSeed(world.config(couple.payerDestination), backup.mnemonic.deriveSeed(""))
-        val payer = couple.payer(core, "restored payer")
-        couple.payer = payer
-        equal("UNKNOWN_CHANNEL", codeOf { pay() })
-
-        payer.offline = true
-        payer.wallet.restore(backup.records, now())
+        equal("BACKUP_UNREADABLE", codeOf { importBackup(backup, "another") })
+        equal(words.phrase(), importBackup(backup, "a passphrase").mnemonic.phrase())
+        comeBack(backup, "a passphrase", world.config(couple.payerDestination)) { core ->
+            couple.payer = couple.payer(core, "restored payer")
+            equal("UNKNOWN_CHANNEL", codeOf { pay() })
+            couple.payer.offline = true
+            couple.payer.wallet
+        }
+        val payer = couple.payer
         equal(ChannelStatus.DISCONNECTED, payer.channel(id).status)
         equal(1, payer.messages, "questions to the payee")
         equal("CHANNEL_NOT_OPEN", codeOf { pay() })

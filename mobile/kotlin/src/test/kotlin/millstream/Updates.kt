@@ -70,5 +70,6 @@ fun Checks.updates(world: World) {
         equal(deposit + more - price * 16, world.node.balance(couple.payerDestination), "the payer's destination")
         equal(-(deposit + more), couple.gain(world.payerAccount), "the payer's account")
         equal(BigInteger.ZERO, couple.gain(world.payeeAccount), "the payee's account")
+        for (party in listOf(payer, payee)) equal(emptyList(), party.events.filterIsInstance<Event.Reorganised>())
     }
 }
