@@ -173,7 +173,10 @@ impl Wallet {
             } else {
                 self.outbox.follow(channel_id, outputs);
             }
-            if !forget {
+            if forget {
+                // A message that is not signed yet would speak for a channel that nobody remembers.
+                self.asked.retain(|_, asked| asked.channel_id != channel_id);
+            } else {
                 let version = version.saturating_add(u64::from(write));
                 let slot = Slot { submitted, answer_by, known, ..Slot::new(channel, version) };
                 self.schedule(channel_id, &slot);
