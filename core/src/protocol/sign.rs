@@ -44,24 +44,26 @@ pub(crate) trait ChannelKey {
 }
 
 /// Signs what the record says we agreed to, tells the other side, and makes the newest state that both signed the base.
+///
+/// States that stand on each other are signed in their order: the other side can do nothing with one whose predecessor it
+/// does not have, and would ask for it until that is signed.
 pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
     if channel.aborted.is_some() || channel.facts().payout.is_some() {
         return Ok(());
     }
     let role = channel.role;
     let mut signed = alloc::vec::Vec::new();
-    for index in 0..channel.proposals.len() {
-        let Some(proposal) = channel.proposals.get_mut(index) else { break };
+    for (index, proposal) in channel.proposals.iter_mut().enumerate() {
         if !proposal.agreed || proposal.base.signatures.of(role).is_some() {
             continue;
         }
-        channel.signed_turn = channel.signed_turn.max(proposal.base.turn);
         let digest = proposal.base.state(&channel.terms).digest();
-        if let Some(signature) = context.key.sign(digest, Purpose::State)? {
-            proposal.base.signatures.set(role, signature);
-            signed.push(index);
-        }
+        let Some(signature) = context.key.sign(digest, Purpose::State)? else { break };
+        proposal.base.signatures.set(role, signature);
+        signed.push(index);
     }
+    let agreed = channel.proposals.iter().filter(|proposal| proposal.agreed);
+    channel.signed_turn = agreed.map(|proposal| proposal.base.turn).fold(channel.signed_turn, u64::max);
     for index in signed {
         effects.send_all(proposal_message(channel, index));
     }
