@@ -83,7 +83,7 @@ impl Wallet {
         }
         let channel_id = asked.channel_id;
         self.step(channel_id, now, |_, channel, effects| {
-            protocol::give_up_unsigned(channel);
+            protocol::give_up_unsigned(channel, effects);
             effects.notify(Event::SignRefused { channel_id });
             Ok(())
         })
