@@ -271,6 +271,7 @@ export async function openBuyer(t, world, { store = memoryStore(), ...options } 
     policy: POLICY,
     pollInterval: BUYER_POLL_MS,
     ...(options.secret && { secret: options.secret }),
+    ...(options.signer && { signer: options.signer }),
     ...(options.fetch && { fetch: options.fetch }),
   });
   t.after(() => wallet.stop());

@@ -43,7 +43,7 @@ words! {
     SUCCEEDED = "succeeded", PEER_ALIVE = "peerAlive", PEER_SILENT = "peerSilent", REORGANISED = "reorganised",
     SIGN_REFUSED = "signRefused", BALANCES = "balances", SUCCESSOR = "successor", PREDECESSOR = "predecessor",
     CARRIED = "carried", STREAM = "stream", LEDGER = "ledger", PAYEE_DEPOSIT = "payeeDeposit", RESERVE = "reserve",
-    PENDING = "pending",
+    PENDING = "pending", TURN_RECORD = "turnRecord",
 }
 
 /// A plain object under construction.
@@ -223,6 +223,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&SERIAL, channel.last_serial())
         .with(&BASE_TURN, number(channel.base.map_or(0, |base| base.turn)))
         .with(&HOLDINGS, facts.holdings)
+        .with(&TURN_RECORD, number(facts.turn_record))
         .with(&CHALLENGE_DURATION, number(terms.challenge_duration))
         .with(&CONFIRMATIONS, terms.confirmations)
         .with(&PENDING, !channel.proposals.is_empty() || channel.request.is_some())

@@ -81,6 +81,7 @@ describe("two cores", () => {
         serial: 0,
         baseTurn: 1,
         holdings: TERMS.deposit,
+        turnRecord: 0,
         challengeDuration: HOUR,
         confirmations: 2,
         pending: false,
@@ -88,6 +89,28 @@ describe("two cores", () => {
         seenBlock: 10,
       });
     }
+  });
+
+  it("settle a ledger on the contract that asks for both signatures, and split its money both ways", () => {
+    fresh();
+    const terms = { kind: "ledger", reserve: 10n };
+    const id = openBetween(payer, payee, terms);
+    const expected = channelIdOf({
+      payer: payer.core.address(),
+      payee: payee.core.address(),
+      nonce: TERMS.nonce,
+      challengeDuration: HOUR,
+      app: CONTRACTS.consensusApp,
+    });
+    assert.equal(id, expected);
+    exchange(payer, payee, payer.step((core) => core.pay(id, 500n, MEMO, T0)).outputs, T0);
+    exchange(payee, payer, payee.step((core) => core.pay(id, 200n, MEMO, T0)).outputs, T0);
+    for (const { core } of [payer, payee]) {
+      const { kind, reserve, balances, cumulativeAmount, pending } = core.channel(id);
+      assert.deepEqual([kind, reserve, cumulativeAmount, pending], ["ledger", 10n, 300n, false]);
+      assert.deepEqual(balances, { payer: TERMS.deposit - 300n, payee: 300n });
+    }
+    assert.throws(() => payer.core.openChannel(openTerms(payee, { kind: "app" }), T0), coded("INVALID_ARGUMENT", "kind"));
   });
 
   it("pay with vouchers that ethers attributes to the payer", () => {

@@ -74,9 +74,9 @@ export function log(event, values, block, logIndex = 0) {
 export const call = (data) => adjudicator.parseTransaction({ data });
 
 /** NitroUtils.getChannelId. */
-export function channelIdOf({ payer, payee, nonce, challengeDuration }) {
+export function channelIdOf({ payer, payee, nonce, challengeDuration, app = STREAM_APP }) {
   const types = ["address[]", "uint256", "address", "uint48"];
-  return keccak256(AbiCoder.defaultAbiCoder().encode(types, [[payer, payee], nonce, STREAM_APP, challengeDuration]));
+  return keccak256(AbiCoder.defaultAbiCoder().encode(types, [[payer, payee], nonce, app, challengeDuration]));
 }
 
 const DOMAIN = { name: "Millstream", version: "1", chainId: CHAIN_ID, verifyingContract: STREAM_APP };

@@ -13,6 +13,7 @@ import {
   type CloseResult,
   type CoreEvent,
   type DownloadedChunk,
+  type ExternalSigner,
   type Hex,
   type Offer,
   type Output,
@@ -116,6 +117,12 @@ export async function use(): Promise<void> {
   });
   // @ts-expect-error amounts are not numbers
   await channel.pay(5);
+  await channel.topUp(5n, { signal: AbortSignal.timeout(1_000) });
+  const successor = await channel.withdraw(5n);
+  check<Equal<typeof successor, Channel>>();
+  check<Equal<typeof channel.successor, Channel | undefined>>();
+  const signer: ExternalSigner = { address: "0x", signDigest: async (digest, purpose) => digest.slice(purpose.length) };
+  await Wallet.open({ chain, signer, lease: { payments: 5, amount: 5n } });
   // @ts-expect-error ids are hex
   wallet.channel("channel");
   // @ts-expect-error made by wallets only

@@ -132,13 +132,13 @@ export class Channel {
   }
 
   /**
-   * Puts the best state of this side on the chain while the channel goes on: from then on no older one counts.
+   * Puts the best state of this side on the chain while the channel goes on: from then on no older one counts. Resolves when
+   * that is confirmed.
    *
-   * @returns the hash of the transaction, once it is mined
    * @throws {MillstreamError} `CHANNEL_WRONG_STATUS`, `CHECKPOINT_NOT_NEWER`, `LEAVE_NOTHING_TO_CLAIM`; `TRANSACTION_...`;
    *   `SIGN_REFUSED`; `STORE_...`; `ABORTED`
    */
-  async snapshot(options: UpdateOptions = {}): Promise<Hex> {
+  async snapshot(options: UpdateOptions = {}): Promise<void> {
     return snapshot(this.#parts, this.id, options);
   }
 

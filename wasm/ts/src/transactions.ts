@@ -38,6 +38,10 @@ export class Transactions {
     this.#driver = driver;
     this.#chain = chain;
     driver.signals.on("submit", (submit) => this.#submit(submit));
+    driver.signals.on("event", ({ type, channelId }) => {
+      // What was mined may not be there any more.
+      if (type === "reorganised") this.#forgetMined(channelId);
+    });
   }
 
   /** Whether a transaction of the channel waits to be sent or mined. */
@@ -89,6 +93,10 @@ export class Transactions {
 
   #forget(channelId: Hex, queue: Submit[]): void {
     if (this.#queues.get(channelId) === queue) this.#queues.delete(channelId);
+  }
+
+  #forgetMined(channelId: Hex): void {
+    for (const name of this.#mined.keys()) if (name.startsWith(channelId)) this.#mined.delete(name);
   }
 
   #remember(submit: Submit, block: number): void {

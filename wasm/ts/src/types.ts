@@ -118,6 +118,8 @@ export interface ChannelInfo {
   baseTurn: number;
   /** What the adjudicator holds for the channel, as far as confirmed. */
   holdings: bigint;
+  /** The highest turn on chain, as far as confirmed: no lower state counts any more. */
+  turnRecord: number;
   challengeDuration: number;
   confirmations: number;
   /** The final state that the payer proposed, with what it pays the payee; `agreed` once both signed it. */

@@ -6,7 +6,6 @@ import { now } from "./driver.js";
 import { MillstreamError } from "./errors.js";
 import { extend, loadedInfo, waitForSignals, type Parts, type Wait } from "./parts.js";
 import { clip } from "./rpc.js";
-import type { TransactionSignals } from "./transactions.js";
 import { checkCode } from "./transport.js";
 import type { ChannelInfo, ChannelStatus, CoreEvent, Hex } from "./types.js";
 
@@ -25,7 +24,6 @@ interface Wish<T> {
   /** The statuses in which it can still come true. */
   readonly during: readonly ChannelStatus[];
   readonly onEvent?: (event: CoreEvent) => T | undefined;
-  readonly onMined?: (mined: TransactionSignals["mined"]) => T | undefined;
   readonly onHead?: (info: ChannelInfo) => T | undefined;
 }
 
@@ -74,10 +72,6 @@ async function fulfil<T extends NonNullable<unknown>>(
       driver.signals.on(
         "signFailed",
         ours(({ error }) => wait.reject(error)),
-      ),
-      transactions.signals.on(
-        "mined",
-        ours((mined) => settle(wish.onMined?.(mined))),
       ),
       transactions.signals.on(
         "failed",
@@ -148,13 +142,14 @@ export function withdraw(parts: Parts, channelId: Hex, amount: bigint, options: 
   });
 }
 
-/** Puts the best state on the chain, and waits until that is mined. Returns the transaction's hash. */
-export function snapshot(parts: Parts, channelId: Hex, options: UpdateOptions): Promise<Hex> {
-  return fulfil<Hex>(parts, channelId, options, {
+/** Puts the best state on the chain, and waits until that is confirmed. */
+export async function snapshot(parts: Parts, channelId: Hex, options: UpdateOptions): Promise<void> {
+  const { turnRecord: before } = await loadedInfo(parts, channelId);
+  await fulfil(parts, channelId, options, {
     what: "putting a snapshot on the chain",
     begin: (core) => core.snapshot(channelId, now()),
     during: ["open", "challenged"],
-    onMined: ({ kind, hash }) => (kind === "checkpoint" ? hash : undefined),
+    onHead: ({ turnRecord }) => (turnRecord > before ? true : undefined),
   });
 }
 
