@@ -26,10 +26,14 @@ mod alone;
 mod crash;
 mod funding;
 mod hostile;
+mod lease;
 mod ledger;
+mod restore;
 mod rows;
+mod timers;
 mod together;
 mod topup;
+mod updates;
 mod withdraw;
 
 pub(crate) use world::{Asset, DEPOSIT, PAYEE, PAYER, World};

@@ -95,10 +95,4 @@ macro_rules! from_core {
     )+};
 }
 
-from_core!(
-    QuoteError,
-    wire::WireError,
-    crypto::SignError,
-    crypto::SignatureError,
-    crypto::PublicKeyError,
-);
+from_core!(QuoteError, wire::WireError, crypto::SignError, crypto::SignatureError, crypto::PublicKeyError,);

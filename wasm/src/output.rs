@@ -174,9 +174,7 @@ fn event(event: &Event) -> JsValue {
         Event::UpdateRefused { channel_id, turn, code } => {
             of(&UPDATE_REFUSED, channel_id).with(&TURN, number(*turn)).with(&CODE, code)
         }
-        Event::Succeeded { channel_id, successor } => {
-            of(&SUCCEEDED, channel_id).with(&SUCCESSOR, hash(successor))
-        }
+        Event::Succeeded { channel_id, successor } => of(&SUCCEEDED, channel_id).with(&SUCCESSOR, hash(successor)),
         Event::PeerAlive { channel_id } => of(&PEER_ALIVE, channel_id),
         Event::PeerSilent { channel_id } => of(&PEER_SILENT, channel_id),
         Event::Reorganised { channel_id } => of(&REORGANISED, channel_id),
@@ -231,7 +229,8 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&PENDING, !channel.proposals.is_empty() || channel.request.is_some())
         .with(&LEAVING, channel.leaving);
     if let Some(closing) = &channel.closing {
-        let closing = Plain::new().with(&CLAIMED, closing.balances.payee).with(&AGREED, closing.signatures.both().is_some());
+        let closing =
+            Plain::new().with(&CLAIMED, closing.balances.payee).with(&AGREED, closing.signatures.both().is_some());
         info = info.with(&CLOSING, closing);
     }
     if let Some(dispute) = &facts.dispute {
@@ -242,10 +241,8 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         info = info.with(&DISPUTE, dispute);
     }
     if let Some(payout) = &facts.payout {
-        let payout = Plain::new()
-            .with(&PAID, payout.paid)
-            .with(&REFUNDED, payout.refunded)
-            .with(&CARRIED, payout.carried);
+        let payout =
+            Plain::new().with(&PAID, payout.paid).with(&REFUNDED, payout.refunded).with(&CARRIED, payout.carried);
         info = info.with(&PAYOUT, payout);
     }
     if let Some(block) = channel.seen_block() {

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Dispute, Role, State, Status};
+use crate::channel::{Base, Channel, Dispute, Role, State, Status};
 use crate::crypto::SignError;
 use crate::nitro::{self, SignedVariablePart, calls};
 use crate::payment::Claim;
@@ -158,33 +158,44 @@ fn challenge(
     Ok(())
 }
 
+/// The hash of the best state that we can support alone, whoever has to sign it yet.
+pub(crate) fn best_state_hash(channel: &Channel) -> Option<B256> {
+    let base = channel.base?;
+    Some(best_redemption(channel, &base).unwrap_or_else(|| base.state(&channel.terms)).hash)
+}
+
+/// Payee: the redemption of its best voucher. Payer: the one that the payee put on chain.
+fn best_redemption(channel: &Channel, base: &Base) -> Option<State> {
+    let claim = match channel.role {
+        Role::Payee => Claim::without_ticks(channel.best.as_ref()?),
+        Role::Payer => {
+            let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn)?;
+            Claim::from_app_data(&posted.app_data).ok()?
+        }
+    };
+    State::redemption(&channel.terms, base, &claim)
+}
+
 /// The best state that we can support alone.
-pub(crate) struct BestState {
+struct BestState {
     proof: Vec<SignedVariablePart>,
     candidate: SignedVariablePart,
-    pub(crate) state_hash: B256,
+    state_hash: B256,
 }
 
 /// Payee: the redemption of its best voucher. Payer: the base, or the redemption that the payee put above it. `None` if
 /// there is nothing yet, or if a signature was asked for and will come.
-pub(crate) fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
+fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
     let Some((base, signed)) = channel.base.and_then(|base| Some((base, base.signed_state(&channel.terms)?))) else {
         return Ok(None);
     };
-    let redemption = |claim: Option<Claim>| State::redemption(&channel.terms, &base, &claim?);
-    let redeemed = match channel.role {
-        Role::Payee => match redemption(channel.best.as_ref().map(Claim::without_ticks)) {
-            Some(state) => match context.key.sign(state.digest(), Purpose::State)? {
-                Some(signature) => Some((state, signature)),
-                None => return Ok(None),
-            },
-            None => None,
+    let redeemed = match (best_redemption(channel, &base), channel.role) {
+        (Some(state), Role::Payee) => match context.key.sign(state.digest(), Purpose::State)? {
+            Some(signature) => Some((state, signature)),
+            None => return Ok(None),
         },
-        Role::Payer => {
-            let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn);
-            let state = redemption(posted.and_then(|posted| Claim::from_app_data(&posted.app_data).ok()));
-            state.zip(posted.map(|posted| posted.signature))
-        }
+        (Some(state), Role::Payer) => Some(state).zip(channel.posted.as_ref().map(|posted| posted.signature)),
+        (None, _) => None,
     };
     Ok(Some(match redeemed {
         Some((state, signature)) => {
