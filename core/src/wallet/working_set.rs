@@ -149,7 +149,8 @@ impl Wallet {
 
     /// Drops the channels used longest ago, as many as there are above the limit and idle.
     pub(super) fn trim(&mut self, now: u64) {
-        while self.set.slots.len() > self.config.max_loaded {
+        // A withdrawal needs two: fewer would drop the one whenever the other is loaded.
+        while self.set.slots.len() > self.config.max_loaded.max(2) {
             let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
