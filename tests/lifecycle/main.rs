@@ -28,12 +28,15 @@ mod funding;
 mod hostile;
 mod lease;
 mod ledger;
+mod reorg;
 mod restore;
 mod rows;
+mod signer;
 mod timers;
 mod together;
 mod topup;
 mod updates;
 mod withdraw;
+mod working_set;
 
 pub(crate) use world::{Asset, DEPOSIT, PAYEE, PAYER, World};
