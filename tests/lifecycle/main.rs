@@ -23,6 +23,7 @@ mod recorder;
 mod world;
 
 mod alone;
+mod closing;
 mod crash;
 mod funding;
 mod hostile;
