@@ -23,17 +23,21 @@ mod recorder;
 mod world;
 
 mod alone;
+mod closing;
 mod crash;
 mod funding;
 mod hostile;
 mod lease;
 mod ledger;
+mod reorg;
 mod restore;
 mod rows;
+mod signer;
 mod timers;
 mod together;
 mod topup;
 mod updates;
 mod withdraw;
+mod working_set;
 
 pub(crate) use world::{Asset, DEPOSIT, PAYEE, PAYER, World};

@@ -202,5 +202,5 @@ fn a_record_of_somebody_else_is_not_taken() {
     let mut stranger = Party::new(&mut world.chain, 0x71);
     let loaded = millstream_core::wallet::Input::Loaded(vec![record]);
     let error = stranger.input(&mut world.chain, loaded).expect_err("not its own");
-    assert_eq!(error.code(), "FOREIGN_RECORD");
+    assert_eq!(error.code(), "RECORD_FOREIGN");
 }

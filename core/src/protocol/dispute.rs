@@ -116,20 +116,22 @@ pub(crate) fn next_transaction(
     if conclude(channel, effects) {
         return Ok(());
     }
-    if let Some(best) = best_state(context, channel)?.filter(|best| is_called_for(channel, best)) {
-        challenge(context, channel, best, effects)?;
+    if best_content(channel).is_some_and(|best| is_called_for(channel, &best)) {
+        if let Some(best) = best_state(context, channel)? {
+            challenge(context, channel, best, effects)?;
+        }
     }
     Ok(())
 }
 
 /// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.
-fn is_called_for(channel: &Channel, best: &BestState) -> bool {
-    let (facts, turn) = (channel.facts(), best.candidate.variable_part.turn_num);
+fn is_called_for(channel: &Channel, best: &State) -> bool {
+    let (facts, turn) = (channel.facts(), best.part.turn_num);
     match &facts.dispute {
         None => channel.leaving && turn >= facts.turn_record,
         Some(dispute) => {
             let share = |outcome: &[u8]| share(channel, outcome);
-            let encoded = nitro::encode_outcome(&best.candidate.variable_part.outcome);
+            let encoded = nitro::encode_outcome(&best.part.outcome);
             turn > dispute.turn && share(&encoded) > share(&dispute.outcome)
         }
     }
@@ -158,10 +160,11 @@ fn challenge(
     Ok(())
 }
 
-/// The hash of the best state that we can support alone, whoever has to sign it yet.
-pub(crate) fn best_state_hash(channel: &Channel) -> Option<B256> {
-    let base = channel.base?;
-    Some(best_redemption(channel, &base).unwrap_or_else(|| base.state(&channel.terms)).hash)
+/// What the best state says that we can support alone, whether it is signed or not: an outside signer is asked only for
+/// what is needed.
+pub(crate) fn best_content(channel: &Channel) -> Option<State> {
+    let base = channel.base.filter(|base| base.signatures.both().is_some())?;
+    Some(best_redemption(channel, &base).unwrap_or_else(|| base.state(&channel.terms)))
 }
 
 /// Payee: the redemption of its best voucher. Payer: the one that the payee put on chain.

@@ -6,7 +6,7 @@ use crate::channel::{
 use crate::crypto::Signature;
 use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
 use crate::payment::{Claim, SignedVoucher};
-use crate::protocol::dispute::{best_state_hash, next_transaction};
+use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open::{is_deposited, lock_funding};
 use crate::protocol::reestablish::{known_turn, reestablish};
@@ -57,7 +57,7 @@ pub(crate) fn apply_event(
             let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
             // A payee claims unasked; a base can be put there by anybody.
             let could_be = channel.leaving || (channel.role == Role::Payee && channel.best.is_some());
-            let ours = could_be && best_state_hash(channel) == Some(state_hash);
+            let ours = could_be && best_content(channel).is_some_and(|best| best.hash == state_hash);
             let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
             let turn = candidate.variable_part.turn_num;
             note_turn(channel, turn, effects);
