@@ -116,10 +116,10 @@ pub(crate) fn next_transaction(
     if conclude(channel, effects) {
         return Ok(());
     }
-    if best_content(channel).is_some_and(|best| is_called_for(channel, &best)) {
-        if let Some(best) = best_state(context, channel)? {
-            challenge(context, channel, best, effects)?;
-        }
+    if best_content(channel).is_some_and(|best| is_called_for(channel, &best))
+        && let Some(best) = best_state(context, channel)?
+    {
+        challenge(context, channel, best, effects)?;
     }
     Ok(())
 }
