@@ -1,21 +1,24 @@
 //! What the host of a [`Wallet`](crate::Wallet) brings along: traits that Kotlin and Swift implement.
 //!
-//! Every method may be called from any thread, one at a time, and may call the wallet again. It may block: the wallet's
-//! other outputs then wait. Whatever it throws beside the error declared counts as a failure of that call.
+//! Every method may be called from any thread, one at a time, and may call the wallet again, except for those of
+//! [`Store`]. It may block: the wallet's other outputs then wait. Whatever it throws beside the error declared counts as a
+//! failure of that call.
 
 use uniffi::UnexpectedUniFFICallbackError;
 
 use crate::input::StoredRecord;
-use crate::output::{Event, Transaction, Write};
+use crate::output::{Event, Purpose, Transaction, Write};
 use crate::values::{Address, Amount, Bytes32};
 
 /// Durable records under keys, each with a version that counts its writes from 1.
 ///
 /// A wallet writes before anything it signed leaves, so what a store reports as written must survive a crash. The version
-/// is the fence between two writers: whoever expects an older one than the store has is refused.
+/// is the fence between two writers: whoever expects an older one than the store has is refused. Reads may come from
+/// several threads at once. A store does not call the wallet.
 #[uniffi::export(with_foreign)]
 pub trait Store: Send + Sync {
-    /// Every record there is.
+    /// What the wallet starts with: every record there is, or at least those written with a `wakeAt`. The others it asks
+    /// for when they are named.
     fn load_all(&self) -> Result<Vec<StoredRecord>, StoreError>;
 
     /// The records under `keys`, in that order; version 0 and no bytes where there is none.
@@ -34,6 +37,17 @@ pub trait Transport: Send + Sync {
     /// Payer: hands over a payment, with the request that it pays for. It is stored already; one that is lost is made up
     /// for by the next, which pays for both.
     fn pay(&self, peer: Address, payment: Payment) -> Result<(), HostError>;
+}
+
+/// The channel key, if it is not in the core: in a secure element, on another device, behind a question to its owner.
+#[uniffi::export(with_foreign)]
+pub trait Signer: Send + Sync {
+    /// The key's address.
+    fn address(&self) -> Result<Address, SignerError>;
+
+    /// The signature of `digest` as it is, 65 bytes: `r ‖ s ‖ v`, with a low `s` and 27 or 28 for `v`. `Refused` gives up
+    /// for good what was to be signed; after `Failed`, `resume` asks for it again.
+    fn sign(&self, digest: Bytes32, purpose: Purpose) -> Result<Vec<u8>, SignerError>;
 }
 
 /// The way onto the chain. What happens there the host reports with `Wallet.chainUpdate`.
@@ -76,8 +90,8 @@ pub struct Payment {
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct HostFailure {
     /// `STORE_CONFLICT` or `STORE_FAILED`: nothing that depended on the write has left. `PEER_UNREACHABLE`: a message or
-    /// payment was not delivered. `TRANSACTION_FAILED`: it was not sent; `resume` asks for it again. Or the core's code for
-    /// a record that it cannot read.
+    /// payment was not delivered. `TRANSACTION_FAILED`: it was not sent; `resume` asks for it again. `SIGNER_FAILED`: so with
+    /// a signature. Or the core's code for a record or a signature that it cannot use.
     pub code: String,
     /// In words.
     pub reason: String,
@@ -111,6 +125,23 @@ impl StoreError {
     }
 }
 
+/// Why there is no signature.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, uniffi::Error)]
+pub enum SignerError {
+    /// The owner declined, for good.
+    #[error("{reason}")]
+    Refused {
+        /// In words.
+        reason: String,
+    },
+    /// The key could not be reached.
+    #[error("{reason}")]
+    Failed {
+        /// In words.
+        reason: String,
+    },
+}
+
 /// Why a host did not do its part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, uniffi::Error)]
 pub enum HostError {
@@ -123,6 +154,12 @@ pub enum HostError {
 }
 
 impl From<UnexpectedUniFFICallbackError> for StoreError {
+    fn from(error: UnexpectedUniFFICallbackError) -> Self {
+        Self::Failed { reason: error.reason }
+    }
+}
+
+impl From<UnexpectedUniFFICallbackError> for SignerError {
     fn from(error: UnexpectedUniFFICallbackError) -> Self {
         Self::Failed { reason: error.reason }
     }

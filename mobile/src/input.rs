@@ -1,7 +1,6 @@
 //! What a host tells the core, and the conversion to the core's own types.
 
-use millstream_core::channel;
-use millstream_core::{nitro, protocol, wallet};
+use millstream_core::{protocol, wallet};
 
 use crate::values::{Address, Amount, Bytes32};
 
@@ -28,7 +27,7 @@ pub enum Input {
         /// How.
         update: ChainUpdate,
     },
-    /// A transaction was not sent, or failed.
+    /// A transaction was not sent, or failed; nothing is sent again until `Resume`.
     TransactionFailed {
         /// The channel.
         channel_id: Bytes32,
@@ -45,10 +44,29 @@ pub enum Input {
         /// The commit.
         id: u64,
     },
-    /// Records from the store: all of them at the start, later those that a load names.
+    /// Records from the store: at the start those with a `wakeAt` (or all, if there are few), later those that a load
+    /// names.
     Loaded {
         /// The records.
         records: Vec<StoredRecord>,
+    },
+    /// Records of a backup. Those that the wallet does not have are stored; before anything is signed on them, the other
+    /// side is asked how far it got.
+    Restore {
+        /// The records; those without bytes are passed over.
+        records: Vec<StoredRecord>,
+    },
+    /// The signature that `Output.Sign` asked for: 65 bytes, `r ‖ s ‖ v`.
+    Signed {
+        /// The digest.
+        digest: Bytes32,
+        /// The signature.
+        signature: Vec<u8>,
+    },
+    /// The owner of the key declined to sign, and never will.
+    SignRefused {
+        /// The digest.
+        digest: Bytes32,
     },
     /// Time went on.
     Tick,
@@ -65,6 +83,11 @@ impl From<Input> for wallet::Input {
             Input::Committed { id } => Self::Committed { id },
             Input::CommitFailed { id } => Self::CommitFailed { id },
             Input::Loaded { records } => Self::Loaded(records.into_iter().map(Into::into).collect()),
+            Input::Restore { records } => {
+                Self::Restore(records.into_iter().filter_map(|record| Some((record.key, record.bytes?))).collect())
+            }
+            Input::Signed { digest, signature } => Self::Signed { digest, signature },
+            Input::SignRefused { digest } => Self::SignRefused { digest },
             Input::Tick => Self::Tick,
         }
     }
@@ -73,7 +96,7 @@ impl From<Input> for wallet::Input {
 /// What the owner wants of a channel. Opening one is `Core.openChannel`, which returns its id.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Command {
-    /// Payer: pays `amount` more base units.
+    /// Pays `amount` more base units: the payer in a stream, either side in a ledger.
     Pay {
         /// The channel.
         channel_id: Bytes32,
@@ -81,6 +104,47 @@ pub enum Command {
         amount: Amount,
         /// What is paid for: the hash of a quote, or zero.
         memo: Bytes32,
+    },
+    /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
+    TopUp {
+        /// The channel.
+        channel_id: Bytes32,
+        /// In base units, above zero.
+        amount: Amount,
+    },
+    /// Makes what was paid part of a new base, on which vouchers start again.
+    Fold {
+        /// The channel.
+        channel_id: Bytes32,
+    },
+    /// Payee: gives `amount` base units back to the payer.
+    GiveBack {
+        /// The channel.
+        channel_id: Bytes32,
+        /// In base units, above zero.
+        amount: Amount,
+    },
+    /// Takes `amount` base units of ours out with one transaction; the rest goes on in a successor channel.
+    Withdraw {
+        /// The channel.
+        channel_id: Bytes32,
+        /// In base units, above zero.
+        amount: Amount,
+    },
+    /// Puts our best state on chain while the channel goes on.
+    Snapshot {
+        /// The channel.
+        channel_id: Bytes32,
+    },
+    /// Answers a challenge with a newer state, after which the channel goes on; takes a decision to leave back.
+    ClearChallenge {
+        /// The channel.
+        channel_id: Bytes32,
+    },
+    /// Asks whether the other side is there.
+    Ping {
+        /// The channel.
+        channel_id: Bytes32,
     },
     /// Closes together with the other side, with one transaction.
     CloseChannel {
@@ -109,6 +173,13 @@ impl From<Command> for wallet::Command {
     fn from(command: Command) -> Self {
         match command {
             Command::Pay { channel_id, amount, memo } => Self::Pay { channel_id, amount, memo },
+            Command::TopUp { channel_id, amount } => Self::TopUp { channel_id, amount },
+            Command::Fold { channel_id } => Self::Fold { channel_id },
+            Command::GiveBack { channel_id, amount } => Self::GiveBack { channel_id, amount },
+            Command::Withdraw { channel_id, amount } => Self::Withdraw { channel_id, amount },
+            Command::Snapshot { channel_id } => Self::Snapshot { channel_id },
+            Command::ClearChallenge { channel_id } => Self::ClearChallenge { channel_id },
+            Command::Ping { channel_id } => Self::Ping { channel_id },
             Command::CloseChannel { channel_id } => Self::CloseChannel { channel_id },
             Command::LeaveChannel { channel_id } => Self::LeaveChannel { channel_id },
             Command::AbortChannel { channel_id } => Self::AbortChannel { channel_id },
@@ -124,9 +195,11 @@ pub enum TransactionKind {
     Approve,
     /// Deposits for the channel.
     Deposit,
+    /// Puts the best state on chain while the channel goes on.
+    Checkpoint,
     /// Pays out the final state signed by both.
     Conclude,
-    /// Puts the best state on chain.
+    /// Puts the best state on chain, to leave alone or to answer.
     Challenge,
     /// Pays out a finalised outcome.
     Transfer,
@@ -137,9 +210,24 @@ impl From<TransactionKind> for protocol::TransactionKind {
         match kind {
             TransactionKind::Approve => Self::Approve,
             TransactionKind::Deposit => Self::Deposit,
+            TransactionKind::Checkpoint => Self::Checkpoint,
             TransactionKind::Conclude => Self::Conclude,
             TransactionKind::Challenge => Self::Challenge,
             TransactionKind::Transfer => Self::Transfer,
+        }
+    }
+}
+
+impl From<protocol::TransactionKind> for TransactionKind {
+    fn from(kind: protocol::TransactionKind) -> Self {
+        use protocol::TransactionKind as From;
+        match kind {
+            From::Approve => Self::Approve,
+            From::Deposit => Self::Deposit,
+            From::Checkpoint => Self::Checkpoint,
+            From::Conclude => Self::Conclude,
+            From::Challenge => Self::Challenge,
+            From::Transfer => Self::Transfer,
         }
     }
 }
@@ -180,12 +268,16 @@ pub struct Log {
     pub block: u64,
     /// The index in the block.
     pub log_index: u64,
+    /// The data of the call that logged it, wanted for `Checkpointed` and `ChallengeCleared` only: these logs name a turn
+    /// and not the state. Of a call through another contract, the data that reached the adjudicator, from a trace.
+    #[uniffi(default = None)]
+    pub call: Option<Vec<u8>>,
 }
 
 impl From<Log> for wallet::Log {
     fn from(log: Log) -> Self {
-        let Log { address, topics, data, block, log_index } = log;
-        Self { address, topics, data: data.into(), block, log_index }
+        let Log { address, topics, data, block, log_index, call } = log;
+        Self { address, topics, data: data.into(), block, log_index, call: call.map(Into::into) }
     }
 }
 
@@ -203,123 +295,5 @@ pub struct StoredRecord {
 impl From<StoredRecord> for wallet::StoredRecord {
     fn from(StoredRecord { key, version, bytes }: StoredRecord) -> Self {
         Self { key, version, bytes }
-    }
-}
-
-/// What a core is made of.
-// No `Debug`: it holds the secret.
-#[derive(Clone, uniffi::Record)]
-#[allow(missing_debug_implementations)]
-pub struct CoreConfig {
-    /// EIP-155 chain id.
-    pub chain_id: u64,
-    /// The adjudicator.
-    pub adjudicator: Address,
-    /// The app contract of its channels.
-    pub stream_app: Address,
-    /// The address that this wallet's part of every channel is paid out to.
-    pub destination: Address,
-    /// What it asks of new channels.
-    #[uniffi(default = None)]
-    pub policy: Option<Policy>,
-    /// The channel key, 32 bytes; generated if missing.
-    #[uniffi(default = None)]
-    pub secret: Option<Vec<u8>>,
-}
-
-impl CoreConfig {
-    pub(crate) fn chain(&self) -> channel::Chain {
-        channel::Chain { chain_id: self.chain_id, adjudicator: self.adjudicator, stream_app: self.stream_app }
-    }
-
-    pub(crate) fn wallet_config(self) -> wallet::Config {
-        wallet::Config {
-            chain: self.chain(),
-            destination: nitro::address_destination(self.destination),
-            policy: self.policy.unwrap_or_default().into(),
-        }
-    }
-}
-
-/// What a wallet asks of a new channel; what is missing keeps its default. Times in seconds, amounts in base units.
-#[derive(Clone, Debug, Default, PartialEq, Eq, uniffi::Record)]
-pub struct Policy {
-    /// Assets that are taken (zero address: native). Empty: any. Default: any.
-    #[uniffi(default = None)]
-    pub assets: Option<Vec<Address>>,
-    /// The smallest deposit. Default 1.
-    #[uniffi(default = None)]
-    pub min_deposit: Option<Amount>,
-    /// The shortest time to answer a challenge. Default 3,600; lower it only on a development chain.
-    #[uniffi(default = None)]
-    pub min_challenge_duration: Option<u64>,
-    /// The longest time that leaving alone may take. Default a week.
-    #[uniffi(default = None)]
-    pub max_challenge_duration: Option<u64>,
-    /// How many blocks deep a deposit must be, the block of the deposit included. Default 2.
-    #[uniffi(default = None)]
-    pub min_confirmations: Option<u32>,
-    /// How many blocks deep it must be at most: until then it can neither be spent nor taken back. Default 128.
-    #[uniffi(default = None)]
-    pub max_confirmations: Option<u32>,
-    /// How many channels may wait for their deposit at once. Default 1,000.
-    #[uniffi(default = None)]
-    pub max_unfunded: Option<u32>,
-    /// How long a channel may stay without a deposit. Default 1,800.
-    #[uniffi(default = None)]
-    pub funding_timeout: Option<u64>,
-}
-
-impl From<Policy> for protocol::Policy {
-    fn from(policy: Policy) -> Self {
-        let default = Self::default();
-        Self {
-            assets: policy.assets.unwrap_or(default.assets),
-            min_deposit: policy.min_deposit.unwrap_or(default.min_deposit),
-            min_challenge_duration: policy.min_challenge_duration.unwrap_or(default.min_challenge_duration),
-            max_challenge_duration: policy.max_challenge_duration.unwrap_or(default.max_challenge_duration),
-            min_confirmations: policy.min_confirmations.unwrap_or(default.min_confirmations),
-            max_confirmations: policy.max_confirmations.unwrap_or(default.max_confirmations),
-            max_unfunded: policy.max_unfunded.unwrap_or(default.max_unfunded),
-            funding_timeout: policy.funding_timeout.unwrap_or(default.funding_timeout),
-        }
-    }
-}
-
-/// What a payer asks for a new channel; the chain, its key and its destination are the wallet's.
-#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct OpenTerms {
-    /// The payee's channel key.
-    pub payee: Address,
-    /// Where the payee is paid out.
-    pub payee_destination: Address,
-    /// Token contract, or zero for the native asset.
-    pub asset: Address,
-    /// The deposit, in base units.
-    pub deposit: Amount,
-    /// The time to answer a challenge, in seconds.
-    pub challenge_duration: u64,
-    /// How many blocks deep the deposit must be, its own included.
-    pub confirmations: u32,
-    /// For replay only: the time in seconds above 32 random bits unless given. It must never repeat.
-    #[uniffi(default = None)]
-    pub nonce: Option<u64>,
-}
-
-impl OpenTerms {
-    /// The terms of a channel that `wallet` pays on.
-    pub(crate) fn of(self, wallet: &wallet::Wallet, nonce: u64) -> channel::Terms {
-        channel::Terms {
-            chain: wallet.config().chain,
-            payer: wallet.address(),
-            payee: self.payee,
-            payer_destination: wallet.config().destination,
-            payee_destination: nitro::address_destination(self.payee_destination),
-            asset: self.asset,
-            deposit: self.deposit,
-            challenge_duration: self.challenge_duration,
-            confirmations: self.confirmations,
-            nonce,
-        }
     }
 }

@@ -2,7 +2,8 @@
 //! records and enums. The crate holds no rules.
 //!
 //! [`Core`] is the machine itself: `handle` an [`Input`], then carry out what `poll_output` yields. [`Wallet`] does the
-//! carrying out, with the [`Store`], [`Transport`], [`Chain`] and [`Listener`] that the host implements.
+//! carrying out, with the [`Store`], [`Transport`], [`Chain`], [`Listener`] and, if the key is elsewhere, [`Signer`] that
+//! the host implements. [`Mnemonic`] and [`Seed`] are where keys come from.
 //!
 //! Conventions at the border: ids, addresses and hashes are lower-case hex strings with `0x`, amounts decimal strings
 //! (`BigInteger` in Kotlin) in base units of the asset, byte strings byte arrays, times seconds since 1970. Every refusal
@@ -22,20 +23,26 @@
     )
 )]
 
+mod channel;
+mod config;
 mod core;
 mod error;
 mod host;
 mod input;
+mod keys;
 mod output;
 mod quote;
 mod values;
 mod wallet;
 
 pub use crate::core::{Core, payment_channel};
+pub use channel::{Balances, ChannelInfo, ChannelStatus, Closing, Dispute, Payout, Role};
+pub use config::{ChannelKind, CoreConfig, Lease, OpenTerms, Policy};
 pub use error::MillstreamError;
-pub use host::{Chain, HostError, HostFailure, Listener, Payment, Store, StoreError, Transport};
-pub use input::{ChainUpdate, Command, CoreConfig, Input, Log, OpenTerms, Policy, StoredRecord, TransactionKind};
-pub use output::{ChannelInfo, ChannelStatus, Closing, Dispute, Event, Output, Payout, Role, Transaction, Write};
+pub use host::{Chain, HostError, HostFailure, Listener, Payment, Signer, SignerError, Store, StoreError, Transport};
+pub use input::{ChainUpdate, Command, Input, Log, StoredRecord, TransactionKind};
+pub use keys::{Backup, KdfParams, Mnemonic, Seed, channel_key_path, import_backup};
+pub use output::{Event, Output, Purpose, Transaction, Write};
 pub use quote::{Quote, QuoteTerms};
 pub use values::{Address, Amount, Bytes32};
 pub use wallet::Wallet;

@@ -1,14 +1,12 @@
 //! What the core asks of its host and says about its channels, and the conversion from the core's own types.
-//!
-//! The core's enums may grow without notice, so each conversion has an answer for a variant that it does not know.
 
-use millstream_core::channel::{self, Channel};
 use millstream_core::{protocol, wallet};
 
+use crate::channel::{Balances, ChannelStatus};
 use crate::input::TransactionKind;
 use crate::values::{Address, Amount, Bytes32};
 
-/// One output of the machine, to be carried out in order.
+/// One output of the machine, to be carried out in order. A host knows all of them: one that it leaves undone may be money.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Output {
     /// Make all these writes durable, or none of them, then say `Committed` or `CommitFailed`.
@@ -45,6 +43,16 @@ pub enum Output {
         /// The payment.
         bytes: Vec<u8>,
     },
+    /// Ask the outside signer for its signature of this digest, then say `Signed` or `SignRefused`. What is signed is stored
+    /// already, so that asking again after a crash asks for the same.
+    Sign {
+        /// The channel.
+        channel_id: Bytes32,
+        /// What is signed, as it is.
+        digest: Bytes32,
+        /// What it is for.
+        purpose: Purpose,
+    },
     /// Send this transaction from any account. Transactions of one channel go one after the other.
     Submit {
         /// The channel.
@@ -62,8 +70,6 @@ pub enum Output {
         /// The time.
         time: u64,
     },
-    /// An output that this binding does not know. Pass over it.
-    Unknown,
 }
 
 impl From<wallet::Output> for Output {
@@ -76,11 +82,10 @@ impl From<wallet::Output> for Output {
             From::Payment { channel_id, serial, amount, cumulative_amount, bytes } => {
                 Self::Payment { channel_id, serial, amount, cumulative_amount, bytes }
             }
-            From::Submit { channel_id, transaction } => Transaction::known(transaction)
-                .map_or(Self::Unknown, |transaction| Self::Submit { channel_id, transaction }),
+            From::Sign { channel_id, digest, purpose } => Self::Sign { channel_id, digest, purpose: purpose.into() },
+            From::Submit { channel_id, transaction } => Self::Submit { channel_id, transaction: transaction.into() },
             From::Notify(event) => Self::Notify { event: event.into() },
             From::WakeAt(time) => Self::WakeAt { time },
-            _ => Self::Unknown,
         }
     }
 }
@@ -94,11 +99,39 @@ pub struct Write {
     pub expected_version: u64,
     /// The record; none deletes it.
     pub bytes: Option<Vec<u8>>,
+    /// When the channel next needs attention, in seconds since 1970; none if it can rest until it is named. A store that
+    /// can find records by it spares a wallet from loading all of them at its start.
+    pub wake_at: Option<u64>,
 }
 
 impl From<wallet::Write> for Write {
-    fn from(wallet::Write { key, expected_version, bytes }: wallet::Write) -> Self {
-        Self { key, expected_version, bytes }
+    fn from(wallet::Write { key, expected_version, bytes, wake_at }: wallet::Write) -> Self {
+        Self { key, expected_version, bytes, wake_at }
+    }
+}
+
+/// What a signature is for. A signer that asks its owner can show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum Purpose {
+    /// A state of a channel: prefund, postfund, update, final state or redemption.
+    State,
+    /// A voucher.
+    Voucher,
+    /// That we are the one who challenges.
+    Challenge,
+    /// A message to the other side.
+    Message,
+}
+
+impl From<protocol::Purpose> for Purpose {
+    fn from(purpose: protocol::Purpose) -> Self {
+        use protocol::Purpose as From;
+        match purpose {
+            From::State => Self::State,
+            From::Voucher => Self::Voucher,
+            From::Challenge => Self::Challenge,
+            From::Message => Self::Message,
+        }
     }
 }
 
@@ -116,19 +149,9 @@ pub struct Transaction {
     pub data: Vec<u8>,
 }
 
-impl Transaction {
-    fn known(transaction: protocol::Transaction) -> Option<Self> {
-        use protocol::TransactionKind as From;
-        let kind = match transaction.kind {
-            From::Approve => TransactionKind::Approve,
-            From::Deposit => TransactionKind::Deposit,
-            From::Conclude => TransactionKind::Conclude,
-            From::Challenge => TransactionKind::Challenge,
-            From::Transfer => TransactionKind::Transfer,
-            _ => return None,
-        };
-        let protocol::Transaction { to, value, data, .. } = transaction;
-        Some(Self { kind, to, value, data: data.into() })
+impl From<protocol::Transaction> for Transaction {
+    fn from(protocol::Transaction { kind, to, value, data }: protocol::Transaction) -> Self {
+        Self { kind: kind.into(), to, value, data: data.into() }
     }
 }
 
@@ -155,6 +178,47 @@ pub enum Event {
         /// What it pays for: the hash of a quote, or zero.
         memo: Bytes32,
     },
+    /// Both signed a new split of the money.
+    Updated {
+        /// The channel.
+        channel_id: Bytes32,
+        /// The turn of the state.
+        turn: u64,
+        /// What belongs to whom.
+        balances: Balances,
+    },
+    /// The payee refused a new split. Its turn, and every later one, is given up.
+    UpdateRefused {
+        /// The channel.
+        channel_id: Bytes32,
+        /// The turn that was refused.
+        turn: u64,
+        /// Why, as an error code.
+        code: String,
+    },
+    /// The rest of a withdrawal goes on in another channel.
+    Succeeded {
+        /// The channel that was concluded.
+        channel_id: Bytes32,
+        /// The channel that goes on.
+        successor: Bytes32,
+    },
+    /// The other side answered a ping.
+    PeerAlive {
+        /// The channel.
+        channel_id: Bytes32,
+    },
+    /// The other side did not answer in time. What could be given up was; otherwise the wallet leaves alone, if that is
+    /// worth its cost.
+    PeerSilent {
+        /// The channel.
+        channel_id: Bytes32,
+    },
+    /// A reorganisation took back what was confirmed before. The channel is again where the chain says it is.
+    Reorganised {
+        /// The channel.
+        channel_id: Bytes32,
+    },
     /// A challenge stands on chain.
     Challenged {
         /// The channel.
@@ -172,6 +236,8 @@ pub enum Event {
         paid: Amount,
         /// Back to the payer, in base units.
         refunded: Amount,
+        /// On to the successor, in base units.
+        carried: Amount,
     },
     /// The other side refused a message.
     PeerError {
@@ -182,7 +248,7 @@ pub enum Event {
         /// In words.
         text: String,
     },
-    /// The adjudicator logged something about the channel that cannot be read.
+    /// The adjudicator logged something about the channel that cannot be read. Ask it for the channel's status by hand.
     UnreadableLog {
         /// The channel.
         channel_id: Bytes32,
@@ -191,12 +257,17 @@ pub enum Event {
         /// The stable code of what is wrong with it.
         code: String,
     },
+    /// The owner of the key declined to sign. What was not signed is given up.
+    SignRefused {
+        /// The channel.
+        channel_id: Bytes32,
+    },
     /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
     CommitFailed {
         /// The channel.
         channel_id: Bytes32,
     },
-    /// An event that this binding does not know.
+    /// An event that this binding does not know. Pass over it.
     Unknown,
 }
 
@@ -208,175 +279,23 @@ impl From<protocol::Event> for Event {
             From::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo } => {
                 Self::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo }
             }
+            From::Updated { channel_id, turn, balances } => {
+                Self::Updated { channel_id, turn, balances: balances.into() }
+            }
+            From::UpdateRefused { channel_id, turn, code } => Self::UpdateRefused { channel_id, turn, code },
+            From::Succeeded { channel_id, successor } => Self::Succeeded { channel_id, successor },
+            From::PeerAlive { channel_id } => Self::PeerAlive { channel_id },
+            From::PeerSilent { channel_id } => Self::PeerSilent { channel_id },
+            From::Reorganised { channel_id } => Self::Reorganised { channel_id },
             From::Challenged { channel_id, finalizes_at, ours } => Self::Challenged { channel_id, finalizes_at, ours },
-            From::Closed { channel_id, paid, refunded } => Self::Closed { channel_id, paid, refunded },
+            From::Closed { channel_id, paid, refunded, carried } => {
+                Self::Closed { channel_id, paid, refunded, carried }
+            }
             From::PeerError { channel_id, code, text } => Self::PeerError { channel_id, code, text },
             From::UnreadableLog { channel_id, block, code } => Self::UnreadableLog { channel_id, block, code },
+            From::SignRefused { channel_id } => Self::SignRefused { channel_id },
             From::CommitFailed { channel_id } => Self::CommitFailed { channel_id },
             _ => Self::Unknown,
         }
     }
-}
-
-/// Where a channel is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
-pub enum ChannelStatus {
-    /// Proposed.
-    Initialized,
-    /// Signed by both; waits for its deposit.
-    Signed,
-    /// Funded: it can be paid on.
-    Open,
-    /// Being closed; no more payments.
-    Closing,
-    /// A challenge runs on chain.
-    Challenged,
-    /// Paid out.
-    Closed,
-    /// Given up before any deposit.
-    Aborted,
-    /// A status that this binding does not know.
-    Unknown,
-}
-
-impl From<channel::Status> for ChannelStatus {
-    fn from(status: channel::Status) -> Self {
-        use channel::Status as From;
-        match status {
-            From::Initialized => Self::Initialized,
-            From::Signed => Self::Signed,
-            From::Open => Self::Open,
-            From::Closing => Self::Closing,
-            From::Challenged => Self::Challenged,
-            From::Closed => Self::Closed,
-            From::Aborted => Self::Aborted,
-            _ => Self::Unknown,
-        }
-    }
-}
-
-/// Which side of a channel a wallet is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
-pub enum Role {
-    /// Deposits and signs vouchers.
-    Payer,
-    /// Collects vouchers and redeems the best one.
-    Payee,
-}
-
-impl From<channel::Role> for Role {
-    fn from(role: channel::Role) -> Self {
-        match role {
-            channel::Role::Payer => Self::Payer,
-            channel::Role::Payee => Self::Payee,
-        }
-    }
-}
-
-/// What is known about a channel. Amounts in base units.
-#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct ChannelInfo {
-    /// The channel's id.
-    pub id: Bytes32,
-    /// Which side this wallet is.
-    pub role: Role,
-    /// Where it is in its life.
-    pub status: ChannelStatus,
-    /// The other side's channel key.
-    pub peer: Address,
-    /// The payer's channel key.
-    pub payer: Address,
-    /// The payee's channel key.
-    pub payee: Address,
-    /// Token contract, or zero for the native asset.
-    pub asset: Address,
-    /// What the payer deposits.
-    pub deposit: Amount,
-    /// Paid so far.
-    pub cumulative_amount: Amount,
-    /// What the payer can still pay.
-    pub remaining: Amount,
-    /// Of the last voucher; 0 before the first.
-    pub serial: u32,
-    /// What the adjudicator holds for the channel, as far as confirmed.
-    pub holdings: Amount,
-    /// The time to answer a challenge, in seconds.
-    pub challenge_duration: u64,
-    /// How many blocks deep the deposit must be.
-    pub confirmations: u32,
-    /// The final state that the payer proposed, if it did.
-    pub closing: Option<Closing>,
-    /// Whether this side decided to leave without the other.
-    pub leaving: bool,
-    /// What stands on chain against the channel.
-    pub dispute: Option<Dispute>,
-    /// What each side was paid out, once it was.
-    pub payout: Option<Payout>,
-    /// The block of the last chain event that was taken in.
-    pub seen_block: Option<u64>,
-    /// Why the channel was given up: an error code.
-    pub aborted: Option<String>,
-}
-
-impl ChannelInfo {
-    pub(crate) fn of(id: Bytes32, channel: &Channel) -> Self {
-        let terms = &channel.terms;
-        Self {
-            id,
-            role: channel.role.into(),
-            status: channel.status().into(),
-            peer: channel.peer(),
-            payer: terms.payer,
-            payee: terms.payee,
-            asset: terms.asset,
-            deposit: terms.deposit,
-            cumulative_amount: channel.cumulative_amount(),
-            remaining: channel.remaining(),
-            serial: channel.last_serial(),
-            holdings: channel.holdings,
-            challenge_duration: terms.challenge_duration,
-            confirmations: terms.confirmations,
-            closing: channel
-                .closing
-                .map(|closing| Closing { claimed: closing.claimed, agreed: closing.signatures.both().is_some() }),
-            leaving: channel.leaving,
-            dispute: channel.dispute.as_ref().map(|dispute| Dispute {
-                finalizes_at: dispute.finalizes_at,
-                ours: dispute.ours,
-                turn: dispute.turn,
-            }),
-            payout: channel.payout.map(|payout| Payout { paid: payout.paid, refunded: payout.refunded }),
-            seen_block: channel.seen.map(|seen| seen.block),
-            aborted: channel.aborted.clone(),
-        }
-    }
-}
-
-/// A proposed final state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct Closing {
-    /// What it pays the payee, in base units.
-    pub claimed: Amount,
-    /// Whether both signed it.
-    pub agreed: bool,
-}
-
-/// A challenge that stands on chain, or the outcome that was finalised there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct Dispute {
-    /// When it becomes final, in seconds of the chain's clock.
-    pub finalizes_at: u64,
-    /// Whether it is ours.
-    pub ours: bool,
-    /// The turn of the state on chain.
-    pub turn: u64,
-}
-
-/// What each side was paid out, in base units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct Payout {
-    /// To the payee.
-    pub paid: Amount,
-    /// Back to the payer.
-    pub refunded: Amount,
 }

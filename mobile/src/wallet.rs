@@ -2,14 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
+use millstream_core::wallet::{Error, Input as CoreInput};
+
+use crate::channel::ChannelInfo;
+use crate::config::OpenTerms;
 use crate::core::{Core, payment_channel};
 use crate::error::MillstreamError;
-use crate::host::{Chain, HostFailure, Listener, Payment, Store, Transport};
-use crate::input::{ChainUpdate, Command, Input, OpenTerms, TransactionKind};
-use crate::output::{Output, Transaction, Write};
-use crate::values::{Address, Amount, Bytes32};
+use crate::host::{Chain, HostFailure, Listener, Payment, SignerError, Store, StoreError, Transport};
+use crate::input::{ChainUpdate, Command, Input, StoredRecord, TransactionKind};
+use crate::output::{Output, Purpose, Transaction, Write};
+use crate::values::{Amount, Bytes32};
+
+/// How often an input is fed at most until the channels that it names are in memory: it names two, and others may push
+/// them out again meanwhile.
+const MAX_FEEDS: usize = 8;
 
 /// A wallet that is driven: every call takes one step of its core, then has what follows carried out by the host.
 ///
@@ -28,6 +36,8 @@ pub struct Wallet {
     asked: AtomicBool,
     /// Whether to try again to read what could not be read.
     reread: AtomicBool,
+    /// Held from reading a record until the core has it: none comes in that was read before a newer one was written.
+    reading: Mutex<()>,
 }
 
 impl std::fmt::Debug for Wallet {
@@ -38,8 +48,8 @@ impl std::fmt::Debug for Wallet {
 
 #[uniffi::export]
 impl Wallet {
-    /// Starts to drive `core`: reads its channels from the store. From now on nothing else may feed the core; what it
-    /// knows may be asked of it at any time.
+    /// Starts to drive `core` with the records that the store has. From now on nothing else may feed the core; what it
+    /// knows may be asked of it at any time. After a restart, `resume` each channel that is not settled.
     ///
     /// Errors: `STORE_FAILED`; `RECORD_...` if the store is damaged or belongs to another key.
     #[uniffi::constructor]
@@ -51,17 +61,27 @@ impl Wallet {
         listener: Arc<dyn Listener>,
         now: u64,
     ) -> Result<Arc<Self>, MillstreamError> {
-        let records = store.load_all().map_err(|error| MillstreamError::new(error.code(), error.to_string()))?;
+        let records = store.load_all().map_err(|error| store_failed(&error))?;
         core.handle(Input::Loaded { records }, now)?;
-        let (turn, asked, reread) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
-        let wallet = Self { core, store, transport, chain, listener, turn, asked, reread };
+        let (turn, reading) = (Mutex::default(), Mutex::default());
+        let (asked, reread) = (AtomicBool::new(false), AtomicBool::new(false));
+        let wallet = Self { core, store, transport, chain, listener, turn, asked, reread, reading };
         wallet.tick(now)?;
         Ok(Arc::new(wallet))
     }
 
-    /// The machine that is driven: for its address, its channels and quotes.
+    /// The machine that is driven: for its address, its loaded channels and quotes.
     pub fn core(&self) -> Arc<Core> {
         self.core.clone()
+    }
+
+    /// What is known about a channel; it is loaded if need be.
+    ///
+    /// Errors: those of arguments; `STORE_FAILED`, `RECORD_...`.
+    pub fn channel(&self, channel_id: Bytes32, now: u64) -> Result<Option<ChannelInfo>, MillstreamError> {
+        let found = self.find(channel_id, now);
+        self.carry_out(now);
+        found
     }
 
     /// Payer: proposes a channel. Returns its id.
@@ -73,12 +93,63 @@ impl Wallet {
         opened
     }
 
-    /// Payer: signs a voucher for `amount` more base units, which goes to `Transport.pay` once it is stored; `memo` is the
-    /// hash of the quote paid for, or zero.
+    /// Pays `amount` more base units: the payer in a stream, either side in a ledger. A voucher goes to `Transport.pay`
+    /// once it is stored; `memo` is the hash of the quote paid for, or zero.
     ///
-    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`.
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`, `UPDATE_...`.
+    /// Every call that names a channel may also fail with `STORE_FAILED` or `RECORD_...`, if it has to be loaded.
     pub fn pay(&self, channel_id: Bytes32, amount: Amount, memo: Bytes32, now: u64) -> Result<(), MillstreamError> {
         self.command(Command::Pay { channel_id, amount, memo }, now)
+    }
+
+    /// Payer: raises its part by `amount` base units. Both sign, then the deposit goes to `Chain.submit`.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `UPDATE_...`.
+    pub fn top_up(&self, channel_id: Bytes32, amount: Amount, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::TopUp { channel_id, amount }, now)
+    }
+
+    /// Makes what was paid part of a new base, on which vouchers start again.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `UPDATE_...`.
+    pub fn fold(&self, channel_id: Bytes32, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Fold { channel_id }, now)
+    }
+
+    /// Payee: gives `amount` base units back to the payer.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `UPDATE_...`.
+    pub fn give_back(&self, channel_id: Bytes32, amount: Amount, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::GiveBack { channel_id, amount }, now)
+    }
+
+    /// Takes `amount` base units of this side out with one transaction; the rest goes on in a successor, which
+    /// `ChannelInfo.successor` and the event `Succeeded` name.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `WITHDRAW_...`.
+    pub fn withdraw(&self, channel_id: Bytes32, amount: Amount, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Withdraw { channel_id, amount }, now)
+    }
+
+    /// Puts the best state on chain while the channel goes on.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `LEAVE_...`.
+    pub fn snapshot(&self, channel_id: Bytes32, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Snapshot { channel_id }, now)
+    }
+
+    /// Answers a challenge with a newer state, after which the channel goes on; takes a decision to leave back.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `LEAVE_...`.
+    pub fn clear_challenge(&self, channel_id: Bytes32, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::ClearChallenge { channel_id }, now)
+    }
+
+    /// Asks whether the other side is there: the event `PeerAlive` answers.
+    ///
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`.
+    pub fn ping(&self, channel_id: Bytes32, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Ping { channel_id }, now)
     }
 
     /// Closes together with the other side.
@@ -102,11 +173,21 @@ impl Wallet {
         self.command(Command::AbortChannel { channel_id }, now)
     }
 
-    /// Sends again what the other side or the chain may still wait for.
+    /// Sends again what the other side or the chain may still wait for, and asks again for what was not signed.
     ///
     /// Errors: those of arguments; `UNKNOWN_CHANNEL`.
     pub fn resume(&self, channel_id: Bytes32, now: u64) -> Result<(), MillstreamError> {
         self.command(Command::Resume { channel_id }, now)
+    }
+
+    /// Takes in the records of a backup that the store does not have. Their channels are `DISCONNECTED` until the other
+    /// sides, which are asked at once and again by `resume`, have said how far they got; until then nothing is signed.
+    ///
+    /// Errors: `RECORD_...` if a record is damaged or belongs to another key; then none is taken. `STORE_FAILED`.
+    pub fn restore(&self, records: Vec<StoredRecord>, now: u64) -> Result<(), MillstreamError> {
+        // The core leaves alone what it has in memory.
+        self.read(records.iter().map(|record| record.key).collect(), now)?;
+        self.take(Input::Restore { records }, now)
     }
 
     /// Takes in a message of a peer. A refusal of one that was properly signed is sent to the peer as well.
@@ -160,10 +241,38 @@ impl Wallet {
     }
 
     fn take(&self, input: Input, now: u64) -> Result<(), MillstreamError> {
-        let taken = self.core.handle(input, now);
+        let taken = self.feed(input, now);
         // Also after a refusal: it may leave an answer for the peer.
         self.carry_out(now);
         taken
+    }
+
+    /// Feeds the core. A channel that the input names and that is not in memory is read, and the input fed again: at once,
+    /// because whoever carries out may be the caller further up, or busy for long.
+    fn feed(&self, input: Input, now: u64) -> Result<(), MillstreamError> {
+        let input = CoreInput::from(input);
+        for _ in 1..MAX_FEEDS {
+            match self.core.take(input.clone(), now)? {
+                Err(Error::Loading { channel_id }) => self.read(vec![channel_id], now)?,
+                taken => return Ok(taken?),
+            }
+        }
+        Ok(self.core.take(input, now)??)
+    }
+
+    /// Gives the core the records under `keys`.
+    fn read(&self, keys: Vec<Bytes32>, now: u64) -> Result<(), MillstreamError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.store.load(keys).map_err(|error| store_failed(&error))?;
+        self.core.handle(Input::Loaded { records }, now)
+    }
+
+    fn find(&self, channel_id: Bytes32, now: u64) -> Result<Option<ChannelInfo>, MillstreamError> {
+        if let Some(channel) = self.core.channel(channel_id)? {
+            return Ok(Some(channel));
+        }
+        self.read(vec![channel_id], now)?;
+        self.core.channel(channel_id)
     }
 
     /// Carries out what the core asks, unless somebody is at it, who then goes on.
@@ -186,12 +295,13 @@ impl Wallet {
                 match output {
                     Output::Commit { id, writes } => self.commit(id, writes, now),
                     Output::Load { keys } => self.load(keys, &mut unread, now),
+                    Output::Sign { channel_id, digest, purpose } => self.sign(channel_id, digest, purpose, now),
                     Output::Send { peer, channel_id, bytes } => {
                         let sent = self.transport.send(peer, channel_id, bytes);
                         self.check("PEER_UNREACHABLE", Some(channel_id), sent);
                     }
                     Output::Payment { channel_id, serial, amount, cumulative_amount, bytes } => {
-                        self.pay_peer(Payment { channel_id, serial, amount, cumulative_amount, bytes });
+                        self.pay_peer(Payment { channel_id, serial, amount, cumulative_amount, bytes }, now);
                     }
                     // A deposit directly follows the approval that it needs.
                     Output::Submit { channel_id, .. } if unapproved == Some(channel_id) => unapproved = None,
@@ -203,7 +313,6 @@ impl Wallet {
                     }
                     Output::Notify { event } => drop(self.listener.event(event)),
                     Output::WakeAt { time } => drop(self.listener.wake_at(time)),
-                    Output::Unknown => {}
                 }
             }
         }
@@ -218,26 +327,39 @@ impl Wallet {
                 Input::CommitFailed { id }
             }
         };
-        self.feed(channel_id, input, now);
+        self.tell(channel_id, input, now);
     }
 
-    fn load(&self, keys: Vec<Bytes32>, unread: &mut BTreeSet<Bytes32>, now: u64) {
-        let channel_id = keys.first().copied();
-        match self.store.load(keys.clone()) {
-            Ok(records) => self.feed(channel_id, Input::Loaded { records }, now),
-            Err(error) => {
-                unread.extend(keys);
-                self.fail(error.code(), channel_id, error.to_string());
-            }
+    fn load(&self, mut keys: Vec<Bytes32>, unread: &mut BTreeSet<Bytes32>, now: u64) {
+        // Some were read by the call that needed them.
+        keys.retain(|key| !matches!(self.core.channel(*key), Ok(Some(_))));
+        let Some(channel_id) = keys.first().copied() else { return };
+        if let Err(MillstreamError::Refused { code, reason }) = self.read(keys.clone(), now) {
+            unread.extend(keys);
+            self.fail(&code, Some(channel_id), reason);
         }
     }
 
-    fn pay_peer(&self, payment: Payment) {
+    fn sign(&self, channel_id: Bytes32, digest: Bytes32, purpose: Purpose, now: u64) {
+        // A core without a signer signs by itself.
+        let Some(signer) = self.core.signer() else { return };
+        match signer.sign(digest, purpose) {
+            Ok(signature) => self.tell(Some(channel_id), Input::Signed { digest, signature }, now),
+            Err(SignerError::Refused { .. }) => self.tell(Some(channel_id), Input::SignRefused { digest }, now),
+            Err(SignerError::Failed { reason }) => self.fail("SIGNER_FAILED", Some(channel_id), reason),
+        }
+    }
+
+    fn pay_peer(&self, payment: Payment, now: u64) {
         let channel_id = payment.channel_id;
-        // There is a channel: its payment has just been stored.
-        let peer = self.core.channel(channel_id).ok().flatten().map_or(Address::ZERO, |channel| channel.peer);
-        let paid = self.transport.pay(peer, payment);
-        self.check("PEER_UNREACHABLE", Some(channel_id), paid);
+        match self.find(channel_id, now) {
+            Ok(Some(channel)) => {
+                let paid = self.transport.pay(channel.peer, payment);
+                self.check("PEER_UNREACHABLE", Some(channel_id), paid);
+            }
+            Ok(None) => self.fail("UNKNOWN_CHANNEL", Some(channel_id), "the payment's channel is gone".to_owned()),
+            Err(MillstreamError::Refused { code, reason }) => self.fail(&code, Some(channel_id), reason),
+        }
     }
 
     /// Whether the host took the transaction.
@@ -245,14 +367,14 @@ impl Wallet {
         let kind = transaction.kind;
         let submitted = self.check("TRANSACTION_FAILED", Some(channel_id), self.chain.submit(channel_id, transaction));
         if !submitted {
-            self.feed(Some(channel_id), Input::TransactionFailed { channel_id, kind }, now);
+            self.tell(Some(channel_id), Input::TransactionFailed { channel_id, kind }, now);
         }
         submitted
     }
 
     /// Tells the core what became of something that it asked for.
-    fn feed(&self, channel_id: Option<Bytes32>, input: Input, now: u64) {
-        if let Err(MillstreamError::Refused { code, reason }) = self.core.handle(input, now) {
+    fn tell(&self, channel_id: Option<Bytes32>, input: Input, now: u64) {
+        if let Err(MillstreamError::Refused { code, reason }) = self.feed(input, now) {
             self.fail(&code, channel_id, reason);
         }
     }
@@ -272,4 +394,8 @@ impl Wallet {
         // There is nobody left to tell if the listener fails.
         drop(self.listener.failed(HostFailure { code: code.to_owned(), reason, channel_id }));
     }
+}
+
+fn store_failed(error: &StoreError) -> MillstreamError {
+    MillstreamError::new(error.code(), error.to_string())
 }

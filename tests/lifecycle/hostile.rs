@@ -1,14 +1,14 @@
 //! Bad input: every kind of wrong payment and message has its error and changes nothing.
 
 use alloy_primitives::{Address, B256, U256};
-use millstream_core::channel::{POSTFUND_TURN, Status, derive_nonce};
+use millstream_core::channel::{POSTFUND_TURN, Status, Terms, derive_nonce};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::payment::Voucher;
 use millstream_core::wallet::{Command, Input};
 use millstream_core::wire::encode_payment;
 use proptest::prelude::*;
 
-use crate::party::{NOW, Parcel};
+use crate::party::{NOW, Parcel, Party};
 use crate::{Asset, DEPOSIT, PAYER, World};
 
 fn payer_key() -> LocalSigner {
@@ -134,7 +134,7 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
 
 #[test]
 fn terms_outside_the_policy_are_refused() {
-    type Change = fn(&mut millstream_core::channel::Terms);
+    type Change = fn(&mut Terms);
     let change: [(Change, &str); 10] = [
         (|terms| terms.challenge_duration = 10, "POLICY_CHALLENGE_DURATION"),
         (|terms| terms.challenge_duration = 0, "TERMS_CHALLENGE_DURATION"),
@@ -278,4 +278,26 @@ proptest! {
 fn samples_id() -> B256 {
     static ID: std::sync::OnceLock<B256> = std::sync::OnceLock::new();
     *ID.get_or_init(|| World::open(Asset::Native).id)
+}
+
+/// A proposal costs a stranger nothing, and stays in memory until its deadline.
+#[test]
+fn proposals_of_strangers_do_not_keep_a_channel_out_of_memory() {
+    let mut world = World::open(Asset::Native);
+    world.payee.config.max_loaded = 2;
+    world.payee.crash();
+    let mut stranger = Party::new(&mut world.chain, 7);
+    for random in 0..4 {
+        let terms = Terms { nonce: derive_nonce(NOW, random), ..stranger.terms(&world.payee, Address::ZERO, DEPOSIT) };
+        stranger.command(&mut world.chain, Command::OpenChannel(terms)).expect("good terms");
+        let proposal = stranger.outgoing.pop_front().expect("a proposal");
+        world.payee.receive(&mut world.chain, proposal).expect("good terms");
+    }
+    world.payee.outgoing.clear();
+    world.pay(100);
+    let Some(Parcel::Payment(payment)) = world.payer.outgoing.pop_front() else { panic!("no payment") };
+    // Loaded at most once: fed again, it is taken.
+    let accepted = (0..2).any(|_| world.payee.input_once(&mut world.chain, Input::Payment(payment.clone())).is_ok());
+    assert!(accepted);
+    assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 100);
 }

@@ -2,5 +2,6 @@
 
 pub mod histories;
 pub mod model;
+pub mod pair;
 pub mod random;
 pub mod vectors;

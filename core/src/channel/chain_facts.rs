@@ -178,6 +178,9 @@ pub(crate) struct ChainFacts {
     folded_to: Option<Position>,
     #[n(2)]
     recent: Vec<Confirmed>,
+    /// What came from the channel that this one succeeds, in base units; it is among the events, too.
+    #[cbor(n(3), with = "cbor::amount")]
+    carried: u128,
     /// Not stored: `folded` and `recent` say it.
     #[cbor(skip)]
     now: Facts,
@@ -195,11 +198,8 @@ impl ChainFacts {
     }
 
     /// What came from the channel that this one succeeds.
-    pub(crate) fn carried(&self) -> Option<u128> {
-        self.recent.iter().find_map(|confirmed| match confirmed.event {
-            ChainEvent::Carried(amount) => Some(amount),
-            _ => None,
-        })
+    pub(crate) fn carried(&self) -> u128 {
+        self.carried
     }
 
     /// The events that can still be taken back.
@@ -221,8 +221,17 @@ impl ChainFacts {
     /// Takes in what came from the channel that this one succeeds, in place of what was thought to come; `None` if
     /// nothing does.
     pub(crate) fn carry(&mut self, terms: &Terms, carried: Option<Confirmed>) {
+        let before = self.recent.len();
         self.recent.retain(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        if self.carried > 0 && self.recent.len() == before {
+            // It was folded away, too deep to be taken back: taken in again it would count twice.
+            return;
+        }
+        self.carried = 0;
         if let Some(carried) = carried {
+            if let ChainEvent::Carried(amount) = carried.event {
+                self.carried = amount;
+            }
             // A deposit says what is held after it, so the order counts.
             let index = self.recent.partition_point(|confirmed| confirmed.position < carried.position);
             self.recent.insert(index, carried);

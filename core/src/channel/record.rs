@@ -252,6 +252,11 @@ impl Channel {
         self.chain.now()
     }
 
+    /// The block of the last chain event that was taken in: its history is in the record up to there.
+    pub fn seen_block(&self) -> Option<u64> {
+        self.chain.last().map(|position| position.block)
+    }
+
     /// The other side's channel key.
     pub fn peer(&self) -> Address {
         self.terms.key_of(self.role.other())

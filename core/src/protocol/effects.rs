@@ -61,9 +61,8 @@ impl IntoIterator for Effects {
     }
 }
 
-/// What a transaction does.
+/// What a transaction does. A host knows all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum TransactionKind {
     /// Lets the adjudicator take the deposit: ERC-20 `approve`, for exactly the deposit.
     Approve,

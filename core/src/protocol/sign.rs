@@ -12,7 +12,6 @@ use crate::{Address, B256};
 
 /// What a signature is for. A signer that asks its owner can show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum Purpose {
     /// A state of a channel: prefund, postfund, update, final state or redemption.
     State,

@@ -8,7 +8,7 @@ use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
 use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
-use crate::protocol::open::{self, lock_funding};
+use crate::protocol::open::{is_deposited, lock_funding};
 use crate::protocol::reestablish::{known_turn, reestablish};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
@@ -44,7 +44,7 @@ pub(crate) fn apply_event(
     match event {
         AdjudicatorEvent::Deposited { asset, holdings, .. } if asset == terms.asset => {
             channel.chain.push(&terms, confirmed(ChainEvent::Deposited(base_units(holdings))));
-            if channel.aborted.is_some() && open::is_deposited(channel) {
+            if channel.aborted.is_some() && is_deposited(channel) {
                 // Our deposit came after all: the channel opens, or what is ours goes back.
                 channel.aborted = None;
                 channel.deadline = Some(context.now);
@@ -101,19 +101,13 @@ pub(crate) fn apply_event(
 }
 
 /// Takes back every event from `from` on: a reorganisation dropped them although they were deep enough.
-pub(crate) fn reorganise(
-    context: &Context<'_>,
-    channel: &mut Channel,
-    from: Position,
-    effects: &mut Effects,
-) -> Result<(), OpenError> {
+///
+/// What they stood for may happen again in another place, so what we owe the chain is for the caller to look at, once it
+/// knows.
+pub(crate) fn reorganise(channel: &mut Channel, from: Position, effects: &mut Effects) {
     let terms = channel.terms.clone();
     channel.chain.undo(&terms, from);
     effects.notify(Event::Reorganised { channel_id: terms.channel_id() });
-    if channel.predecessor.is_none() {
-        open::next_transaction(channel, effects);
-    }
-    Ok(next_transaction(context, channel, effects)?)
 }
 
 /// Learns from the call that recorded a turn, unless we have a state of that turn. Says whether there was anything to learn.

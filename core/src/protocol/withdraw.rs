@@ -137,7 +137,7 @@ fn propose_final(context: &Context<'_>, channel: &mut Channel, effects: &mut Eff
 pub(crate) fn credit(channel: &Channel, successor: &mut Channel, effects: &mut Effects) {
     let payout = channel.facts().payout;
     let carried = payout.map_or(0, |payout| payout.carried);
-    if successor.chain.carried().unwrap_or(0) != carried {
+    if successor.chain.carried() != carried {
         let terms = successor.terms.clone();
         let paid = channel.chain.recent().last().filter(|_| carried > 0);
         let event = ChainEvent::Carried(carried);

@@ -32,7 +32,7 @@ pub struct Config {
     /// With a lease most payments need no write. After a restart the payer has to ask the payee how far it got, because
     /// nobody else knows.
     pub lease: Option<LeaseTerms>,
-    /// How many idle channels stay in memory. The others are loaded when they are named.
+    /// How many idle channels stay in memory, at least two. The others are loaded when they are named.
     pub max_loaded: usize,
 }
 
@@ -186,7 +186,8 @@ impl Wallet {
     }
 
     fn transaction_failed(&mut self, channel_id: B256, kind: TransactionKind) -> Result<(), Error> {
-        let slot = self.set.slots.get_mut(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
+        // A channel that was dropped from memory has forgotten what it submitted.
+        let Some(slot) = self.set.slots.get_mut(&channel_id) else { return Ok(()) };
         // An approval is followed by the deposit that needs it, which is then not sent either.
         if slot.submitted == Some(kind) || kind == TransactionKind::Approve {
             slot.submitted = None;

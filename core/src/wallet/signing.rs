@@ -77,11 +77,15 @@ impl Wallet {
 
     /// The owner of the key declined: what was not signed is given up, and its turn with it.
     pub(super) fn sign_refused(&mut self, digest: B256, now: u64) -> Result<(), Error> {
-        let asked = self.asked.remove(&digest).ok_or(Error::UnknownSignature { digest })?;
-        if asked.draft.is_some() {
+        let asked = self.asked.get(&digest).ok_or(Error::UnknownSignature { digest })?;
+        let (channel_id, is_message) = (asked.channel_id, asked.draft.is_some());
+        if !is_message {
+            self.find(channel_id)?;
+        }
+        self.asked.remove(&digest);
+        if is_message {
             return Ok(());
         }
-        let channel_id = asked.channel_id;
         self.step(channel_id, now, |_, channel, effects| {
             protocol::give_up_unsigned(channel, effects);
             effects.notify(Event::SignRefused { channel_id });

@@ -15,6 +15,9 @@ use crate::wallet::output::Output;
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
 
+/// A withdrawal names two channels at once.
+const MIN_LOADED: usize = 2;
+
 /// A loaded channel.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -83,7 +86,8 @@ impl Wallet {
         if self.set.slots.contains_key(&channel_id) {
             return Ok(());
         }
-        if self.set.absent.contains(&channel_id) {
+        // A record whose removal is not stored yet is gone all the same.
+        if self.set.absent.contains(&channel_id) || self.outbox.is_waiting(&channel_id) {
             return Err(Error::UnknownChannel { channel_id });
         }
         self.load(channel_id);
@@ -111,7 +115,7 @@ impl Wallet {
             self.set.loading.remove(&key);
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             match channel {
-                _ if self.set.slots.contains_key(&key) => {}
+                _ if self.set.slots.contains_key(&key) || self.outbox.is_waiting(&key) => {}
                 Some(channel) => self.enter(key, version, channel, now),
                 None => {
                     if self.set.absent.len() >= MAX_ABSENT {
@@ -147,10 +151,10 @@ impl Wallet {
         channel.terms.key_of(channel.role) == self.key.address()
     }
 
-    /// Drops the channels used longest ago, as many as there are above the limit and idle.
+    /// Drops the channels used longest ago, as many as there are above the limit and idle. Those that are not idle do not
+    /// count: a stranger's proposals would keep every other channel out.
     pub(super) fn trim(&mut self, now: u64) {
-        // A withdrawal needs two: fewer would drop the one whenever the other is loaded.
-        while self.set.slots.len() > self.config.max_loaded.max(2) {
+        while self.set.recency.len() > self.config.max_loaded.max(MIN_LOADED) {
             let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
