@@ -175,14 +175,15 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
 
 /// Payer: signs the final state with everything that was paid. What was proposed and not answered is given up: the final
 /// state is above it.
+///
+/// It names all that was pledged: a deposit that is mined and not deep enough is paid out with the rest. A final state over
+/// less would leave it behind, and could be concluded again over it.
 fn propose(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), CloseError> {
     let balances = match channel.proposals.last() {
         // The payee may have signed it already, so it may own what it says.
         Some(proposal) if proposal.base.turn > POSTFUND_TURN => proposal.base.balances,
         _ => channel.balances(),
     };
-    // A top up that is not seen yet is part of it: the payer is paid last, out of what is there, and a deposit that is
-    // mined before the final state must not stay behind.
     let submitter = if channel.close_requested { Role::Payer } else { Role::Payee };
     let turn = channel.next_turn();
     if turn > MAX_UINT48 {

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Position};
+use crate::channel::{ChainEvent, Channel, Position};
 use crate::crypto::keccak256;
 use crate::protocol::Observed;
 use crate::wallet::input::Log;
@@ -68,7 +68,9 @@ impl ChainView {
 
     /// Remembers what a loaded record has taken in, in case a reorganisation takes it back.
     pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
-        for confirmed in channel.chain.recent() {
+        // What came from another channel was logged of that one.
+        let own = channel.chain.recent().iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        for confirmed in own {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
     }
@@ -109,11 +111,6 @@ impl ChainView {
     pub(super) fn waits_beyond(&self, channel_id: &B256, confirmed: usize) -> bool {
         let of_channel = self.waiting.range((*channel_id, Position::default())..);
         of_channel.take_while(|((id, _), _)| id == channel_id).nth(confirmed).is_some()
-    }
-
-    /// What was undone is gone from the record of a channel.
-    pub(super) fn taken_back(&mut self, channel_id: &B256) {
-        self.undone.remove(channel_id);
     }
 
     /// The record of a channel is up to date with these events, once it is stored.

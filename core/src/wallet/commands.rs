@@ -137,6 +137,9 @@ impl Wallet {
             if channel.unsure {
                 effects.send_all(protocol::reestablish(&channel, true));
             }
+            if channel.base.is_none() {
+                effects.send_all(protocol::outstanding_messages(&channel));
+            }
             self.keep(alloc::vec![Change { channel_id, channel, effects, wanted: Vec::new() }], now)?;
         }
         Ok(())

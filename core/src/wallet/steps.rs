@@ -201,7 +201,9 @@ impl Wallet {
 /// When a stored channel needs attention next, in seconds since 1970: a host with many channels loads only those at its
 /// start.
 fn wake_at(channel: &Channel, now: u64) -> Option<u64> {
-    let unsettled = matches!(channel.status(), Status::Closing | Status::Withdrawing | Status::Challenged);
+    // A deposit may still be owed, or a transaction of a dispute.
+    let unsettled =
+        matches!(channel.status(), Status::Signed | Status::Closing | Status::Withdrawing | Status::Challenged);
     let waits = unsettled || protocol::awaits_peer(channel);
     [channel.deadline, protocol::due(channel), waits.then_some(now)].into_iter().flatten().min()
 }

@@ -25,7 +25,6 @@ impl Wallet {
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
         let position = |log: &Log| Position { block: log.block, log_index: log.log_index };
-        // By place alone: what a channel pays out is an event of its successor as well.
         let reported: BTreeMap<_, _> = ours.iter().map(|log| (position(log), mark(log))).collect();
         self.chain.rewind(from_block, &reported);
         for log in ours {
@@ -40,10 +39,13 @@ impl Wallet {
 
     /// Keeps what a log says, unless it was taken in before.
     fn log(&mut self, log: Log, (position, channel_id): (Position, B256), mark: u64) {
-        if self.chain.is_applied(&(position, channel_id), mark) {
+        let is_applied = self.chain.is_applied(&(position, channel_id), mark);
+        // The data of a call may be found later than its log.
+        if is_applied && log.call.is_none() {
             return;
         }
         match AdjudicatorEvent::decode(&log.topics, &log.data) {
+            Ok(event) if is_applied && !names_only_a_turn(&event) => {}
             Ok(event) => self.chain.wait(channel_id, Observed { position, mark, event, call: log.call }),
             Err(DecodeError::UnknownEvent { .. }) => {}
             Err(error) if self.set.slots.contains_key(&channel_id) => {
@@ -84,7 +86,6 @@ impl Wallet {
             self.find(successor.channel_id)?;
         }
         let successor_id = successor.map(|successor| successor.channel_id);
-        let undone_next = successor_id.and_then(|id| self.chain.undone(&id));
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
             if let Some(from) = undone {
@@ -98,18 +99,11 @@ impl Wallet {
             }
             let mut credited = successor.cloned();
             if let Some(successor) = &mut credited {
-                // What it was given before goes first: it may have it again from another place.
-                if let Some(from) = undone_next {
-                    protocol::reorganise(successor, from, notices);
-                }
                 protocol::credit(channel, successor, notices);
             }
             Ok(successor_id.zip(credited))
         })?;
         self.chain.taken_in(channel_id, events);
-        if let Some(id) = successor_id {
-            self.chain.taken_back(&id);
-        }
         if !self.outbox.is_waiting(&channel_id) {
             self.chain.stored(&channel_id);
         }
@@ -140,4 +134,9 @@ impl Wallet {
         }
         result
     }
+}
+
+/// Whether the log leaves it to the call to say what was recorded.
+const fn names_only_a_turn(event: &AdjudicatorEvent) -> bool {
+    matches!(event, AdjudicatorEvent::Checkpointed { .. } | AdjudicatorEvent::ChallengeCleared { .. })
 }
