@@ -3,4 +3,5 @@
 pub mod histories;
 pub mod model;
 pub mod random;
+pub mod sim;
 pub mod vectors;
