@@ -14,6 +14,9 @@ use millstream_tests::sim::{Violation, run, shrink::shrink};
 /// How many failures are shrunk and shown whole; of the others a line is printed.
 const SHOWN: usize = 3;
 
+/// How many lines of a history are shown from its start; of its end a third as many.
+const LINES: usize = 90;
+
 struct Options {
     seeds: std::ops::Range<u64>,
     steps: u32,
@@ -67,8 +70,13 @@ fn show(seed: u64, options: &Options, violation: &Violation) {
     let kept = shrink(seed, options.steps, violation.invariant, options.shrink);
     let outcome = run(seed, options.steps, true, |step| kept.binary_search(&step).is_ok());
     println!("  the shortest history found, {} of {} steps:", kept.len(), options.steps);
-    for line in outcome.trace {
-        println!("    {line}");
+    let count = outcome.trace.len();
+    for (index, line) in outcome.trace.iter().enumerate() {
+        if index < LINES || count - index <= LINES / 3 {
+            println!("    {line}");
+        } else if index == LINES {
+            println!("    ...");
+        }
     }
     let steps: Vec<String> = kept.iter().map(u32::to_string).collect();
     println!("  npm run sim -- --seed {seed} --steps {} --only {}", options.steps, steps.join(","));
@@ -87,6 +95,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let next = AtomicU64::new(options.seeds.start);
     let failures = Mutex::new(BTreeMap::new());
+    let counts: Mutex<BTreeMap<String, u64>> = Mutex::default();
     let exceptions = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
@@ -98,6 +107,11 @@ fn main() -> ExitCode {
                     }
                     let happens = |step| options.only.as_ref().is_none_or(|only| only.binary_search(&step).is_ok());
                     let outcome = run(seed, options.steps, options.trace, happens);
+                    let mut all = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (what, count) in outcome.counts {
+                        *all.entry(what).or_insert(0) += count;
+                    }
+                    drop(all);
                     exceptions.fetch_add(outcome.signed_twice_after_restore, Ordering::Relaxed);
                     for line in outcome.trace {
                         println!("{line}");
@@ -121,6 +135,9 @@ fn main() -> ExitCode {
     let count = options.seeds.end.saturating_sub(options.seeds.start);
     let (failed, took) = (failures.len() as u64, start.elapsed().as_secs_f64());
     let again = exceptions.into_inner();
+    let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+    println!("{}", counts.join(", "));
     println!("{count} seeds of {} steps in {took:.1} s; {again} turns signed again for a liar after a restore", options.steps);
     println!("{} passed, {failed} failed", count - failed);
     ExitCode::from(u8::from(failed > 0))

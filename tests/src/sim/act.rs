@@ -274,7 +274,10 @@ impl World {
             self.crash(At { party, host });
         }
         self.parties[party].store.lose();
-        self.truth.parties[party].restores += 1;
+        let signed = &mut self.truth.parties[party];
+        signed.restores += 1;
+        signed.durable.clear();
+        signed.last_states.clear();
         self.start_restored(At { party, host: 0 }, backup);
         for host in 1..self.parties[party].hosts.len() {
             self.start(At { party, host });

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::Status;
-use millstream_core::protocol::Purpose;
+use millstream_core::protocol::{Event, Purpose};
 use millstream_core::wallet::{Command, Error, Input, Output, StoredRecord, Wallet, Write};
 
 use super::network::{Parcel, Pending};
@@ -71,6 +71,14 @@ impl World {
             }
             self.parties[at.party].store.commits.remove(index);
         }
+    }
+
+    /// A text with the names of channels in place of their ids.
+    fn with_names(&self, mut text: String) -> String {
+        for (id, _) in &self.channels {
+            text = text.replace(&id.to_string(), &self.name(id));
+        }
+        text.replace("channel_id: ", "")
     }
 
     /// A wallet's name.
@@ -179,7 +187,12 @@ impl World {
                 self.mempool.push(Pending { party: at.party, host: at.host, life, channel, transaction });
             }
             Output::Notify(event) => {
-                self.say(|world| format!("   {} notes {event:?}", world.place(at)));
+                self.say(|world| format!("   {} notes {}", world.place(at), world.with_names(format!("{event:?}"))));
+                let text = format!("{event:?}");
+                self.count(text.split(' ').next().unwrap_or_default());
+                if let Event::StatusChanged { status, .. } = &event {
+                    self.count(status.name());
+                }
                 self.released_event(at.party, &event);
             }
             Output::WakeAt(time) => {
@@ -211,18 +224,23 @@ impl World {
 
     /// Makes a commit durable, or not.
     pub fn carry_out_commit(&mut self, party: usize, index: usize) {
-        if let Err(why) = self.parties[party].store.carry_out(index) {
+        let carried = self.parties[party].store.carry_out(index);
+        self.note_stored(party, carried);
+    }
+
+    fn note_stored(&mut self, party: usize, carried: Result<(), String>) {
+        if let Err(why) = carried {
             self.broken("what is stored can be read", why);
+        }
+        for key in std::mem::take(&mut self.parties[party].store.changed) {
+            self.stored(party, key);
         }
     }
 
     /// Tells the wallet what became of a commit that was carried out.
     pub fn answer_commit(&mut self, party: usize, index: usize) {
         let store = &mut self.parties[party].store;
-        let Some(Commit { host, id, writes, done: Some(done), .. }) = store.commits.remove(index) else { return };
-        for write in writes.iter().filter(|_| done) {
-            self.stored(party, write.key);
-        }
+        let Some(Commit { host, id, done: Some(done), .. }) = store.commits.remove(index) else { return };
         let at = At { party, host };
         if !done {
             self.say(|world| format!("   {}: commit {id} fails", world.place(at)));
@@ -241,9 +259,7 @@ impl World {
         let store = &mut self.parties[at.party].store;
         let ordered: Result<(), String> = keys.iter().try_for_each(|key| store.before_reading(at.host, *key));
         let records = keys.iter().map(|key| store.read(*key)).collect();
-        if let Err(why) = ordered {
-            self.broken("what is stored can be read", why);
-        }
+        self.note_stored(at.party, ordered);
         let now = self.now_of(at.party);
         let host = self.host(at);
         host.loaded = true;

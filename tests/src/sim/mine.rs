@@ -34,8 +34,12 @@ impl World {
         let block = self.chain.block();
         for (pending, result) in chosen.into_iter().zip(results) {
             match result {
-                Some(Ok(())) => self.mined.push((block, pending)),
+                Some(Ok(())) => {
+                    self.count(pending.channel.map_or("sent by a liar", |(_, kind)| kind.name()));
+                    self.mined.push((block, pending));
+                }
                 Some(Err(revert)) => {
+                    self.count("reverted");
                     let what = pending.channel.map_or("something", |(_, kind)| kind.name());
                     self.say(|_| format!("   {what} reverts: {}", revert.reason()));
                     if let Some((channel_id, _)) = pending.channel.filter(|_| self.is_honest(pending.party)) {

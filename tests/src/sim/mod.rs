@@ -12,24 +12,25 @@
 //! than a quarter of the time in which a challenge can be answered.
 
 pub mod action;
-mod act;
-mod host;
+pub mod act;
+pub mod host;
 pub mod invariants;
-mod liar;
-mod liar_chain;
-mod mine;
-mod network;
-mod profile;
+pub mod liar;
+pub mod liar_chain;
+pub mod mine;
+pub mod network;
+pub mod profile;
 pub mod release;
-mod settle;
+pub mod settle;
 pub mod shrink;
-mod signer;
-mod states;
-mod store;
-mod truth;
-mod wire;
-mod world;
+pub mod signer;
+pub mod states;
+pub mod store;
+pub mod truth;
+pub mod wire;
+pub mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use world::{Violation, World};
@@ -43,6 +44,8 @@ pub struct Outcome {
     pub trace: Vec<String>,
     /// How many payees signed a turn again after a restore, to a payer that lied.
     pub signed_twice_after_restore: u64,
+    /// What happened how often.
+    pub counts: BTreeMap<String, u64>,
 }
 
 /// Lives through a seed. Of its first `steps` steps those happen that `happens` admits.
@@ -57,6 +60,7 @@ pub fn run(seed: u64, steps: u32, trace: bool, happens: impl Fn(u32) -> bool) ->
     Outcome {
         violation: world.violation,
         trace: world.trace.unwrap_or_default(),
+        counts: world.counts,
         signed_twice_after_restore: world.truth.signed_twice_after_restore,
     }
 }

@@ -16,6 +16,9 @@ use super::world::{At, World};
 const DURABLE: &str = "nothing leaves before it is durable";
 const ONCE: &str = "no serial or turn is signed twice";
 
+/// A message that does not name its turn.
+pub const ANY_TURN: u64 = u64::MAX;
+
 /// What a record says of a turn: the digest, and what belongs to whom.
 fn content(record: &Channel, turn: u64) -> Vec<(B256, Balances)> {
     let terms = &record.terms;
@@ -48,8 +51,7 @@ fn signed_state(message: &Message) -> Option<(u64, Signature)> {
         Message::Update { turn, signature, .. }
         | Message::UpdateAck { turn, signature }
         | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
-        // The turn of a final state is in the record.
-        Message::ShutdownAck { signature } => (u64::MAX, *signature),
+        Message::ShutdownAck { signature } => (ANY_TURN, *signature),
         _ => return None,
     })
 }
@@ -98,10 +100,21 @@ impl World {
 
     /// A record is durable now.
     pub fn stored(&mut self, party: usize, channel_id: B256) {
-        if !self.is_honest(party)
-            && let Some(channel) = self.record(party, &channel_id).cloned()
-        {
-            self.liar.learn_record(&channel);
+        let Some(channel) = self.record(party, &channel_id).cloned() else { return };
+        if !self.is_honest(party) {
+            return self.liar.learn_record(&channel);
+        }
+        let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
+        let turns = turns.map(|base| (base.turn, base.balances));
+        let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
+        let states: Vec<(u64, Balances)> = turns.chain(closing).collect();
+        if self.truth.parties[party].last_states.insert(channel_id, states.clone()) == Some(states.clone()) {
+            return;
+        }
+        for (turn, _) in states {
+            for (digest, balances) in content(&channel, turn) {
+                self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
+            }
         }
     }
 
@@ -121,23 +134,20 @@ impl World {
 
     fn released_state(&mut self, party: usize, channel_id: B256, turn: u64, signature: &Signature, what: &str) {
         let digest = self.parties[party].key.digest_of(signature);
-        let Some(record) = self.record(party, &channel_id) else {
-            return self.broken(DURABLE, format!("{what} for {}, which is not stored", self.name(&channel_id)));
+        let Some(digest) = digest else {
+            return self.broken("messages can be read", format!("{what}: its signature is not the sender's"));
         };
-        let turn = if turn == u64::MAX { record.closing.map_or(0, |closing| closing.turn) } else { turn };
-        let known = content(record, turn);
-        let (role, peer_lies) = (record.role, !self.peer_is_honest(party, record));
-        let found = known.into_iter().find(|(expected, _)| Some(*expected) == digest);
-        let Some((digest, balances)) = found else {
-            // What a newer record has left behind may be said again.
-            let states = self.truth.parties[party].states.get(&(channel_id, turn));
-            let said = states.is_some_and(|states| states.iter().any(|state| Some(state.digest) == digest));
-            if !said {
-                let detail = format!("{what} of turn {turn} for {}: not what the record says", self.name(&channel_id));
-                self.broken(DURABLE, detail);
-            }
+        let signed = &self.truth.parties[party];
+        if signed.has_let_out(channel_id, turn, digest) {
             return;
+        }
+        let Some(&(turn, balances)) = signed.durable.get(&(channel_id, digest)) else {
+            let detail = format!("{what} for {} says what was never stored", self.name(&channel_id));
+            return self.broken(DURABLE, detail);
         };
+        let Some(terms) = self.terms(&channel_id).cloned() else { return };
+        let role = if terms.payer == self.parties[party].key.address() { Role::Payer } else { Role::Payee };
+        let peer_lies = self.party_of(terms.key_of(role.other())).is_none_or(|peer| !self.is_honest(peer));
         if let Err(why) = self.truth.sign(party, role, (channel_id, turn), (digest, balances), peer_lies) {
             self.broken(ONCE, format!("{} ({why})", self.name(&channel_id)));
         }
@@ -208,6 +218,8 @@ impl World {
             return;
         }
         let domain = self.chain.contracts().voucher_domain();
+        let wallet = self.parties[at.party].hosts[at.host].wallet.as_ref();
+        let unsigned = wallet.and_then(|wallet| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
         let Some(record) = self.record(at.party, &channel_id) else {
             return self.broken(DURABLE, format!("a signature for {}, which is not stored", self.name(&channel_id)));
         };
@@ -215,7 +227,13 @@ impl World {
         let turns = record.proposals.iter().map(|proposal| proposal.base.turn);
         let turns = turns.chain(record.closing.map(|closing| closing.turn));
         let mut signable: Vec<B256> = turns.flat_map(|turn| content(record, turn)).map(|(digest, _)| digest).collect();
-        signable.extend(record.unsigned.map(|voucher| voucher.digest(&domain)));
+        // A voucher is stored, or it is within the lease that is.
+        let leased = unsigned.filter(|voucher| {
+            let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
+            let lease = record.lease.filter(|lease| lease.amount >= voucher.cumulative_amount);
+            lease.is_some_and(|lease| lease.turn >= last_turn)
+        });
+        signable.extend(record.unsigned.iter().chain(&leased).map(|voucher| voucher.digest(&domain)));
         if let Some(base) = &record.base {
             let mut parts = vec![states::base(terms, base.turn, base.balances)];
             parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best)));

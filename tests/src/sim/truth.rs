@@ -7,6 +7,7 @@ use millstream_core::channel::{Balances, Role};
 use millstream_core::payment::Voucher;
 
 use super::profile::PARTIES;
+use super::release::ANY_TURN;
 
 /// A state that a party signed.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,20 @@ pub struct Signed {
     pub vouchers: BTreeMap<(B256, u64, u32), Voucher>,
     /// How often the party was restored from a backup that may be old.
     pub restores: u32,
+    /// Every state that a durable record ever agreed to: by channel and digest its turn and its balances. Starts anew
+    /// with a restore.
+    pub durable: BTreeMap<(B256, B256), (u64, Balances)>,
+    /// The states of every record as it was stored last, so that they are not hashed again.
+    pub last_states: BTreeMap<B256, Vec<(u64, Balances)>>,
+}
+
+impl Signed {
+    /// Whether the party let this signature out before.
+    pub fn has_let_out(&self, channel_id: B256, turn: u64, digest: B256) -> bool {
+        let turns = if turn == ANY_TURN { 0..=ANY_TURN } else { turn..=turn };
+        let of_channel = self.states.range((channel_id, *turns.start())..=(channel_id, *turns.end()));
+        of_channel.flat_map(|(_, states)| states).any(|state| state.digest == digest)
+    }
 }
 
 /// What all parties signed.

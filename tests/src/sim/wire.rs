@@ -9,12 +9,8 @@ use super::signer::Key;
 /// A message whose signature nobody checked.
 #[derive(Clone, Debug)]
 pub struct Opened {
-    /// Who claims to have sent it.
-    pub sender: Address,
     /// The channel it is about.
     pub channel_id: B256,
-    /// Its number.
-    pub sequence: u64,
     /// What it says.
     pub message: Message,
 }
@@ -26,11 +22,11 @@ pub fn open(bytes: &[u8]) -> Option<Opened> {
     let mut draft = minicbor::Decoder::new(sealed.bytes().ok()?);
     draft.array().ok()?;
     draft.u8().ok()?;
-    let sender = Address::try_from(draft.bytes().ok()?).ok()?;
+    draft.bytes().ok()?;
     draft.bytes().ok()?;
     let channel_id = B256::try_from(draft.bytes().ok()?).ok()?;
-    let sequence = draft.u64().ok()?;
-    Some(Opened { sender, channel_id, sequence, message: draft.decode().ok()? })
+    draft.u64().ok()?;
+    Some(Opened { channel_id, message: draft.decode().ok()? })
 }
 
 /// Seals a message with a key.

@@ -115,6 +115,8 @@ pub struct World {
     pub liar: Liar,
     /// Transactions of honest wallets that reverted, by party and channel.
     pub reverts: BTreeMap<(usize, B256), u32>,
+    /// What happened how often, for whoever wonders whether anything did.
+    pub counts: BTreeMap<String, u64>,
     /// The step that runs.
     pub step: Option<u32>,
     /// The first rule that was broken.
@@ -156,6 +158,7 @@ impl World {
             truth: Truth::default(),
             liar: Liar::default(),
             reverts: BTreeMap::new(),
+            counts: BTreeMap::new(),
             step: None,
             violation: None,
             trace: trace.then(Vec::new),
@@ -198,6 +201,14 @@ impl World {
         match self.channels.iter().position(|(id, _)| id == channel_id) {
             Some(index) => format!("c{index}"),
             None => channel_id.to_string()[..10].to_owned(),
+        }
+    }
+
+    /// Counts something that happened.
+    pub fn count(&mut self, what: &str) {
+        match self.counts.get_mut(what) {
+            Some(count) => *count += 1,
+            None => drop(self.counts.insert(what.to_owned(), 1)),
         }
     }
 
