@@ -90,9 +90,14 @@ pub fn world_random(seed: u64) -> Random {
 /// What happens in a step, and the randomness to carry it out with.
 pub fn action(seed: u64, step: u32, profile: &Profile) -> (Kind, Random) {
     let mut random = Random::new((seed << 24) | (u64::from(step) + 1));
-    // Without channels there is nothing to see.
-    if step < 3 {
-        return (Kind::Open, random);
+    // Without channels there is nothing to see: they are opened first, and mostly nothing is in their way.
+    match step {
+        0..3 => return (Kind::Open, random),
+        3..30 if random.chance(80) => {
+            let kind = random.one_of([Kind::Deliver, Kind::Deliver, Kind::Mine, Kind::Watch, Kind::Storage, Kind::Sign]);
+            return (kind, random);
+        }
+        _ => {}
     }
     let mut left = random.below(profile.weights.iter().sum());
     for (kind, &weight) in Kind::ALL.into_iter().zip(&profile.weights) {

@@ -13,6 +13,8 @@ use crate::model::Transaction;
 
 /// How many blocks a host reports again with every update; no reorganisation is deeper.
 pub const REPORTED_AGAIN: u64 = 16;
+/// How many outputs, or tries to feed an input again, one input may lead to.
+const MAX_OUTPUTS: usize = 5_000;
 /// How many inputs wait for a record before the oldest is dropped.
 const MAX_WAITING: usize = 64;
 
@@ -114,7 +116,7 @@ impl World {
 
     /// Carries out everything that a wallet asks for.
     fn drain(&mut self, at: At) {
-        loop {
+        for _ in 0..MAX_OUTPUTS {
             let host = self.host(at);
             let Some(wallet) = host.wallet.as_mut() else { return };
             let Some(output) = wallet.poll_output() else {
@@ -140,6 +142,8 @@ impl World {
                 return;
             }
         }
+        let waiting: Vec<String> = self.host(at).waiting.iter().map(|input| format!("{input:.120?}")).collect();
+        self.broken("a wallet comes to rest", format!("{}: {}", self.place(at), waiting.join("; ")));
     }
 
     fn carry_out(&mut self, at: At, output: Output) {
@@ -232,8 +236,8 @@ impl World {
         if let Err(why) = carried {
             self.broken("what is stored can be read", why);
         }
-        for key in std::mem::take(&mut self.parties[party].store.changed) {
-            self.stored(party, key);
+        for channel in std::mem::take(&mut self.parties[party].store.written) {
+            self.stored(party, &channel);
         }
     }
 

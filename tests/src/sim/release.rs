@@ -99,11 +99,11 @@ impl World {
     }
 
     /// A record is durable now.
-    pub fn stored(&mut self, party: usize, channel_id: B256) {
-        let Some(channel) = self.record(party, &channel_id).cloned() else { return };
+    pub fn stored(&mut self, party: usize, channel: &Channel) {
         if !self.is_honest(party) {
-            return self.liar.learn_record(&channel);
+            return self.liar.learn_record(channel);
         }
+        let channel_id = channel.terms.channel_id();
         let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
         let turns = turns.map(|base| (base.turn, base.balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
@@ -112,7 +112,7 @@ impl World {
             return;
         }
         for (turn, _) in states {
-            for (digest, balances) in content(&channel, turn) {
+            for (digest, balances) in content(channel, turn) {
                 self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
             }
         }

@@ -40,8 +40,8 @@ pub struct Store {
     records: BTreeMap<B256, Stored>,
     /// In the order in which they were asked for.
     pub commits: VecDeque<Commit>,
-    /// The records that changed since somebody looked.
-    pub changed: Vec<B256>,
+    /// Every record that was written since somebody looked.
+    pub written: Vec<Channel>,
     /// The last copy that was put away.
     pub backup: Option<Vec<(B256, Vec<u8>)>>,
 }
@@ -104,7 +104,7 @@ impl Store {
                     continue;
                 };
                 let channel = Channel::from_bytes(key, &bytes).map_err(|error| format!("{key}: {error}"))?;
-                self.changed.push(key);
+                self.written.push(channel.clone());
                 self.records.insert(key, Stored { version: expected_version + 1, bytes, wake_at, channel });
             }
         }
