@@ -199,11 +199,11 @@ impl Party {
 
     /// The codes of the errors that the peer sent back.
     pub(crate) fn errors_of_peer(&self) -> Vec<&str> {
-        let code = |event| match event {
-            &Event::PeerError { ref code, .. } => Some(code.as_str()),
+        let codes = self.events.iter().filter_map(|event| match event {
+            Event::PeerError { code, .. } => Some(code.as_str()),
             _ => None,
-        };
-        self.events.iter().filter_map(code).collect()
+        });
+        codes.collect()
     }
 
     pub(crate) fn command(&mut self, chain: &mut TestChain, command: Command) -> Result<(), Error> {
