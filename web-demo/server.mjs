@@ -85,8 +85,8 @@ export async function startDemo({ file, port = 8402, price = DEFAULT_PRICE, log 
     stops.push(chain.stop);
 
     const [, buyer, destination] = chain.accounts;
-    const { adjudicator, streamApp } = chain.addresses;
-    const contracts = { chainId: chain.chainId, adjudicator, streamApp };
+    const { adjudicator, streamApp, consensusApp } = chain.addresses;
+    const contracts = { chainId: chain.chainId, adjudicator, streamApp, consensusApp };
     const seller = await Seller.open({
       chain: rpcChain({ url: chain.url, contracts, account: destination, pollInterval: 250 }),
       destination,

@@ -31,12 +31,13 @@ export async function lacksKotlin() {
   return lacks.length === 0 ? null : `this machine has no ${lacks.join(" and no ")}`;
 }
 
-/** The example in mobile/README.md is the one that the test runs. */
+/** The examples in mobile/README.md are those that the test runs. */
 function checkReadme() {
   const source = readFileSync(join(root, "mobile/kotlin/src/test/kotlin/millstream/Example.kt"), "utf8");
-  const example = source.slice(source.indexOf("fun payOnce")).trimEnd();
-  if (!readFileSync(join(root, "mobile/README.md"), "utf8").includes(example))
-    throw new Failure("README_STALE", "mobile/README.md does not show the function in Example.kt as it is");
+  const readme = readFileSync(join(root, "mobile/README.md"), "utf8");
+  for (const example of source.split(/^(?=fun )/m).slice(1))
+    if (!readme.includes(example.trimEnd()))
+      throw new Failure("README_STALE", `mobile/README.md does not show this as Example.kt does:\n${example}`);
 }
 
 async function timed(name, work) {
@@ -76,9 +77,9 @@ async function runTest(library, classpath) {
   const folder = mkdtempSync(join(tmpdir(), "millstream-kotlin-"));
   const chain = await startDevChain();
   try {
-    const { adjudicator, streamApp } = chain.addresses;
+    const { adjudicator, streamApp, consensusApp } = chain.addresses;
     const [, payer, payee] = chain.accounts;
-    const args = [chain.url, String(chain.chainId), adjudicator, streamApp, payer, payee, folder];
+    const args = [chain.url, String(chain.chainId), adjudicator, streamApp, consensusApp, payer, payee, folder];
     const java = [`-Djna.library.path=${dirname(library)}`, "-cp", classpath, "millstream.MainKt", ...args];
     const { code, timedOut } = await run("java", java, {
       timeout: 5 * MINUTE,

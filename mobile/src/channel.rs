@@ -1,6 +1,6 @@
 //! What a core says about its channels.
 
-use millstream_core::channel::{self, Channel, Wish};
+use millstream_core::channel::{self, Channel};
 
 use crate::config::ChannelKind;
 use crate::values::{Address, Amount, Bytes32};
@@ -88,7 +88,7 @@ pub struct ChannelInfo {
     pub payee: Address,
     /// Token contract, or zero for the native asset.
     pub asset: Address,
-    /// What the payer deposits at the start.
+    /// What the payer puts in: its first deposit and every top up that both signed.
     pub deposit: Amount,
     /// What the payee deposits at the start.
     pub payee_deposit: Amount,
@@ -97,8 +97,6 @@ pub struct ChannelInfo {
     /// How the money is split now.
     pub balances: Balances,
     /// What went from payer to payee since the channel was opened; zero in a ledger in which more came back.
-    pub paid: Amount,
-    /// What the last voucher on the newest base says; zero before the first.
     pub cumulative_amount: Amount,
     /// What the payer can still pay.
     pub remaining: Amount,
@@ -106,8 +104,6 @@ pub struct ChannelInfo {
     pub serial: u32,
     /// The turn of the newest state signed by both that is not final; 0 before there is one.
     pub base_turn: u64,
-    /// How many proposed states wait for a signature.
-    pub proposals: u32,
     /// What the adjudicator holds for the channel, as far as confirmed.
     pub holdings: Amount,
     /// The highest turn on chain.
@@ -116,10 +112,10 @@ pub struct ChannelInfo {
     pub challenge_duration: u64,
     /// How many blocks deep an event must be.
     pub confirmations: u32,
-    /// What the payee asked for and did not get yet.
-    pub request: Option<Request>,
     /// The final state that the payer proposed, if it did.
     pub closing: Option<Closing>,
+    /// Whether a new split was proposed or asked for and is not agreed on.
+    pub pending: bool,
     /// Whether this side decided to leave without the other.
     pub leaving: bool,
     /// What stands on chain against the channel.
@@ -133,15 +129,13 @@ pub struct ChannelInfo {
     /// The block of the last chain event that was taken in. A host that starts again reports the chain from shortly before
     /// it on.
     pub seen_block: Option<u64>,
-    /// When it is given up if it is not funded, in seconds since 1970.
-    pub deadline: Option<u64>,
     /// Why the channel was given up: an error code.
     pub aborted: Option<String>,
 }
 
 impl ChannelInfo {
     pub(crate) fn of(id: Bytes32, channel: &Channel) -> Self {
-        let (terms, facts) = (&channel.terms, channel.facts());
+        let (terms, facts, balances) = (&channel.terms, channel.facts(), channel.balances());
         Self {
             id,
             role: channel.role.into(),
@@ -151,26 +145,23 @@ impl ChannelInfo {
             payer: terms.payer,
             payee: terms.payee,
             asset: terms.asset,
-            deposit: terms.deposit,
+            deposit: balances.total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit),
             payee_deposit: terms.payee_deposit,
             reserve: terms.reserve,
-            balances: channel.balances().into(),
-            paid: channel.paid(),
-            cumulative_amount: channel.cumulative_amount(),
+            balances: balances.into(),
+            cumulative_amount: channel.paid(),
             remaining: channel.remaining(),
             serial: channel.last_serial(),
             base_turn: channel.base.map_or(0, |base| base.turn),
-            // The core keeps a few at most.
-            proposals: u32::try_from(channel.proposals.len()).unwrap_or(u32::MAX),
             holdings: facts.holdings,
             turn_record: facts.turn_record,
             challenge_duration: terms.challenge_duration,
             confirmations: terms.confirmations,
-            request: channel.request.map(|request| request.wish.into()),
             closing: channel.closing.map(|closing| Closing {
-                balances: closing.balances.into(),
+                claimed: closing.balances.payee,
                 agreed: closing.signatures.both().is_some(),
             }),
+            pending: !channel.proposals.is_empty() || channel.request.is_some(),
             leaving: channel.leaving,
             dispute: facts.dispute.as_ref().map(|dispute| Dispute {
                 finalizes_at: dispute.finalizes_at,
@@ -180,8 +171,7 @@ impl ChannelInfo {
             payout: facts.payout.map(|channel::Payout { paid, refunded, carried }| Payout { paid, refunded, carried }),
             predecessor: channel.predecessor,
             successor: channel.successor.map(|successor| successor.channel_id),
-            seen_block: channel.seen().map(|seen| seen.block),
-            deadline: channel.deadline,
+            seen_block: channel.seen_block(),
             aborted: channel.aborted.clone(),
         }
     }
@@ -202,38 +192,11 @@ impl From<channel::Balances> for Balances {
     }
 }
 
-/// What the payee asks the payer to propose. Amounts in base units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
-pub enum Request {
-    /// A new base that contains what was earned.
-    Fold,
-    /// A new base in which some of the payee's money goes to the payer.
-    GiveBack {
-        /// How much.
-        amount: Amount,
-    },
-    /// A withdrawal of some of the payee's money.
-    Withdraw {
-        /// How much.
-        amount: Amount,
-    },
-}
-
-impl From<Wish> for Request {
-    fn from(wish: Wish) -> Self {
-        match wish {
-            Wish::Fold => Self::Fold,
-            Wish::Give(amount) => Self::GiveBack { amount },
-            Wish::Withdraw(amount) => Self::Withdraw { amount },
-        }
-    }
-}
-
 /// A proposed final state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct Closing {
-    /// What it pays out to each side, in base units; the rest, if the channel has a successor, goes there.
-    pub balances: Balances,
+    /// What it pays out to the payee, in base units.
+    pub claimed: Amount,
     /// Whether both signed it.
     pub agreed: bool,
 }

@@ -24,7 +24,7 @@ pub struct CoreConfig {
     pub policy: Option<Policy>,
     /// How much it may sign as payer with one write. Missing: every payment is stored before it leaves.
     #[uniffi(default = None)]
-    pub lease: Option<LeaseTerms>,
+    pub lease: Option<Lease>,
     /// How many idle channels stay in memory, at least two; the others are loaded when they are named. Default 1,000.
     #[uniffi(default = None)]
     pub max_loaded: Option<u32>,
@@ -57,15 +57,15 @@ impl CoreConfig {
 /// How much a payer reserves with one write: most payments then need none. After a restart its channels are
 /// `DISCONNECTED` until the payee has said how far the payer got, because nobody else knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
-pub struct LeaseTerms {
+pub struct Lease {
     /// How many payments.
     pub payments: u32,
     /// How much they may pay together, in base units.
     pub amount: Amount,
 }
 
-impl From<LeaseTerms> for wallet::LeaseTerms {
-    fn from(LeaseTerms { payments, amount }: LeaseTerms) -> Self {
+impl From<Lease> for wallet::LeaseTerms {
+    fn from(Lease { payments, amount }: Lease) -> Self {
         Self { payments, amount }
     }
 }

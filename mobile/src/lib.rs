@@ -36,8 +36,8 @@ mod values;
 mod wallet;
 
 pub use crate::core::{Core, payment_channel};
-pub use channel::{Balances, ChannelInfo, ChannelStatus, Closing, Dispute, Payout, Request, Role};
-pub use config::{ChannelKind, CoreConfig, LeaseTerms, OpenTerms, Policy};
+pub use channel::{Balances, ChannelInfo, ChannelStatus, Closing, Dispute, Payout, Role};
+pub use config::{ChannelKind, CoreConfig, Lease, OpenTerms, Policy};
 pub use error::MillstreamError;
 pub use host::{Chain, HostError, HostFailure, Listener, Payment, Signer, SignerError, Store, StoreError, Transport};
 pub use input::{ChainUpdate, Command, Input, Log, StoredRecord, TransactionKind};

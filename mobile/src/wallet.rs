@@ -183,8 +183,10 @@ impl Wallet {
     /// Takes in the records of a backup that the store does not have. Their channels are `DISCONNECTED` until the other
     /// sides, which are asked at once and again by `resume`, have said how far they got; until then nothing is signed.
     ///
-    /// Errors: `RECORD_...` if a record is damaged or belongs to another key; then none is taken.
+    /// Errors: `RECORD_...` if a record is damaged or belongs to another key; then none is taken. `STORE_FAILED`.
     pub fn restore(&self, records: Vec<StoredRecord>, now: u64) -> Result<(), MillstreamError> {
+        // The core leaves alone what it has in memory.
+        self.read(records.iter().map(|record| record.key).collect(), now)?;
         self.take(Input::Restore { records }, now)
     }
 
@@ -331,10 +333,10 @@ impl Wallet {
     fn load(&self, mut keys: Vec<Bytes32>, unread: &mut BTreeSet<Bytes32>, now: u64) {
         // Some were read by the call that needed them.
         keys.retain(|key| !matches!(self.core.channel(*key), Ok(Some(_))));
-        let channel_id = keys.first().copied();
-        if let (Some(_), Err(MillstreamError::Refused { code, reason })) = (channel_id, self.read(keys.clone(), now)) {
+        let Some(channel_id) = keys.first().copied() else { return };
+        if let Err(MillstreamError::Refused { code, reason }) = self.read(keys.clone(), now) {
             unread.extend(keys);
-            self.fail(&code, channel_id, reason);
+            self.fail(&code, Some(channel_id), reason);
         }
     }
 

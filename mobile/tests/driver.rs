@@ -154,6 +154,19 @@ fn a_channel_that_is_named_is_read_first() {
 }
 
 #[test]
+fn a_backup_does_not_replace_what_is_stored() {
+    let records = Records::default();
+    let id = open(&wallet(&host(&records)), 0);
+    let stored = records.lock().unwrap()[&id].clone();
+    wallet(&host(&records)).restore(vec![stored.clone()], NOW).unwrap();
+    assert_eq!(records.lock().unwrap()[&id], stored);
+
+    let lost = Records::default();
+    wallet(&host(&lost)).restore(vec![stored], NOW).unwrap();
+    assert!(lost.lock().unwrap().contains_key(&id));
+}
+
+#[test]
 fn a_channel_is_read_for_a_host_that_asks_in_the_middle_of_an_output() {
     let records = Records::default();
     let id = open(&wallet(&host(&records)), 0);

@@ -7,6 +7,7 @@ const NOW = 1_800_000_000;
 export const CHAIN_ID = 31_337;
 export const STREAM_APP = `0x${"5a".repeat(20)}`;
 const ADJUDICATOR = `0x${"ad".repeat(20)}`;
+const CONSENSUS_APP = `0x${"ca".repeat(20)}`;
 const NATIVE = ethers.ZeroAddress;
 const CONFIRMATIONS = 2;
 const DEPOSIT = 2n ** 100n;
@@ -23,6 +24,7 @@ class Host {
       chainId: CHAIN_ID,
       adjudicator: ADJUDICATOR,
       streamApp: STREAM_APP,
+      consensusApp: CONSENSUS_APP,
       destination: ethers.id(name).slice(0, 42),
       secret: ethers.getBytes(ethers.id(name)),
     });
@@ -32,7 +34,13 @@ class Host {
   drain() {
     const left = [];
     for (let output; (output = this.core.pollOutput());)
-      if (output.type === "commit") this.core.committed(output.id);
+      if (output.type === "commit") this.core.committed(output.id, NOW);
+      else if (output.type === "load")
+        // Nothing is ever dropped from memory here: what is not there does not exist.
+        this.core.loaded(
+          output.keys.map((key) => ({ key, version: 0, bytes: undefined })),
+          NOW,
+        );
       else if (output.type === "send" || output.type === "payment" || output.type === "submit") left.push(output);
     return left;
   }
@@ -81,6 +89,17 @@ export function openChannel(wasm) {
   return { payer, payee, channelId, pay, accept };
 }
 
+/** Delivers a message; again if the other side has to look for the channel first. */
+function deliver(to, bytes) {
+  try {
+    to.core.message(bytes, NOW);
+  } catch (error) {
+    if (error.code !== "CHANNEL_LOADING") throw error;
+    to.drain();
+    to.core.message(bytes, NOW);
+  }
+}
+
 /** Delivers messages both ways until there are none. */
 function talk(a, b) {
   for (let sent = true; sent;) {
@@ -91,7 +110,7 @@ function talk(a, b) {
     ])
       for (const output of from.drain())
         if (output.type === "send") {
-          to.core.message(output.bytes, NOW);
+          deliver(to, output.bytes);
           sent = true;
         }
   }

@@ -1,33 +1,27 @@
-//! Writes the first inputs of the fuzz targets: `cargo run -p millstream-tests --example seeds` after `npm run build`.
+//! Writes the first inputs of the fuzz targets: `cargo run -p millstream-tests --example seeds`.
 //!
-//! They are what whole channel lives on the published adjudicator leave behind (every message, payments, records of
-//! every status, logs), and the vectors of other implementations. Every run writes the same bytes.
+//! They are what whole channel lives leave behind (every message, payments, records of every status, logs), and the
+//! vectors of other implementations. Every run writes the same bytes.
 
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use alloy_primitives::{Address, B256, hex};
+use alloy_primitives::{Address, B256, U256, hex};
 use millstream_core::channel::Channel;
 use millstream_core::crypto::{LocalSigner, Signer};
+use millstream_core::keys::{Backup, BackupRecord, KdfParams, Mnemonic, export_records};
 use millstream_core::nitro::{AdjudicatorEvent, calls, encode_outcome};
 use millstream_core::payment::{Claim, Quote, TickChain, Unit, Voucher};
-use millstream_core::wallet::{Command, Input, Log};
-use millstream_core::wire::{Envelope, Message, decode_payment, encode_payment};
+use millstream_core::wire::{Envelope, decode_payment, encode_payment};
+use millstream_tests::pair::{ALICE, BOB, Pair, Parcel, byte, lives};
 use serde_json::Value;
 
-#[path = "../evm/mod.rs"]
-mod evm;
-#[path = "../lifecycle/party.rs"]
-#[allow(dead_code, reason = "seeds need a part of what the tests do")]
-mod party;
-
-use evm::TestChain;
-use party::{NOW, Parcel, Party};
+mod histories;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-const DEPOSIT: u128 = 1_000_000;
+const NOW: u64 = 1_800_000_000;
 const HOUR: u64 = 3_600;
 
 /// Writes an input of a target. The content names it as libFuzzer would not: by what it is.
@@ -37,125 +31,45 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> Outcome {
     Ok(fs::write(folder.join(name), bytes)?)
 }
 
-/// Two wallets, a chain and a channel; everything that passes between them is written.
-struct Life {
-    name: &'static str,
-    chain: TestChain,
-    payer: Party,
-    payee: Party,
-    asset: Address,
-    id: B256,
-}
-
-impl Life {
-    fn new(name: &'static str, token: bool) -> Self {
-        let mut chain = TestChain::new();
-        let (payer, payee) = (Party::new(&mut chain, 0xa1), Party::new(&mut chain, 0xb2));
-        chain.mint(payer.account, DEPOSIT);
-        let asset = if token { chain.token } else { Address::ZERO };
-        Self { name, chain, payer, payee, asset, id: B256::ZERO }
-    }
-
-    fn propose(&mut self) -> Outcome {
-        let terms = self.payer.terms(&self.payee, self.asset, DEPOSIT);
-        self.id = terms.channel_id();
-        self.payer_does(Command::OpenChannel(terms))
-    }
-
-    fn open(&mut self) -> Outcome {
-        self.propose()?;
-        self.deliver()?;
-        self.watch(3)?;
-        self.watch(3)
-    }
-
-    fn payer_does(&mut self, command: Command) -> Outcome {
-        self.payer.command(&mut self.chain, command)?;
-        self.records()
-    }
-
-    fn payee_does(&mut self, command: Command) -> Outcome {
-        self.payee.command(&mut self.chain, command)?;
-        self.records()
-    }
-
-    fn pay(&mut self, amount: u128, memo: B256) -> Outcome {
-        self.payer_does(Command::Pay { channel_id: self.id, amount, memo })?;
-        self.deliver()
-    }
-
-    /// Mines, and lets both sides see it and talk.
-    fn watch(&mut self, blocks: u64) -> Outcome {
-        self.chain.mine(blocks);
-        self.payer.watch(&mut self.chain);
-        self.payee.watch(&mut self.chain);
-        self.records()?;
-        self.deliver()
-    }
-
-    fn deliver(&mut self) -> Outcome {
-        loop {
-            let (from, to) = match (self.payer.outgoing.pop_front(), &self.payee.outgoing) {
-                (Some(parcel), _) => (parcel, &mut self.payee),
-                (None, waiting) if !waiting.is_empty() => {
-                    (self.payee.outgoing.pop_front().ok_or("nothing waits")?, &mut self.payer)
-                }
-                _ => return Ok(()),
-            };
-            parcel(self.name, &from, to.wallet.address())?;
-            let _ = to.receive(&mut self.chain, from); // a refusal is a message of its own
-            self.records()?;
+/// Everything that the two parties of a life sent and stored, and what the chain said.
+fn life((life, pair): &(&str, Pair)) -> Outcome {
+    for (side, host) in ["payer", "payee"].into_iter().zip(&pair.hosts) {
+        let receiver = pair.hosts.iter().find(|other| other.account != host.account).ok_or("two parties")?;
+        for parcel in &host.sent {
+            send(life, parcel, receiver.wallet.address())?;
         }
-    }
-
-    fn records(&self) -> Outcome {
-        for (side, party) in [("payer", &self.payer), ("payee", &self.payee)] {
-            let Some(channel) = party.wallet.channel(&self.id) else { continue };
-            let name = format!("{}-{side}-{}", self.name, channel.status().name());
-            write("record", &name, &channel.to_bytes())?;
-            if let Some(outcome) = channel.dispute.as_ref().map(|dispute| &dispute.outcome) {
-                write("outcome", &name, outcome)?;
+        for (key, bytes) in &host.history {
+            let channel = Channel::from_bytes(*key, bytes)?;
+            let place = pair.channels.iter().position(|id| id == key).unwrap_or_default();
+            let name = format!("{life}-{place}-{side}-{}", channel.status().name());
+            write("record", &name, bytes)?;
+            if let Some(dispute) = &channel.facts().dispute {
+                write("outcome", &name, &dispute.outcome)?;
             }
-            assert_eq!(Channel::from_bytes(self.id, &channel.to_bytes())?, *channel);
         }
-        Ok(())
     }
-
-    /// The logs of the whole life, once it is over.
-    fn logs(&self) -> Outcome {
-        self.chain.update(0).logs.iter().filter(|log| log.address == self.chain.adjudicator).try_for_each(|log| {
-            let event = AdjudicatorEvent::decode(&log.topics, &log.data)?;
-            let kind = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase();
-            self.log(&kind, log)?;
-            if let AdjudicatorEvent::ChallengeRegistered { candidate, proof, .. } = event {
-                for (role, state) in proof.iter().map(|state| ("proof", state)).chain([("candidate", &candidate)]) {
-                    write("state", &format!("{}-{role}", self.name), &state.variable_part.encode())?;
-                }
-                if !candidate.variable_part.app_data.is_empty() {
-                    write("claim", self.name, &candidate.variable_part.app_data)?;
-                }
+    for log in pair.chain.update(0).logs.iter().filter(|log| log.address == pair.chain.contracts().adjudicator) {
+        let event = AdjudicatorEvent::decode(&log.topics, &log.data)?;
+        let kind = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase();
+        write("event", &format!("{life}-{kind}"), &event_input(&log.topics, &log.data))?;
+        if let Some(call) = log.call.as_ref().filter(|call| calls::decode_checkpoint(call).is_ok()) {
+            write("checkpoint", life, call)?;
+        }
+        if let AdjudicatorEvent::ChallengeRegistered { candidate, proof, .. } = event {
+            for (role, state) in proof.iter().map(|state| ("proof", state)).chain([("candidate", &candidate)]) {
+                write("state", &format!("{life}-{role}"), &state.variable_part.encode())?;
             }
-            Ok(())
-        })
-    }
-
-    fn log(&self, kind: &str, log: &Log) -> Outcome {
-        write("event", &format!("{}-{kind}", self.name), &event_input(&log.topics, &log.data))
-    }
-
-    /// What the adjudicator answers now.
-    fn answers(&mut self) -> Outcome {
-        let questions = [
-            ("holdings", calls::holdings(self.asset, self.id)),
-            ("status", calls::status_of(self.id)),
-            ("unpacked", calls::unpack_status(self.id)),
-        ];
-        for (name, question) in questions {
-            let answer = self.chain.call(self.chain.adjudicator, question).map_err(|revert| revert.reason())?;
-            write("answer", &format!("{}-{name}", self.name), &answer)?;
+            if !candidate.variable_part.app_data.is_empty() {
+                write("claim", life, &candidate.variable_part.app_data)?;
+            }
         }
-        Ok(())
     }
+    for (index, id) in pair.channels.iter().enumerate() {
+        let holdings = U256::from(pair.chain.holdings(Address::ZERO, *id));
+        write("answer", &format!("{life}-{index}-holdings"), &holdings.to_be_bytes::<32>())?;
+        write("answer", &format!("{life}-{index}-status"), pair.chain.status_of(*id).as_slice())?;
+    }
+    Ok(())
 }
 
 /// What the `event` target takes: how many topics, the topics, the data.
@@ -166,22 +80,13 @@ fn event_input(topics: &[B256], data: &[u8]) -> Vec<u8> {
     input
 }
 
-fn parcel(life: &str, parcel: &Parcel, receiver: Address) -> Outcome {
+fn send(life: &str, parcel: &Parcel, receiver: Address) -> Outcome {
     match parcel {
         Parcel::Message(bytes) => {
-            let envelope = Envelope::open(bytes, receiver)?;
-            let name = match envelope.message {
-                Message::ChannelOpen { .. } => "channel_open",
-                Message::ChannelAccept { .. } => "channel_accept",
-                Message::FundingLocked { .. } => "funding_locked",
-                Message::ShutdownRequest => "shutdown_request",
-                Message::Shutdown { .. } => "shutdown",
-                Message::ShutdownAck { .. } => "shutdown_ack",
-                Message::Error { .. } => "error",
-                _ => return Err("a message without a name here".into()),
-            };
+            let message = Envelope::open(bytes, receiver)?.message;
+            let name = lives::name_of(&message);
             write("envelope", name, bytes)?;
-            write("message", name, draft_of(bytes)?)
+            write("message", &format!("{life}-{name}"), draft_of(bytes)?)
         }
         Parcel::Payment(bytes) => {
             let payment = decode_payment(bytes)?;
@@ -201,44 +106,11 @@ fn draft_of(envelope: &[u8]) -> Result<&[u8], &'static str> {
     rest.get(..length).ok_or("an envelope that is cut off")
 }
 
-fn lives() -> Outcome {
-    let mut life = Life::new("together", true);
-    life.open()?;
-    life.pay(1, B256::ZERO)?;
-    life.pay(250_000, B256::repeat_byte(9))?;
-    life.answers()?;
-    life.payee_does(Command::CloseChannel { channel_id: life.id })?;
-    life.deliver()?;
-    life.watch(3)?;
-    life.watch(3)?;
-    life.logs()?;
-
-    let mut life = Life::new("disputed", false);
-    life.open()?;
-    life.pay(400, B256::repeat_byte(9))?;
-    life.payer_does(Command::LeaveChannel { channel_id: life.id })?;
-    life.watch(3)?;
-    life.watch(3)?;
-    life.answers()?;
-    life.chain.pass(HOUR);
-    life.watch(3)?;
-    life.watch(3)?;
-    life.logs()?;
-
-    // A proposal that arrives too late: the payee answers with an error, and the payer gives the channel up.
-    let mut life = Life::new("refused", false);
-    life.propose()?;
-    let Some(Parcel::Message(proposal)) = life.payer.outgoing.pop_front() else { return Err("no proposal".into()) };
-    let _ = life.payee.wallet.handle(Input::Message(proposal), NOW + 2 * HOUR);
-    life.payee.input(&mut life.chain, Input::Tick)?;
-    life.deliver()
-}
-
 /// What the wallet does not send yet, or a life does not show.
 fn values() -> Outcome {
     let payer = LocalSigner::from_secret_bytes(&[0xa1; 32])?;
     let payee = LocalSigner::from_secret_bytes(&[0xb2; 32])?;
-    let domain = millstream_core::payment::VoucherDomain::new(evm::CHAIN_ID, Address::repeat_byte(0x5a));
+    let domain = millstream_core::payment::VoucherDomain::new(31_337, Address::repeat_byte(0x5a));
 
     let quote = Quote {
         content_root: B256::repeat_byte(0x11),
@@ -273,6 +145,37 @@ fn values() -> Outcome {
 
     for (name, key) in [("payer", &payer), ("payee", &payee)] {
         write("public_key", name, &key.public_key().to_sec1_bytes())?;
+    }
+    Ok(())
+}
+
+/// Backups of a wallet and of records, and the words that both come from.
+fn backups() -> Outcome {
+    let words = "legal winner thank year wave sausage worth useful legal winner thank yellow"; // BIP-39
+    let mnemonic = Mnemonic::parse(words)?;
+    let records = vec![BackupRecord { key: B256::repeat_byte(7), version: 3, bytes: vec![1, 2, 3] }];
+    let seed = mnemonic.derive_seed("")?;
+    write("backup", "records", &export_records(&seed, &records, &[5; 24])?)?;
+    let backup = Backup { mnemonic, records };
+    // The cheapest key that there is: a fuzzer asks for it again and again.
+    let params = KdfParams::new(KdfParams::MIN_MEMORY_KIB, 1)?;
+    write("backup", "wallet", &backup.export("passphrase", params, &[6; 40])?)?;
+    write("mnemonic", "12", words.as_bytes())?;
+    let longest = Mnemonic::from_entropy(&[0xff; 32])?;
+    write("mnemonic", "24", longest.phrase().as_bytes())
+}
+
+/// What two wallets can go through.
+fn histories() -> Outcome {
+    for (name, parties, steps) in histories::HISTORIES {
+        let mut history = vec![*parties];
+        let mut words = steps.split(' ');
+        while let (Some(who), Some(step)) = (words.next(), words.next()) {
+            let host = if who == "a" { ALICE } else { BOB };
+            history.push(byte(host, step).ok_or_else(|| format!("{name}: no step {step}"))?);
+        }
+        Pair::run(&history).settle();
+        write("machine", name, &history)?;
     }
     Ok(())
 }
@@ -319,7 +222,9 @@ fn vectors() -> Outcome {
 }
 
 fn main() -> Outcome {
-    lives()?;
+    lives::all().iter().try_for_each(life)?;
     values()?;
+    backups()?;
+    histories()?;
     vectors()
 }

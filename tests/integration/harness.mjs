@@ -89,10 +89,15 @@ export class World {
     this.chain = chain;
     this.rpc = chain.rpc;
     this.firstBlock = firstBlock;
-    const { adjudicator, streamApp, token } = chain.addresses;
+    const { adjudicator, streamApp, consensusApp, token } = chain.addresses;
     this.token = token.toLowerCase();
     this.adjudicator = adjudicator.toLowerCase();
-    this.contracts = { chainId: chain.chainId, adjudicator: this.adjudicator, streamApp: streamApp.toLowerCase() };
+    this.contracts = {
+      chainId: chain.chainId,
+      adjudicator: this.adjudicator,
+      streamApp: streamApp.toLowerCase(),
+      consensusApp: consensusApp.toLowerCase(),
+    };
   }
 
   stop() {
@@ -266,6 +271,7 @@ export async function openBuyer(t, world, { store = memoryStore(), ...options } 
     policy: POLICY,
     pollInterval: BUYER_POLL_MS,
     ...(options.secret && { secret: options.secret }),
+    ...(options.signer && { signer: options.signer }),
     ...(options.fetch && { fetch: options.fetch }),
   });
   t.after(() => wallet.stop());

@@ -1,4 +1,4 @@
-//! The other side is gone: leave alone with the best claim, on both sides; answer a stale challenge.
+//! The other side is gone: what else can happen on the way out.
 
 use millstream_core::channel::Status;
 use millstream_core::protocol::TransactionKind;
@@ -6,43 +6,12 @@ use millstream_core::wallet::Command;
 
 use crate::{Asset, World};
 
-const HOUR: u64 = 3_600;
+use crate::world::HOUR;
 
 fn leave(world: &mut World, payer: bool) {
     let command = Command::LeaveChannel { channel_id: world.id };
     let party = if payer { &mut world.payer } else { &mut world.payee };
     party.command(&mut world.chain, command).expect("something is deposited");
-}
-
-fn payee_leaves(asset: Asset) {
-    let mut world = World::open(asset);
-    world.pay(300);
-    world.pay(200);
-    world.deliver();
-    leave(&mut world, false);
-    world.chain.mine(3);
-    world.payee.watch(&mut world.chain);
-    assert_eq!(world.payee.status(&world.id), Status::Challenged);
-    world.chain.pass(HOUR - 10);
-    world.payee.watch(&mut world.chain);
-    assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "not before the time is over");
-    world.chain.pass(10);
-    world.payee.watch(&mut world.chain);
-    world.chain.mine(3);
-    world.payee.watch(&mut world.chain);
-    assert_eq!(world.payee.transactions, [TransactionKind::Challenge, TransactionKind::Transfer]);
-    assert_eq!(world.payee.status(&world.id), Status::Closed);
-    world.assert_settled(500);
-}
-
-#[test]
-fn payee_leaves_with_its_best_voucher() {
-    payee_leaves(Asset::Native);
-}
-
-#[test]
-fn payee_leaves_with_tokens() {
-    payee_leaves(Asset::Token);
 }
 
 /// Lets the payer's challenge be confirmed, its time pass, and the pay-out be confirmed.
@@ -57,22 +26,6 @@ fn payer_gets_everything_back(world: &mut World) {
     world.assert_settled(0);
 }
 
-fn payer_leaves_a_payee_that_is_gone(asset: Asset, paid: u128) {
-    let mut world = World::open(asset);
-    if paid > 0 {
-        world.pay(paid);
-        world.payer.outgoing.clear(); // the payee never saw it
-    }
-    leave(&mut world, true);
-    payer_gets_everything_back(&mut world);
-}
-
-#[test]
-fn payer_takes_its_deposit_back() {
-    payer_leaves_a_payee_that_is_gone(Asset::Native, 0);
-    payer_leaves_a_payee_that_is_gone(Asset::Token, 123);
-}
-
 #[test]
 fn a_deposit_is_recovered_when_the_payee_never_opens() {
     let mut world = World::new(Asset::Native);
@@ -84,37 +37,6 @@ fn a_deposit_is_recovered_when_the_payee_never_opens() {
     assert_eq!(world.payer.status(&world.id), Status::Signed);
     leave(&mut world, true);
     payer_gets_everything_back(&mut world);
-}
-
-fn payee_answers_a_stale_challenge(asset: Asset) {
-    let mut world = World::open(asset);
-    world.pay(400);
-    world.deliver();
-    // The payer challenges with the postfund, where everything is still its own.
-    leave(&mut world, true);
-    world.chain.mine(3);
-    world.payee.watch(&mut world.chain);
-    assert_eq!(world.payee.transactions, [TransactionKind::Challenge], "answered by itself");
-    world.chain.mine(3);
-    world.payee.watch(&mut world.chain);
-    world.chain.pass(HOUR);
-    world.payee.watch(&mut world.chain);
-    let both = [TransactionKind::Challenge, TransactionKind::Transfer];
-    assert_eq!(world.payee.transactions, both, "its own answer is its own to pay out, at once");
-    for _ in 0..3 {
-        world.payer.watch(&mut world.chain);
-        world.payee.watch(&mut world.chain);
-        world.chain.pass(HOUR);
-    }
-    assert_eq!(world.payer.status(&world.id), Status::Closed);
-    assert_eq!(world.payee.status(&world.id), Status::Closed);
-    world.assert_settled(400);
-}
-
-#[test]
-fn a_stale_challenge_is_answered() {
-    payee_answers_a_stale_challenge(Asset::Native);
-    payee_answers_a_stale_challenge(Asset::Token);
 }
 
 #[test]

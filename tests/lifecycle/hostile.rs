@@ -134,7 +134,7 @@ fn a_close_that_underpays_is_refused_and_the_voucher_still_redeems() {
 
 #[test]
 fn terms_outside_the_policy_are_refused() {
-    type Change = fn(&mut millstream_core::channel::Terms);
+    type Change = fn(&mut Terms);
     let change: [(Change, &str); 10] = [
         (|terms| terms.challenge_duration = 10, "POLICY_CHALLENGE_DURATION"),
         (|terms| terms.challenge_duration = 0, "TERMS_CHALLENGE_DURATION"),

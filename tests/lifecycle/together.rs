@@ -2,42 +2,10 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::Status;
-use millstream_core::protocol::{Event, TransactionKind};
+use millstream_core::protocol::TransactionKind;
 use millstream_core::wallet::Command;
 
 use crate::{Asset, DEPOSIT, World};
-
-fn opens_pays_and_closes(asset: Asset) {
-    let mut world = World::open(asset);
-    for amount in [1, 250_000, 99] {
-        world.pay(amount);
-        world.deliver();
-    }
-    assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 250_100);
-    world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
-    world.settle();
-    assert_eq!(world.payer.status(&world.id), Status::Closed);
-    assert_eq!(world.payee.status(&world.id), Status::Closed);
-    world.assert_settled(250_100);
-    let closed = Event::Closed { channel_id: world.id, paid: 250_100, refunded: DEPOSIT - 250_100, carried: 0 };
-    assert!(world.payer.events.contains(&closed) && world.payee.events.contains(&closed));
-    let mut expected = vec![TransactionKind::Deposit, TransactionKind::Conclude];
-    if matches!(asset, Asset::Token) {
-        expected.insert(0, TransactionKind::Approve);
-    }
-    assert_eq!(world.payer.transactions, expected);
-    assert!(world.payee.transactions.is_empty() && world.payer.reverts.is_empty());
-}
-
-#[test]
-fn native_channel_costs_two_transactions() {
-    opens_pays_and_closes(Asset::Native);
-}
-
-#[test]
-fn token_channel_costs_two_transactions_and_an_approval() {
-    opens_pays_and_closes(Asset::Token);
-}
 
 #[test]
 fn payee_can_ask_for_the_close_and_submits_it() {

@@ -2,6 +2,7 @@
 
 pub mod histories;
 pub mod model;
+pub mod pair;
 pub mod random;
 pub mod sim;
 pub mod vectors;

@@ -4,6 +4,7 @@ use std::cell::{RefCell, RefMut};
 
 use js_sys::Array;
 use millstream_core::channel::{Chain, Terms, TermsError, derive_nonce};
+use millstream_core::crypto::{Signature, SignatureError};
 use millstream_core::payment::{Quote, QuoteError, SignedQuote, Unit};
 use millstream_core::protocol::OpenError;
 use millstream_core::wallet::{Command, Config, Error, Input, Wallet};
@@ -25,12 +26,16 @@ const ID: &str = "channelId";
 
 /// One wallet: a channel key on one chain, and its channels. Feed it inputs, then carry out what `pollOutput` yields, in
 /// order, until it yields nothing.
+///
+/// Whatever names a channel may throw `UNKNOWN_CHANNEL`, or `CHANNEL_LOADING` after which a "load" is to be carried out and
+/// the same call made again.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Core {
     // Arguments are read before it is borrowed, so no JavaScript runs meanwhile.
     wallet: RefCell<Wallet>,
-    secret: Zeroizing<[u8; 32]>,
+    /// `None` if the key is elsewhere.
+    secret: Option<Zeroizing<[u8; 32]>>,
 }
 
 impl Core {
@@ -57,7 +62,8 @@ impl Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Makes a wallet without channels; the secret is generated if none is given.
+    /// Makes a wallet without channels. With an `address` its key is elsewhere, and every signature is asked for by a
+    /// "sign" output; otherwise it is `secret`, generated if none is given.
     ///
     /// # Errors
     ///
@@ -65,17 +71,30 @@ impl Core {
     #[wasm_bindgen(constructor)]
     pub fn new(#[wasm_bindgen(unchecked_param_type = "CoreConfig")] config: &JsValue) -> Result<Core, Failure> {
         let fields = Fields::of(config, "config")?;
-        let config = Config {
-            chain: Chain {
-                chain_id: fields.uint64("chainId")?,
-                adjudicator: fields.address("adjudicator")?,
-                stream_app: fields.address("streamApp")?,
-            },
-            destination: nitro::address_destination(fields.address("destination")?),
-            policy: input::policy(&fields.get("policy")?)?,
+        let chain = Chain {
+            chain_id: fields.uint64("chainId")?,
+            adjudicator: fields.address("adjudicator")?,
+            stream_app: fields.address("streamApp")?,
+            consensus_app: fields.address("consensusApp")?,
         };
-        let (signer, secret) = signer(&fields.get("secret")?)?;
-        Ok(Self { wallet: RefCell::new(Wallet::new(config, Box::new(signer))), secret })
+        let destination = nitro::address_destination(fields.address("destination")?);
+        let mut config = Config::new(chain, destination);
+        config.policy = input::policy(&fields.get("policy")?)?;
+        config.lease = input::lease(&fields.get("lease")?)?;
+        let max_loaded = fields.get("maxLoaded")?;
+        if !max_loaded.is_undefined() {
+            config.max_loaded = input::uint32(&max_loaded, "maxLoaded")? as usize;
+        }
+        let (address, secret) = (fields.get("address")?, fields.get("secret")?);
+        let (wallet, secret) = if address.is_undefined() {
+            let (signer, secret) = signer(&secret)?;
+            (Wallet::new(config, Box::new(signer)), Some(secret))
+        } else if secret.is_undefined() {
+            (Wallet::with_external_signer(config, input::address(&address, "address")?), None)
+        } else {
+            return Err(Failure::argument("secret", "undefined where there is an address"));
+        };
+        Ok(Self { wallet: RefCell::new(wallet), secret })
     }
 
     /// The channel key's address.
@@ -89,9 +108,14 @@ impl Core {
     }
 
     /// The channel key itself, 32 bytes: whoever has it can spend every channel of this wallet. For backups.
+    ///
+    /// # Errors
+    ///
+    /// `KEY_ELSEWHERE`.
     #[wasm_bindgen(js_name = exportSecret, unchecked_return_type = "Uint8Array")]
-    pub fn export_secret(&self) -> JsValue {
-        output::bytes(&self.secret[..])
+    pub fn export_secret(&self) -> Result<JsValue, Failure> {
+        let secret = self.secret.as_ref().ok_or_else(key_elsewhere)?;
+        Ok(output::bytes(&secret[..]))
     }
 
     /// Payer: proposes a channel. Returns its id.
@@ -121,6 +145,9 @@ impl Core {
         let deposit = fields.amount("deposit")?;
         let challenge_duration = fields.seconds("challengeDuration")?;
         let confirmations = fields.uint32("confirmations")?;
+        let kind = input::kind(&fields.get("kind")?)?;
+        let payee_deposit = fields.amount_or_zero("payeeDeposit")?;
+        let reserve = fields.amount_or_zero("reserve")?;
         let mut wallet = self.wallet()?;
         let terms = Terms {
             chain: wallet.config().chain,
@@ -133,17 +160,22 @@ impl Core {
             challenge_duration,
             confirmations,
             nonce,
+            kind,
+            payee_deposit,
+            reserve,
         };
         let channel_id = terms.channel_id();
         wallet.handle(Input::Command(Command::OpenChannel(terms)), now)?;
         Ok(output::hash(&channel_id))
     }
 
-    /// Payer: signs a voucher for `amount` more base units; `memo` is the hash of the quote paid for.
+    /// Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid
+    /// for.
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`.
+    /// Those of arguments and channels; `CHANNEL_NOT_OPEN`, `CHANNEL_BUSY`, `INSUFFICIENT_BALANCE`, `PAY_...`,
+    /// `UPDATE_...`.
     pub fn pay(
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
@@ -156,11 +188,111 @@ impl Core {
         self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, memo })
     }
 
+    /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`, `CHANNEL_BUSY`, `UPDATE_...`.
+    #[wasm_bindgen(js_name = topUp)]
+    pub fn top_up(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let amount = input::amount(amount, "amount")?;
+        self.command(channel_id, now, |channel_id| Command::TopUp { channel_id, amount })
+    }
+
+    /// Makes what was paid part of a new base, on which vouchers start again.
+    ///
+    /// # Errors
+    ///
+    /// As [`top_up`](Self::top_up).
+    pub fn fold(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::Fold { channel_id })
+    }
+
+    /// Payee: asks the payer to take `amount` base units back.
+    ///
+    /// # Errors
+    ///
+    /// As [`top_up`](Self::top_up).
+    #[wasm_bindgen(js_name = giveBack)]
+    pub fn give_back(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let amount = input::amount(amount, "amount")?;
+        self.command(channel_id, now, |channel_id| Command::GiveBack { channel_id, amount })
+    }
+
+    /// Takes `amount` base units of ours out; the rest goes on in a successor channel.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`, `CHANNEL_BUSY`, `WITHDRAW_...`, `UPDATE_...`.
+    pub fn withdraw(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let amount = input::amount(amount, "amount")?;
+        self.command(channel_id, now, |channel_id| Command::Withdraw { channel_id, amount })
+    }
+
+    /// Puts our best state on chain while the channel goes on.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`, `CHECKPOINT_NOT_NEWER`, `LEAVE_NOTHING_TO_CLAIM`.
+    pub fn snapshot(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::Snapshot { channel_id })
+    }
+
+    /// Answers a challenge with a newer state, after which the channel goes on; takes a decision to leave back.
+    ///
+    /// # Errors
+    ///
+    /// As [`snapshot`](Self::snapshot).
+    #[wasm_bindgen(js_name = clearChallenge)]
+    pub fn clear_challenge(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::ClearChallenge { channel_id })
+    }
+
+    /// Asks whether the other side is there: it answers with a "peerAlive" event.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments and channels.
+    pub fn ping(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        self.command(channel_id, now, |channel_id| Command::Ping { channel_id })
+    }
+
     /// Closes together with the other side.
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`.
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`.
     #[wasm_bindgen(js_name = closeChannel)]
     pub fn close_channel(
         &self,
@@ -174,7 +306,7 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`, `LEAVE_...`.
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`, `LEAVE_...`.
     #[wasm_bindgen(js_name = leaveChannel)]
     pub fn leave_channel(
         &self,
@@ -188,7 +320,7 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_WRONG_STATUS`.
+    /// Those of arguments and channels; `CHANNEL_WRONG_STATUS`.
     #[wasm_bindgen(js_name = abortChannel)]
     pub fn abort_channel(
         &self,
@@ -202,7 +334,7 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`.
+    /// Those of arguments and channels.
     pub fn resume(
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
@@ -266,16 +398,17 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Those of arguments; `UNKNOWN_CHANNEL`.
+    /// Those of arguments and channels.
     #[wasm_bindgen(js_name = transactionFailed)]
     pub fn transaction_failed(
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "TransactionKind")] kind: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<(), Failure> {
         let channel_id = input::hash(channel_id, ID)?;
         let kind = input::transaction_kind(kind)?;
-        self.handle(Input::TransactionFailed { channel_id, kind }, 0)
+        self.handle(Input::TransactionFailed { channel_id, kind }, input::seconds(now, NOW)?)
     }
 
     /// The writes of a commit are durable.
@@ -283,9 +416,13 @@ impl Core {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT`, `UNKNOWN_COMMIT`.
-    pub fn committed(&self, #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue) -> Result<(), Failure> {
+    pub fn committed(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
         let id = input::uint64(id, "id")?;
-        self.handle(Input::Committed { id }, 0)
+        self.handle(Input::Committed { id }, input::seconds(now, NOW)?)
     }
 
     /// The writes of a commit were refused; none of them took effect.
@@ -294,12 +431,17 @@ impl Core {
     ///
     /// `INVALID_ARGUMENT`, `UNKNOWN_COMMIT`.
     #[wasm_bindgen(js_name = commitFailed)]
-    pub fn commit_failed(&self, #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue) -> Result<(), Failure> {
+    pub fn commit_failed(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
         let id = input::uint64(id, "id")?;
-        self.handle(Input::CommitFailed { id }, 0)
+        self.handle(Input::CommitFailed { id }, input::seconds(now, NOW)?)
     }
 
-    /// Records from the store: all at the start, later those that a "load" names. All are taken, or none.
+    /// Records from the store: at the start those whose `wakeAt` is set, or all; later those that a "load" names. All are
+    /// taken, or none.
     ///
     /// # Errors
     ///
@@ -307,8 +449,57 @@ impl Core {
     pub fn loaded(
         &self,
         #[wasm_bindgen(unchecked_param_type = "readonly StoredRecord[]")] records: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<(), Failure> {
-        self.handle(Input::Loaded(input::records(records)?), 0)
+        let now = input::seconds(now, NOW)?;
+        self.handle(Input::Loaded(input::records(records)?), now)
+    }
+
+    /// Records of a backup. Those that the wallet does not have are stored; before anything is signed on them, the other
+    /// side is asked how far it got.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `RECORD_...`.
+    pub fn restore(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "readonly BackupRecord[]")] records: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let now = input::seconds(now, NOW)?;
+        self.handle(Input::Restore(input::backup(records)?), now)
+    }
+
+    /// The signature that a "sign" output asked for: 65 bytes, r ‖ s ‖ v.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `SIGNATURE_...`, `UNKNOWN_SIGNATURE`.
+    pub fn signed(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] digest: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] signature: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let digest = B256::new(input::exact_bytes(digest, "digest")?);
+        let wrong = |length| SignatureError::Length { length }.into();
+        let signature = input::bytes_or(signature, "signature", Signature::LENGTH, wrong)?;
+        self.handle(Input::Signed { digest, signature }, input::seconds(now, NOW)?)
+    }
+
+    /// The owner of the key declined to sign, and never will.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments; `UNKNOWN_SIGNATURE`.
+    #[wasm_bindgen(js_name = signRefused)]
+    pub fn sign_refused(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Uint8Array")] digest: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let digest = B256::new(input::exact_bytes(digest, "digest")?);
+        self.handle(Input::SignRefused { digest }, input::seconds(now, NOW)?)
     }
 
     /// Time went on.
@@ -363,7 +554,7 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// Those of arguments; `QUOTE_IMPOSSIBLE`.
+    /// Those of arguments; `QUOTE_IMPOSSIBLE`; `KEY_ELSEWHERE`, since quotes are signed at once.
     #[wasm_bindgen(js_name = signQuote, unchecked_return_type = "Uint8Array")]
     pub fn sign_quote(
         &self,
@@ -395,7 +586,7 @@ impl Core {
         if length == 0 || chunk_size == 0 || quote.total().is_none() {
             return Err(QuoteError::Impossible.into());
         }
-        let signed = quote.sign(wallet.voucher_domain(), wallet.signer())?;
+        let signed = quote.sign(wallet.voucher_domain(), wallet.signer().ok_or_else(key_elsewhere)?)?;
         Ok(output::bytes(&signed.to_bytes()))
     }
 
@@ -417,6 +608,10 @@ impl Core {
         let quote = SignedQuote::from_bytes(&bytes, wallet.voucher_domain(), now)?.quote;
         Ok(output::quote(&quote, &payable(&quote)?))
     }
+}
+
+fn key_elsewhere() -> Failure {
+    Failure::new("KEY_ELSEWHERE", "the wallet's key is with a signer outside: nothing but channels is signed with it")
 }
 
 /// The address that a quote's payee is paid out to, if every number in the quote can be expressed in JavaScript.

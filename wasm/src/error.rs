@@ -2,11 +2,13 @@
 
 use js_sys::{Error, Reflect};
 use millstream_core::payment::QuoteError;
-use millstream_core::{crypto, wallet, wire};
+use millstream_core::{B256, crypto, wallet, wire};
 use wasm_bindgen::JsValue;
 
-/// Why a call is refused: thrown as an `Error` with `name` "MillstreamError", `code`, and `field` where an argument is to
-/// blame.
+use crate::output;
+
+/// Why a call is refused: thrown as an `Error` with `name` "MillstreamError", `code`, `field` where an argument is to
+/// blame, and `channelId` where the core has no record of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(
     // Boxed, so that a result is no larger than its value.
@@ -18,6 +20,7 @@ struct Inner {
     code: &'static str,
     message: String,
     field: Option<&'static str>,
+    channel_id: Option<B256>,
 }
 
 impl Failure {
@@ -46,11 +49,12 @@ impl Failure {
 
     /// Something that has no argument to blame.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), field: None }))
+        Self(Box::new(Inner { code, message: message.into(), field: None, channel_id: None }))
     }
 
     fn of_field(code: &'static str, field: &'static str, wanted: &str) -> Self {
-        Self(Box::new(Inner { code, message: [field, " must be ", wanted].concat(), field: Some(field) }))
+        let message = [field, " must be ", wanted].concat();
+        Self(Box::new(Inner { code, message, field: Some(field), channel_id: None }))
     }
 }
 
@@ -58,13 +62,26 @@ impl From<Failure> for JsValue {
     fn from(Failure(failure): Failure) -> Self {
         let error = Error::new(&failure.message);
         error.set_name("MillstreamError");
-        let set = |name: &str, value: &str| Reflect::set(&error, &name.into(), &value.into());
+        let set = |name: &str, value: JsValue| Reflect::set(&error, &name.into(), &value);
         // A fresh Error takes properties; if it does not, its message still tells.
-        let _ = set("code", failure.code);
+        let _ = set("code", failure.code.into());
         if let Some(field) = failure.field {
-            let _ = set("field", field);
+            let _ = set("field", field.into());
+        }
+        if let Some(channel_id) = &failure.channel_id {
+            let _ = set("channelId", output::hash(channel_id));
         }
         error.into()
+    }
+}
+
+impl From<wallet::Error> for Failure {
+    fn from(error: wallet::Error) -> Self {
+        let mut failure = Self::new(error.code(), error.to_string());
+        if let wallet::Error::Loading { channel_id } | wallet::Error::UnknownChannel { channel_id } = error {
+            failure.0.channel_id = Some(channel_id);
+        }
+        failure
     }
 }
 
@@ -78,11 +95,4 @@ macro_rules! from_core {
     )+};
 }
 
-from_core!(
-    wallet::Error,
-    QuoteError,
-    wire::WireError,
-    crypto::SignError,
-    crypto::SignatureError,
-    crypto::PublicKeyError,
-);
+from_core!(QuoteError, wire::WireError, crypto::SignError, crypto::SignatureError, crypto::PublicKeyError,);

@@ -1,8 +1,9 @@
 //! JavaScript values to core values, checked. `field` names the argument in the error.
 
 use js_sys::{Array, ArrayBuffer, JsString, Reflect, Symbol, Uint8Array};
+use millstream_core::channel::Kind;
 use millstream_core::protocol::{Policy, TransactionKind};
-use millstream_core::wallet::{ChainUpdate, Log, StoredRecord};
+use millstream_core::wallet::{ChainUpdate, LeaseTerms, Log, StoredRecord};
 use millstream_core::{Address, B256, Bytes, nitro};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -49,6 +50,12 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn amount(self, field: &'static str) -> Result<u128, Failure> {
         amount(&self.get(field)?, field)
+    }
+
+    /// An amount; zero if it is missing.
+    pub(crate) fn amount_or_zero(self, field: &'static str) -> Result<u128, Failure> {
+        let value = self.get(field)?;
+        if value.is_undefined() { Ok(0) } else { amount(&value, field) }
     }
 
     pub(crate) fn hash(self, field: &'static str) -> Result<B256, Failure> {
@@ -249,13 +256,20 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
     if given("assets")? {
         policy.assets = fields.elements("assets", 1_000, |asset| address(asset, "assets"))?;
     }
-    if given("minDeposit")? {
-        policy.min_deposit = fields.amount("minDeposit")?;
+    for (field, amount) in [
+        ("minDeposit", &mut policy.min_deposit),
+        ("exitCost", &mut policy.exit_cost),
+        ("maxContribution", &mut policy.max_contribution),
+    ] {
+        if given(field)? {
+            *amount = fields.amount(field)?;
+        }
     }
     for (field, seconds) in [
         ("minChallengeDuration", &mut policy.min_challenge_duration),
         ("maxChallengeDuration", &mut policy.max_challenge_duration),
         ("fundingTimeout", &mut policy.funding_timeout),
+        ("answerTimeout", &mut policy.answer_timeout),
     ] {
         if given(field)? {
             *seconds = fields.seconds(field)?;
@@ -273,9 +287,30 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
     Ok(policy)
 }
 
+/// A lease; `None` if it is missing.
+pub(crate) fn lease(value: &JsValue) -> Result<Option<LeaseTerms>, Failure> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let fields = Fields::of(value, "lease")?;
+    Ok(Some(LeaseTerms { payments: fields.uint32("payments")?, amount: fields.amount("amount")? }))
+}
+
+/// What moves the money of a channel: a stream unless said otherwise.
+pub(crate) fn kind(value: &JsValue) -> Result<Kind, Failure> {
+    if value.is_undefined() {
+        return Ok(Kind::Stream);
+    }
+    match string(value, "kind", 32)?.as_str() {
+        "stream" => Ok(Kind::Stream),
+        "ledger" => Ok(Kind::Ledger),
+        _ => Err(Failure::argument("kind", "\"stream\" or \"ledger\"")),
+    }
+}
+
 pub(crate) fn transaction_kind(value: &JsValue) -> Result<TransactionKind, Failure> {
-    use TransactionKind::{Approve, Challenge, Conclude, Deposit, Transfer};
-    let kinds = [Approve, Deposit, Conclude, Challenge, Transfer];
+    use TransactionKind::{Approve, Challenge, Checkpoint, Conclude, Deposit, Transfer};
+    let kinds = [Approve, Deposit, Checkpoint, Conclude, Challenge, Transfer];
     let name = string(value, "kind", 32)?;
     kinds
         .into_iter()
@@ -298,12 +333,16 @@ fn log(value: &JsValue) -> Result<Log, Failure> {
     let data = copy(&fields.get("data")?, "data", nitro::MAX_EVENT_BYTES)?;
     // The core refuses larger ones, and looks at no more of them than that they are.
     let data = data.unwrap_or_else(|_| vec![0; nitro::MAX_EVENT_BYTES.saturating_add(1)]);
+    let call = fields.get("call")?;
+    // One that is too large cannot be read either, and the log says enough to go on without it.
+    let call = if call.is_undefined() { None } else { copy(&call, "call", nitro::MAX_EVENT_BYTES)?.ok() };
     Ok(Log {
         address: fields.address("address")?,
         topics: fields.elements("topics", MAX_TOPICS, |topic| hash(topic, "topics"))?,
         data: Bytes::from(data),
         block: fields.integer("block", MAX_SAFE_INTEGER)?,
         log_index: fields.integer("logIndex", MAX_SAFE_INTEGER)?,
+        call: call.map(Bytes::from),
     })
 }
 
@@ -316,5 +355,13 @@ pub(crate) fn records(value: &JsValue) -> Result<Vec<StoredRecord>, Failure> {
             version: fields.integer("version", MAX_SAFE_INTEGER)?,
             bytes: if stored.is_undefined() { None } else { Some(bytes(&stored, "bytes", MAX_RECORD_BYTES)?) },
         })
+    })
+}
+
+/// The records of a backup, by channel id.
+pub(crate) fn backup(value: &JsValue) -> Result<Vec<(B256, Vec<u8>)>, Failure> {
+    elements(value, "records", u32::MAX, |record| {
+        let fields = Fields::of(record, "record")?;
+        Ok((fields.hash("key")?, bytes(&fields.get("bytes")?, "bytes", MAX_RECORD_BYTES)?))
     })
 }

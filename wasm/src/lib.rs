@@ -36,6 +36,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &'static str = r#"
 import type {
+  BackupRecord,
   ChainUpdate,
   ChannelInfo,
   CoreConfig,

@@ -1,7 +1,7 @@
 //! Core values to JavaScript: plain objects of strings, numbers, bigints and `Uint8Array`s.
 
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
-use millstream_core::channel::{Channel, Role};
+use millstream_core::channel::{Balances, Channel, Kind, Role};
 use millstream_core::payment::{Quote, SignedVoucher};
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Output, Write};
@@ -39,6 +39,11 @@ words! {
     CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
     UNREADABLE_LOG = "unreadableLog", BLOCK = "block",
     CHUNK = "chunk", CLOSING = "closing", CLAIMED = "claimed", AGREED = "agreed", LEAVING = "leaving",
+    SIGN = "sign", DIGEST = "digest", PURPOSE = "purpose", UPDATED = "updated", UPDATE_REFUSED = "updateRefused",
+    SUCCEEDED = "succeeded", PEER_ALIVE = "peerAlive", PEER_SILENT = "peerSilent", REORGANISED = "reorganised",
+    SIGN_REFUSED = "signRefused", BALANCES = "balances", SUCCESSOR = "successor", PREDECESSOR = "predecessor",
+    CARRIED = "carried", STREAM = "stream", LEDGER = "ledger", PAYEE_DEPOSIT = "payeeDeposit", RESERVE = "reserve",
+    PENDING = "pending", TURN_RECORD = "turnRecord",
 }
 
 /// A plain object under construction.
@@ -119,6 +124,11 @@ pub(crate) fn output(output: Output) -> JsValue {
             .with(&CUMULATIVE_AMOUNT, cumulative_amount)
             .with(&BYTES, bytes(&payment))
             .into(),
+        Output::Sign { channel_id, digest, purpose } => Plain::of_type(&SIGN)
+            .with(&CHANNEL_ID, hash(&channel_id))
+            .with(&DIGEST, bytes(digest.as_slice()))
+            .with(&PURPOSE, purpose.name())
+            .into(),
         Output::Submit { channel_id, transaction } => Plain::of_type(&SUBMIT)
             .with(&CHANNEL_ID, hash(&channel_id))
             .with(&KIND, transaction.kind.name())
@@ -128,8 +138,6 @@ pub(crate) fn output(output: Output) -> JsValue {
             .into(),
         Output::Notify(happened) => Plain::of_type(&NOTIFY).with(&EVENT, event(&happened)).into(),
         Output::WakeAt(time) => Plain::of_type(&WAKE_AT).with(&TIME, number(time)).into(),
-        // The enum may grow; a host that does not know an output passes over it.
-        _ => Plain::new().with(&TYPE, "unknown").into(),
     }
 }
 
@@ -139,6 +147,7 @@ fn write(write: &Write) -> JsValue {
         .with(&KEY, hash(&write.key))
         .with(&EXPECTED_VERSION, number(write.expected_version))
         .with(&BYTES, stored.unwrap_or(JsValue::UNDEFINED))
+        .with(&WAKE_AT, write.wake_at.map_or(JsValue::UNDEFINED, number))
         .into()
 }
 
@@ -156,9 +165,20 @@ fn event(event: &Event) -> JsValue {
         Event::Challenged { channel_id, finalizes_at, ours } => {
             of(&CHALLENGED, channel_id).with(&FINALIZES_AT, number(*finalizes_at)).with(&OURS, *ours)
         }
-        Event::Closed { channel_id, paid, refunded } => {
-            of(&CLOSED, channel_id).with(&PAID, *paid).with(&REFUNDED, *refunded)
+        Event::Closed { channel_id, paid, refunded, carried } => {
+            of(&CLOSED, channel_id).with(&PAID, *paid).with(&REFUNDED, *refunded).with(&CARRIED, *carried)
         }
+        Event::Updated { channel_id, turn, balances: split } => {
+            of(&UPDATED, channel_id).with(&TURN, number(*turn)).with(&BALANCES, balances(*split))
+        }
+        Event::UpdateRefused { channel_id, turn, code } => {
+            of(&UPDATE_REFUSED, channel_id).with(&TURN, number(*turn)).with(&CODE, code)
+        }
+        Event::Succeeded { channel_id, successor } => of(&SUCCEEDED, channel_id).with(&SUCCESSOR, hash(successor)),
+        Event::PeerAlive { channel_id } => of(&PEER_ALIVE, channel_id),
+        Event::PeerSilent { channel_id } => of(&PEER_SILENT, channel_id),
+        Event::Reorganised { channel_id } => of(&REORGANISED, channel_id),
+        Event::SignRefused { channel_id } => of(&SIGN_REFUSED, channel_id),
         Event::PeerError { channel_id, code, text } => of(&PEER_ERROR, channel_id).with(&CODE, code).with(&TEXT, text),
         Event::CommitFailed { channel_id } => of(&COMMIT_FAILED, channel_id),
         Event::UnreadableLog { channel_id, block, code } => {
@@ -169,45 +189,70 @@ fn event(event: &Event) -> JsValue {
     .into()
 }
 
+fn balances(balances: Balances) -> Plain {
+    Plain::new().with(&PAYER, balances.payer).with(&PAYEE, balances.payee)
+}
+
 pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
-    let terms = &channel.terms;
+    let (terms, facts, split) = (&channel.terms, channel.facts(), channel.balances());
     let role = match channel.role {
         Role::Payer => word(&PAYER),
         Role::Payee => word(&PAYEE),
     };
+    let kind = match terms.kind {
+        Kind::Stream => word(&STREAM),
+        Kind::Ledger => word(&LEDGER),
+    };
+    // What both agreed that the payer puts in: its first deposit, and every top up.
+    let deposit = split.total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit);
     let mut info = Plain::new()
         .with(&ID, hash(id))
+        .with(&KIND, kind)
         .with(&ROLE, role)
         .with(&STATUS, channel.status().name())
         .with(&PEER, address(&channel.peer()))
         .with(&PAYER, address(&terms.payer))
         .with(&PAYEE, address(&terms.payee))
         .with(&ASSET, address(&terms.asset))
-        .with(&DEPOSIT, terms.deposit)
-        .with(&CUMULATIVE_AMOUNT, channel.cumulative_amount())
+        .with(&DEPOSIT, deposit)
+        .with(&PAYEE_DEPOSIT, terms.payee_deposit)
+        .with(&RESERVE, terms.reserve)
+        .with(&BALANCES, balances(split))
+        .with(&CUMULATIVE_AMOUNT, channel.paid())
         .with(&REMAINING, channel.remaining())
         .with(&SERIAL, channel.last_serial())
-        .with(&HOLDINGS, channel.holdings)
+        .with(&BASE_TURN, number(channel.base.map_or(0, |base| base.turn)))
+        .with(&HOLDINGS, facts.holdings)
+        .with(&TURN_RECORD, number(facts.turn_record))
         .with(&CHALLENGE_DURATION, number(terms.challenge_duration))
         .with(&CONFIRMATIONS, terms.confirmations)
+        .with(&PENDING, !channel.proposals.is_empty() || channel.request.is_some())
         .with(&LEAVING, channel.leaving);
     if let Some(closing) = &channel.closing {
-        let closing = Plain::new().with(&CLAIMED, closing.claimed).with(&AGREED, closing.signatures.both().is_some());
+        let closing =
+            Plain::new().with(&CLAIMED, closing.balances.payee).with(&AGREED, closing.signatures.both().is_some());
         info = info.with(&CLOSING, closing);
     }
-    if let Some(dispute) = &channel.dispute {
+    if let Some(dispute) = &facts.dispute {
         let dispute = Plain::new()
             .with(&FINALIZES_AT, number(dispute.finalizes_at))
             .with(&OURS, dispute.ours)
             .with(&TURN, number(dispute.turn));
         info = info.with(&DISPUTE, dispute);
     }
-    if let Some(payout) = &channel.payout {
-        let payout = Plain::new().with(&PAID, payout.paid).with(&REFUNDED, payout.refunded);
+    if let Some(payout) = &facts.payout {
+        let payout =
+            Plain::new().with(&PAID, payout.paid).with(&REFUNDED, payout.refunded).with(&CARRIED, payout.carried);
         info = info.with(&PAYOUT, payout);
     }
-    if let Some(seen) = channel.seen {
-        info = info.with(&SEEN_BLOCK, number(seen.block));
+    if let Some(block) = channel.seen_block() {
+        info = info.with(&SEEN_BLOCK, number(block));
+    }
+    if let Some(predecessor) = &channel.predecessor {
+        info = info.with(&PREDECESSOR, hash(predecessor));
+    }
+    if let Some(successor) = &channel.successor {
+        info = info.with(&SUCCESSOR, hash(&successor.channel_id));
     }
     if let Some(code) = &channel.aborted {
         info = info.with(&ABORTED, code);

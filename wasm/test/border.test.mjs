@@ -171,6 +171,39 @@ describe("the border", () => {
     assert.equal(new Signer(core.exportSecret()).address, core.address());
   });
 
+  it("makes a wallet whose key is elsewhere, which signs nothing by itself", () => {
+    const key = new Signer(secret(5));
+    const core = new Core({ ...config(1), secret: undefined, address: key.address });
+    assert.equal(core.address(), key.address);
+    assert.throws(() => core.exportSecret(), coded("KEY_ELSEWHERE"));
+    const quote = { contentRoot: `0x${"c0".repeat(32)}`, length: 1, chunkSize: 1, price: 1n, asset: NATIVE };
+    const terms = { ...quote, challengeDuration: HOUR, confirmations: 1, expiresAt: T0 };
+    assert.throws(() => core.signQuote(terms), coded("KEY_ELSEWHERE"));
+    assert.throws(() => new Core({ ...config(1), address: key.address }), coded("INVALID_ARGUMENT", "secret"));
+
+    const id = core.openChannel(openTerms(new Party(2)), T0);
+    const outputs = () => {
+      const found = [];
+      for (let output; (output = core.pollOutput());) found.push(output);
+      return found;
+    };
+    const [commit] = outputs().filter(({ type }) => type === "commit");
+    core.committed(commit.id, T0);
+    const sign = outputs().find(({ type }) => type === "sign");
+    assert.deepEqual([sign.channelId, sign.purpose, sign.digest.length], [id, "state", 32]);
+    assert.throws(() => core.signed(secret(7), key.sign(secret(7)), T0), coded("UNKNOWN_SIGNATURE"));
+    const other = new Signer(secret(6)).sign(sign.digest);
+    assert.throws(() => core.signed(sign.digest, other, T0), coded("SIGNATURE_WRONG_SIGNER"));
+    core.signed(sign.digest, key.sign(sign.digest), T0);
+    assert.throws(() => core.signRefused(sign.digest, T0), coded("UNKNOWN_SIGNATURE"));
+    const [stored] = outputs().filter(({ type }) => type === "commit");
+    core.committed(stored.id, T0);
+    assert.deepEqual(
+      outputs().flatMap(({ type, purpose }) => (type === "sign" ? [purpose] : [])),
+      ["message"],
+    );
+  });
+
   it("takes a Uint8Array of another realm, and a view into a larger buffer", () => {
     const empty = keccak256(new Uint8Array(0));
     assert.equal(Buffer.from(empty).toString("hex").slice(0, 8), "c5d24601");
@@ -195,7 +228,7 @@ describe("the border", () => {
     const record = { key: id, version: 1, bytes: new Uint8Array(3) };
     const aLog = { address: account(1), topics: [], data: new Uint8Array(0), block: 1, logIndex: 0 };
     const update = { fromBlock: 0, headBlock: 0, headTime: 0, logs: [] };
-    const terms = openTerms(payee);
+    const terms = openTerms(payee, { kind: "stream", payeeDeposit: 0n, reserve: 0n });
     const quote = {
       contentRoot: memo,
       length: 1,
@@ -210,9 +243,15 @@ describe("the border", () => {
       Object.keys(object).map((field) => [field, (x) => call({ ...object, [field]: x })]);
     const calls = [
       ["Core", (x) => new Core(x)],
-      ...fields(config(1, { policy: {} }), (x) => new Core(x)),
+      ...fields(config(1, { policy: {}, maxLoaded: 5 }), (x) => new Core(x)),
+      ...fields({ payments: 1, amount: 1n }, (lease) => new Core(config(1, { lease }))),
+      ["address", (x) => new Core({ ...config(1), secret: undefined, address: x })],
+      ["lease", (lease) => new Core(config(1, { lease }))],
       ...[
         "minDeposit",
+        "exitCost",
+        "maxContribution",
+        "answerTimeout",
         "minChallengeDuration",
         "maxChallengeDuration",
         "minConfirmations",
@@ -227,7 +266,21 @@ describe("the border", () => {
       ["pay amount", (x) => core.pay(id, x, memo, T0)],
       ["pay memo", (x) => core.pay(id, 1n, x, T0)],
       ["pay now", (x) => core.pay(id, 1n, memo, x)],
-      ...["closeChannel", "leaveChannel", "abortChannel", "resume"].flatMap((name) => [
+      ...["topUp", "giveBack", "withdraw"].flatMap((name) => [
+        [name, (x) => core[name](x, 1n, T0)],
+        [`${name} amount`, (x) => core[name](id, x, T0)],
+        [`${name} now`, (x) => core[name](id, 1n, x)],
+      ]),
+      ...[
+        "fold",
+        "snapshot",
+        "clearChallenge",
+        "ping",
+        "closeChannel",
+        "leaveChannel",
+        "abortChannel",
+        "resume",
+      ].flatMap((name) => [
         [name, (x) => core[name](x, T0)],
         [`${name} now`, (x) => core[name](id, x)],
       ]),
@@ -237,13 +290,26 @@ describe("the border", () => {
       ["chainUpdate", (x) => core.chainUpdate(x, T0)],
       ...fields(update, (x) => core.chainUpdate(x, T0)),
       ...fields(aLog, (x) => core.chainUpdate({ ...update, logs: [x] }, T0)),
-      ["transactionFailed", (x) => core.transactionFailed(x, "deposit")],
-      ["transactionFailed kind", (x) => core.transactionFailed(id, x)],
-      ["committed", (x) => core.committed(x)],
-      ["commitFailed", (x) => core.commitFailed(x)],
-      ["loaded", (x) => core.loaded(x)],
-      ["loaded one", (x) => core.loaded([x])],
-      ...fields(record, (x) => core.loaded([x])),
+      ["call", (call) => core.chainUpdate({ ...update, logs: [{ ...aLog, call }] }, T0)],
+      ["transactionFailed", (x) => core.transactionFailed(x, "deposit", T0)],
+      ["transactionFailed kind", (x) => core.transactionFailed(id, x, T0)],
+      ["transactionFailed now", (x) => core.transactionFailed(id, "deposit", x)],
+      ...["committed", "commitFailed"].flatMap((name) => [
+        [name, (x) => core[name](x, T0)],
+        [`${name} now`, (x) => core[name](1, x)],
+      ]),
+      ["loaded", (x) => core.loaded(x, T0)],
+      ["loaded one", (x) => core.loaded([x], T0)],
+      ["loaded now", (x) => core.loaded([record], x)],
+      ...fields(record, (x) => core.loaded([x], T0)),
+      ["restore", (x) => core.restore(x, T0)],
+      ["restore one", (x) => core.restore([x], T0)],
+      ["restore now", (x) => core.restore([record], x)],
+      ["signed digest", (x) => core.signed(x, new Uint8Array(65), T0)],
+      ["signed", (x) => core.signed(digest, x, T0)],
+      ["signed now", (x) => core.signed(digest, signer.sign(digest), x)],
+      ["signRefused", (x) => core.signRefused(x, T0)],
+      ["signRefused now", (x) => core.signRefused(digest, x)],
       ["channel", (x) => core.channel(x)],
       ["signQuote", (x) => core.signQuote(x)],
       ...fields(quote, (x) => core.signQuote(x)),

@@ -8,9 +8,10 @@ import { AbiCoder, id } from "ethers";
 import { MillstreamError, rpcChain } from "millstream";
 import { injectedChain } from "millstream/browser";
 
-import { ADJUDICATOR, CHAIN_ID, CONTRACTS, account, coded, random, sleep } from "./harness.mjs";
+import { ADJUDICATOR, CHAIN_ID, CONTRACTS, account, adjudicator, coded, random, sleep } from "./harness.mjs";
 
 const HASH = `0x${"ab".repeat(32)}`;
+const BLOCK_HASH = `0x${"cd".repeat(32)}`;
 const TRANSACTION = { to: ADJUDICATOR, value: 2n ** 100n, data: Uint8Array.of(1, 2, 255) };
 const RECEIPT = { transactionHash: HASH, status: "0x1", blockNumber: "0x10", gasUsed: "0xc350" };
 const LOG = {
@@ -29,7 +30,7 @@ const HEALTHY = {
   eth_sendTransaction: HASH,
   eth_getTransactionReceipt: RECEIPT,
   eth_getTransactionByHash: { hash: HASH },
-  eth_getBlockByNumber: { number: "0x20", timestamp: "0x65000000" },
+  eth_getBlockByNumber: { number: "0x20", timestamp: "0x65000000", hash: BLOCK_HASH },
   eth_getLogs: [LOG],
 };
 
@@ -83,7 +84,7 @@ describe("rpcChain", () => {
   it("reads the head and the adjudicator's logs", async () => {
     const later = { ...LOG, blockNumber: "0x9", logIndex: "0x0" };
     const { chain, asked } = chainOf({ eth_getLogs: [later, LOG] });
-    assert.deepEqual(await chain.head(), { block: 32, time: 0x65000000 });
+    assert.deepEqual(await chain.head(), { block: 32, time: 0x65000000, hash: BLOCK_HASH });
     const logs = await chain.logs(5, 2_000);
     assert.deepEqual(
       logs.map(({ block }) => block),
@@ -97,6 +98,44 @@ describe("rpcChain", () => {
       logIndex: 1,
     });
     assert.deepEqual(asked.at(-1), ["eth_getLogs", { address: ADJUDICATOR, fromBlock: "0x5", toBlock: "0x7d0" }]);
+  });
+
+  it("tells the hash of a block, and that there is none", async () => {
+    const { chain, asked } = chainOf();
+    assert.equal(await chain.blockHash(31), BLOCK_HASH);
+    assert.deepEqual(asked.at(-1), ["eth_getBlockByNumber", "0x1f", false]);
+    assert.equal(await chainOf({ eth_getBlockByNumber: null }).chain.blockHash(31), undefined);
+    for (const block of ["0x", {}, { hash: null }, { hash: 5 }, { hash: "0x12" }]) {
+      const odd = chainOf({ eth_getBlockByNumber: block });
+      await assert.rejects(odd.chain.blockHash(31), coded("CHAIN_ANSWER_MALFORMED"));
+    }
+  });
+
+  it("adds the call to a log that names no state, if it was made to the adjudicator itself", async () => {
+    const { fragments } = adjudicator;
+    const topicOf = (name) =>
+      fragments.find((fragment) => fragment.type === "event" && fragment.name === name).topicHash;
+    const calling = (to) => ({ eth_getTransactionByHash: { hash: HASH, to, input: "0xc0ffee" } });
+    const logOf = (name) => ({ ...LOG, topics: [topicOf(name), HASH], transactionHash: HASH });
+    for (const name of ["Checkpointed", "ChallengeCleared"]) {
+      const direct = chainOf({ eth_getLogs: [logOf(name)], ...calling(LOG.address) });
+      for (let time = 0; time < 3; time++)
+        assert.deepEqual((await direct.chain.logs(0, 9))[0].call, Uint8Array.of(0xc0, 0xff, 0xee));
+      const asked = direct.methods().filter((method) => method === "eth_getTransactionByHash");
+      assert.equal(asked.length, 1, "a log is read several times, its call once");
+      for (const to of [account(1), null, undefined]) {
+        const indirect = chainOf({ eth_getLogs: [logOf(name)], ...calling(to) });
+        assert.equal((await indirect.chain.logs(0, 9))[0].call, undefined);
+      }
+      const unknown = chainOf({ eth_getLogs: [logOf(name)], eth_getTransactionByHash: null });
+      assert.equal((await unknown.chain.logs(0, 9))[0].call, undefined);
+      const odd = { ...calling(LOG.address).eth_getTransactionByHash, input: 5 };
+      const broken = chainOf({ eth_getLogs: [logOf(name)], eth_getTransactionByHash: odd });
+      await assert.rejects(broken.chain.logs(0, 9), coded("CHAIN_ANSWER_MALFORMED"));
+    }
+    const { chain, methods } = chainOf({ eth_getLogs: [logOf("ChallengeRegistered")] });
+    assert.equal((await chain.logs(0, 9))[0].call, undefined);
+    assert.equal(methods().includes("eth_getTransactionByHash"), false);
   });
 
   it("refuses another chain, before anything is sent", async () => {
@@ -215,7 +254,9 @@ describe("rpcChain", () => {
       {},
       { number: "0x1" },
       { number: 1, timestamp: "0x1" },
-      { number: "0x1", timestamp: "-0x1" },
+      { number: "0x1", timestamp: "-0x1", hash: BLOCK_HASH },
+      { number: "0x1", timestamp: "0x1", hash: null },
+      { number: "0x1", timestamp: "0x1", hash: "0x1" },
     ])
       await bad({ eth_getBlockByNumber: block }, head);
     for (const list of [null, {}, "0x", [null], [[]], [{}]]) await bad({ eth_getLogs: list }, logs);
@@ -258,6 +299,7 @@ describe("rpcChain", () => {
         "blockNumber",
         "logIndex",
         "status",
+        "hash",
         "gasUsed",
       ];
       return Object.fromEntries(names.map((name) => [name, value(depth - 1)]));

@@ -49,7 +49,7 @@ describe("two cores", () => {
     assert.equal(id, expected);
     assert.deepEqual(
       outputs.map(({ type }) => type),
-      ["commit", "wakeAt", "notify", "send"],
+      ["wakeAt", "commit", "notify", "send"],
     );
     const accepted = payee.step((core) => core.message(sends(outputs)[0], T0));
     const signed = payer.step((core) => core.message(sends(accepted.outputs)[0], T0));
@@ -66,22 +66,54 @@ describe("two cores", () => {
       assert.equal(peer, (party === payer ? payee : payer).core.address());
       assert.deepEqual(info, {
         id,
+        kind: "stream",
         role,
         status: "open",
         payer: payer.core.address(),
         payee: payee.core.address(),
         asset: NATIVE,
         deposit: TERMS.deposit,
+        payeeDeposit: 0n,
+        reserve: 0n,
+        balances: { payer: TERMS.deposit, payee: 0n },
         cumulativeAmount: 0n,
         remaining: TERMS.deposit,
         serial: 0,
+        baseTurn: 1,
         holdings: TERMS.deposit,
+        turnRecord: 0,
         challengeDuration: HOUR,
         confirmations: 2,
+        pending: false,
         leaving: false,
         seenBlock: 10,
       });
     }
+  });
+
+  it("settle a ledger on the contract that asks for both signatures, and split its money both ways", () => {
+    fresh();
+    const terms = { kind: "ledger", reserve: 10n };
+    const id = openBetween(payer, payee, terms);
+    const expected = channelIdOf({
+      payer: payer.core.address(),
+      payee: payee.core.address(),
+      nonce: TERMS.nonce,
+      challengeDuration: HOUR,
+      app: CONTRACTS.consensusApp,
+    });
+    assert.equal(id, expected);
+    exchange(payer, payee, payer.step((core) => core.pay(id, 500n, MEMO, T0)).outputs, T0);
+    exchange(payee, payer, payee.step((core) => core.pay(id, 200n, MEMO, T0)).outputs, T0);
+    for (const { core } of [payer, payee]) {
+      const { kind, reserve, balances, cumulativeAmount, pending } = core.channel(id);
+      assert.deepEqual([kind, reserve, cumulativeAmount, pending], ["ledger", 10n, 300n, false]);
+      assert.deepEqual(balances, { payer: TERMS.deposit - 300n, payee: 300n });
+    }
+    assert.throws(
+      () => payer.core.openChannel(openTerms(payee, { kind: "app" }), T0),
+      coded("INVALID_ARGUMENT", "kind"),
+    );
   });
 
   it("pay with vouchers that ethers attributes to the payer", () => {
@@ -152,9 +184,15 @@ describe("two cores", () => {
     for (const party of [payer, payee]) {
       const closed = party.step((core) => core.chainUpdate(update, T0 + 60));
       const events = closed.outputs.filter(({ type }) => type === "notify").map(({ event }) => event);
-      assert.deepEqual(events.at(-1), { type: "closed", channelId: id, paid: 123_456n, refunded: 876_544n });
+      assert.deepEqual(events.at(-1), {
+        type: "closed",
+        channelId: id,
+        paid: 123_456n,
+        refunded: 876_544n,
+        carried: 0n,
+      });
       const { status, payout } = party.core.channel(id);
-      assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n }]);
+      assert.deepEqual([status, payout], ["closed", { paid: 123_456n, refunded: 876_544n, carried: 0n }]);
     }
   });
 
@@ -206,7 +244,7 @@ describe("two cores", () => {
     const id = openBetween(payer, payee);
     payer.step((core) => core.pay(id, 40n, MEMO, T0));
     const again = new Party(1);
-    again.step((core) => core.loaded([...payer.records.values()]));
+    again.step((core) => core.loaded([...payer.records.values()], T0));
     assert.deepEqual(again.core.channels(), payer.core.channels());
     again.records = new Map(payer.records);
     const { outputs } = again.step((core) => core.pay(id, 2n, MEMO, T0));

@@ -156,6 +156,67 @@ describe("the file store's directory", () => {
     }
   });
 
+  it("has both records of a commit or none after a crash at any moment of it", async (t) => {
+    const [file, other] = [A, B].map((key) => `${key.slice(2)}.record`);
+    const states = {};
+    for (const value of [1, 2]) {
+      // What a whole commit leaves, record by record.
+      const directory = await folder(t);
+      const store = fileStore(directory);
+      for (let version = 0; version < value; version++)
+        await store.commit([A, B].map((key) => ({ key, expectedVersion: version, bytes: Uint8Array.of(version + 1) })));
+      await store.close();
+      states[value] = [await readFile(join(directory, file)), await readFile(join(directory, other))];
+    }
+    const journal = JSON.stringify([A, B].map((key) => ({ key, expectedVersion: 1, bytes: "0x02" })));
+    const [[a1, b1], [a2, b2]] = [states[1], states[2]];
+    const half = (bytes) => bytes.subarray(0, bytes.length >> 1);
+    const moments = [
+      [1, { [file]: a1, [other]: b1 }],
+      [1, { [file]: a1, [other]: b1, "journal.new": journal.slice(0, 40) }],
+      [1, { [file]: a1, [other]: b1, "journal.new": journal }],
+      [2, { [file]: a1, [other]: b1, journal }],
+      [2, { [file]: a1, [other]: b1, journal, [`${file}.new`]: half(a2) }],
+      [2, { [file]: a2, [other]: b1, journal }],
+      [2, { [file]: a2, [other]: b1, journal, [`${other}.new`]: half(b2) }],
+      [2, { [file]: a2, [other]: b2, journal }],
+      [2, { [file]: a2, [other]: b2 }],
+    ];
+    for (const [value, files] of moments) {
+      const directory = await folder(t);
+      for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
+      const store = fileStore(directory);
+      const found = await store.read([A, B]);
+      const expected = [A, B].map((key) => ({ key, version: value, bytes: Uint8Array.of(value) }));
+      assert.deepEqual(found, expected, Object.keys(files).join());
+      await store.close();
+      assert.deepEqual((await readdir(directory)).sort(), [file, other].sort());
+    }
+  });
+
+  it("has both records of a commit or none when its process is killed", async (t) => {
+    for (let round = 0; round < 4; round++) {
+      const directory = await folder(t);
+      const child = run(
+        directory,
+        `for (let version = 0; ; version++) {
+           const bytes = new Uint8Array(5_000).fill(version);
+           await store.commit(["${A}", "${B}"].map((key) => ({ key, expectedVersion: version, bytes })));
+           console.log(version + 1);
+         }`,
+      );
+      await until(() => child.output.split("\n").length > 5, "five commits", 20_000);
+      // At another moment of a commit in every round.
+      await sleep(round * 3);
+      child.kill("SIGKILL");
+      await once(child, "close");
+      const said = Number(child.output.trim().split("\n").at(-1));
+      const [first, second] = await open(t, directory).read([A, B]);
+      assert.ok(first.version === said || first.version === said + 1, `${first.version} after ${said}`);
+      assert.deepEqual([second.version, second.bytes], [first.version, first.bytes]);
+    }
+  });
+
   it("finishes a commit of several records that a crash broke off", async (t) => {
     const directory = await folder(t);
     const store = fileStore(directory);

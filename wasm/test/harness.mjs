@@ -10,7 +10,13 @@ import { Core, MillstreamError } from "millstream";
 export const CHAIN_ID = 31_337;
 export const ADJUDICATOR = `0x${"a1".repeat(20)}`;
 export const STREAM_APP = `0x${"b2".repeat(20)}`;
-export const CONTRACTS = { chainId: CHAIN_ID, adjudicator: ADJUDICATOR, streamApp: STREAM_APP };
+export const CONSENSUS_APP = `0x${"c3".repeat(20)}`;
+export const CONTRACTS = {
+  chainId: CHAIN_ID,
+  adjudicator: ADJUDICATOR,
+  streamApp: STREAM_APP,
+  consensusApp: CONSENSUS_APP,
+};
 export const NATIVE = `0x${"00".repeat(20)}`;
 export const ZERO_HASH = `0x${"00".repeat(32)}`;
 export const HOUR = 3_600;
@@ -68,9 +74,9 @@ export function log(event, values, block, logIndex = 0) {
 export const call = (data) => adjudicator.parseTransaction({ data });
 
 /** NitroUtils.getChannelId. */
-export function channelIdOf({ payer, payee, nonce, challengeDuration }) {
+export function channelIdOf({ payer, payee, nonce, challengeDuration, app = STREAM_APP }) {
   const types = ["address[]", "uint256", "address", "uint48"];
-  return keccak256(AbiCoder.defaultAbiCoder().encode(types, [[payer, payee], nonce, STREAM_APP, challengeDuration]));
+  return keccak256(AbiCoder.defaultAbiCoder().encode(types, [[payer, payee], nonce, app, challengeDuration]));
 }
 
 const DOMAIN = { name: "Millstream", version: "1", chainId: CHAIN_ID, verifyingContract: STREAM_APP };
@@ -118,7 +124,7 @@ export const config = (byte, more = {}) => ({
   ...more,
 });
 
-/** A core and what it asked, in order; commits are answered at once. */
+/** A core and what it asked, in order; commits and requests for records are answered at once. */
 export class Party {
   constructor(byte, more = {}) {
     this.core = new Core(config(byte, more));
@@ -126,11 +132,29 @@ export class Party {
     this.records = new Map();
   }
 
-  /** Takes a step, carries out the commits, and returns the outputs. */
+  /** Takes a step, again if it names a record that has to be loaded; carries out the commits; returns the outputs. */
   step(step) {
-    const result = step(this.core);
+    let result;
+    try {
+      result = step(this.core);
+    } catch (error) {
+      if (error.code !== "CHANNEL_LOADING") throw error;
+      this.drain();
+      result = step(this.core);
+    }
+    return { result, outputs: this.drain() };
+  }
+
+  drain() {
     const outputs = [];
     for (let output; (output = this.core.pollOutput());) {
+      if (output.type === "load") {
+        this.core.loaded(
+          output.keys.map((key) => this.records.get(key) ?? { key, version: 0, bytes: undefined }),
+          T0,
+        );
+        continue;
+      }
       outputs.push(output);
       if (output.type !== "commit") continue;
       for (const { key, expectedVersion, bytes } of output.writes) {
@@ -138,10 +162,10 @@ export class Party {
         if (bytes === undefined) this.records.delete(key);
         else this.records.set(key, { key, version: expectedVersion + 1, bytes });
       }
-      this.core.committed(output.id);
+      this.core.committed(output.id, T0);
     }
     this.outputs.push(...outputs);
-    return { result, outputs };
+    return outputs;
   }
 }
 

@@ -16,6 +16,7 @@ const CONTRACTS = {
   chainId: 31_337,
   adjudicator: `0x${"aa".repeat(20)}`,
   streamApp: `0x${"bb".repeat(20)}`,
+  consensusApp: `0x${"cc".repeat(20)}`,
 };
 // keccak256("Deposited(bytes32,address,uint256)"), as the published adjudicator emits it.
 const DEPOSITED = "0x87d4c0b5e30d6808bc8a94ba1c4d839b29d664151551a31753387ee9ef48429b";

@@ -13,6 +13,7 @@ import {
   type CloseResult,
   type CoreEvent,
   type DownloadedChunk,
+  type ExternalSigner,
   type Hex,
   type Offer,
   type Output,
@@ -26,7 +27,7 @@ import { Seller } from "millstream/server";
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type IsAny<T> = 0 extends 1 & T ? true : false;
 declare function check<_ extends true>(): void;
-declare const contracts: { chainId: number; adjudicator: Hex; streamApp: Hex };
+declare const contracts: { chainId: number; adjudicator: Hex; streamApp: Hex; consensusApp: Hex };
 declare const provider: Eip1193Provider;
 
 // Amounts are bigint, times numbers, bytes Uint8Array.
@@ -62,6 +63,9 @@ export function carryOut(output: Output): string | bigint | number {
       return output.bytes.length;
     case "payment":
       return output.cumulativeAmount;
+    case "sign":
+      check<Equal<typeof output.purpose, "state" | "voucher" | "challenge" | "message">>();
+      return output.digest.length;
     case "submit":
       return output.value;
     case "notify":
@@ -113,6 +117,12 @@ export async function use(): Promise<void> {
   });
   // @ts-expect-error amounts are not numbers
   await channel.pay(5);
+  await channel.topUp(5n, { signal: AbortSignal.timeout(1_000) });
+  const successor = await channel.withdraw(5n);
+  check<Equal<typeof successor, Channel>>();
+  check<Equal<typeof channel.successor, Channel | undefined>>();
+  const signer: ExternalSigner = { address: "0x", signDigest: async (digest, purpose) => digest.slice(purpose.length) };
+  await Wallet.open({ chain, signer, lease: { payments: 5, amount: 5n } });
   // @ts-expect-error ids are hex
   wallet.channel("channel");
   // @ts-expect-error made by wallets only

@@ -309,7 +309,7 @@ describe("closing a channel", () => {
     const result = await channel.close();
     const { transactionHash, ...amounts } = result;
     assert.match(transactionHash, /^0x[0-9a-f]{64}$/);
-    assert.deepEqual(amounts, { paid: 12_345n, refunded: DEPOSIT - 12_345n });
+    assert.deepEqual(amounts, { paid: 12_345n, refunded: DEPOSIT - 12_345n, carried: 0n });
     await until(() => closed.length === 2);
     for (const event of closed) assert.deepEqual(event, { channelId: channel.id, ...amounts });
     assert.deepEqual(chain.sent, ["deposit", "concludeAndTransferAllAssets"]);
@@ -355,7 +355,7 @@ describe("closing a channel", () => {
       await chain.as(2).sendTransaction(conclude);
       refused("TRANSACTION_REVERTED")();
     };
-    assert.deepEqual(await channel.close(), { paid: 0n, refunded: DEPOSIT });
+    assert.deepEqual(await channel.close(), { paid: 0n, refunded: DEPOSIT, carried: 0n });
   });
 
   it("that a payee asks for reaches the payer with its next message", async (t) => {
@@ -399,7 +399,7 @@ describe("leaving a channel", () => {
     await until(() => channel.status === "challenged");
     chain.mine(1, 61);
     const { transactionHash, ...amounts } = await leaving;
-    assert.deepEqual(amounts, { paid: 0n, refunded: DEPOSIT });
+    assert.deepEqual(amounts, { paid: 0n, refunded: DEPOSIT, carried: 0n });
     const order = steps.map(({ step }) => step).filter((step, at, all) => step !== all[at - 1]);
     assert.deepEqual(order, ["challenging", "challenged", "transferring", "closed"]);
     const { finalizesAt } = steps.find(({ step }) => step === "challenged");

@@ -16,7 +16,8 @@ export function showMeter(session: Session): void {
     figure("figure-payments", integer(serial), serial);
     figure("channel-id", short(channel.id), channel.id);
     byId("channel-id").title = channel.id;
-    const { deposit, paid, remaining } = channel;
+    const { deposit, paid } = channel;
+    const remaining = deposit - paid;
     figure("figure-deposit", amount(deposit), deposit);
     figure("figure-spent", amount(paid), paid);
     figure("figure-remaining", amount(remaining), remaining);

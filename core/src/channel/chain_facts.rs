@@ -82,6 +82,9 @@ pub(crate) enum ChainEvent {
     /// Something was paid out: what was held before and after.
     #[n(3)]
     Paid(#[cbor(n(0), with = "cbor::amount")] u128, #[cbor(n(1), with = "cbor::amount")] u128),
+    /// This much came from the channel that this one succeeds. The adjudicator logs it of that channel only.
+    #[n(4)]
+    Carried(#[cbor(n(0), with = "cbor::amount")] u128),
 }
 
 /// A confirmed event, and where it was seen.
@@ -132,6 +135,7 @@ impl Facts {
                 self.turn_record = *turn;
                 self.dispute = None;
             }
+            ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
             ChainEvent::Paid(before, after) => {
                 let moved = before.saturating_sub(*after);
                 let payout = self.dispute.as_ref().and_then(|dispute| payout(terms, &dispute.outcome, *before));
@@ -174,6 +178,9 @@ pub(crate) struct ChainFacts {
     folded_to: Option<Position>,
     #[n(2)]
     recent: Vec<Confirmed>,
+    /// What came from the channel that this one succeeds, in base units; it is among the events, too.
+    #[cbor(n(3), with = "cbor::amount")]
+    carried: u128,
     /// Not stored: `folded` and `recent` say it.
     #[cbor(skip)]
     now: Facts,
@@ -188,6 +195,11 @@ impl ChainFacts {
     /// The place of the last event that was taken in.
     pub(crate) fn last(&self) -> Option<Position> {
         self.recent.last().map(|confirmed| confirmed.position).or(self.folded_to)
+    }
+
+    /// What came from the channel that this one succeeds.
+    pub(crate) fn carried(&self) -> u128 {
+        self.carried
     }
 
     /// The events that can still be taken back.
@@ -206,9 +218,32 @@ impl ChainFacts {
         }
     }
 
-    /// Takes back every event from `from` on.
+    /// Takes in what came from the channel that this one succeeds, in place of what was thought to come; `None` if
+    /// nothing does.
+    pub(crate) fn carry(&mut self, terms: &Terms, carried: Option<Confirmed>) {
+        let before = self.recent.len();
+        self.recent.retain(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        if self.carried > 0 && self.recent.len() == before {
+            // It was folded away, too deep to be taken back: taken in again it would count twice.
+            return;
+        }
+        self.carried = 0;
+        if let Some(carried) = carried {
+            if let ChainEvent::Carried(amount) = carried.event {
+                self.carried = amount;
+            }
+            // A deposit says what is held after it, so the order counts.
+            let index = self.recent.partition_point(|confirmed| confirmed.position < carried.position);
+            self.recent.insert(index, carried);
+        }
+        self.replay(terms);
+    }
+
+    /// Takes back every event of the channel's own from `from` on.
     pub(crate) fn undo(&mut self, terms: &Terms, from: Position) {
-        self.recent.retain(|confirmed| confirmed.position < from);
+        let is_kept =
+            |confirmed: &Confirmed| confirmed.position < from || matches!(confirmed.event, ChainEvent::Carried(_));
+        self.recent.retain(is_kept);
         self.replay(terms);
     }
 

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
-use crate::channel::chain_facts::{ChainFacts, Facts, Position};
+use crate::channel::chain_facts::{ChainFacts, Facts};
 use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
 use crate::channel::states::POSTFUND_TURN;
 use crate::channel::terms::Terms;
@@ -252,9 +252,9 @@ impl Channel {
         self.chain.now()
     }
 
-    /// Where on chain the last event is that was taken in: a host that starts again reports from shortly before it on.
-    pub fn seen(&self) -> Option<Position> {
-        self.chain.last()
+    /// The block of the last chain event that was taken in: its history is in the record up to there.
+    pub fn seen_block(&self) -> Option<u64> {
+        self.chain.last().map(|position| position.block)
     }
 
     /// The other side's channel key.

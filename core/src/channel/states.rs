@@ -90,9 +90,13 @@ impl Base {
 impl Channel {
     /// The final state with both signatures, if it was agreed.
     pub(crate) fn signed_final(&self) -> Option<SignedVariablePart> {
-        let closing = self.closing.as_ref()?;
-        let signatures = closing.signatures.both()?;
-        Some(State::closing(&self.terms, closing, self.successor.as_ref()).signed_by(signatures))
+        let signatures = self.closing?.signatures.both()?;
+        Some(self.final_state()?.signed_by(signatures))
+    }
+
+    /// The final state, if one was proposed.
+    pub(crate) fn final_state(&self) -> Option<State> {
+        Some(State::closing(&self.terms, self.closing.as_ref()?, self.successor.as_ref()))
     }
 
     /// The lowest turn of a base or final state that is above everything that may have been signed on this base.

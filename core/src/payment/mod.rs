@@ -10,7 +10,7 @@ pub mod ticks;
 pub mod voucher;
 
 pub use claim::{Claim, ClaimError, RawSignature};
-pub use quote::{Quote, QuoteError, SignedQuote, Unit};
+pub use quote::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
 pub use stream_app::StreamAppError;
 pub use ticks::TickChain;
 pub use voucher::{SignedVoucher, Voucher, VoucherDomain};

@@ -12,6 +12,9 @@ pub const QUOTE_TYPE: &str = "Quote(bytes32 contentRoot,uint64 length,uint32 chu
                               address asset,address payee,bytes32 payeeDestination,uint64 challengeDuration,\
                               uint32 confirmations,uint64 expiresAt)";
 
+/// The largest quote that is read, in bytes.
+pub const MAX_QUOTE_BYTES: usize = 512;
+
 /// What the price is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -64,6 +67,12 @@ pub struct Quote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuoteError {
+    /// More bytes than a quote may have; nothing was read.
+    #[error("quote of {length} bytes is above the limit of {MAX_QUOTE_BYTES}")]
+    TooLarge {
+        /// How many bytes came.
+        length: usize,
+    },
     /// The bytes are not a quote.
     #[error("quote is malformed")]
     Malformed,
@@ -87,6 +96,7 @@ impl QuoteError {
     /// The stable code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::TooLarge { .. } => "QUOTE_TOO_LARGE",
             Self::Malformed => "QUOTE_MALFORMED",
             Self::Signature(_) => "QUOTE_SIGNATURE",
             Self::Expired { .. } => "QUOTE_EXPIRED",
@@ -156,13 +166,16 @@ impl SignedQuote {
         cbor::to_vec(self)
     }
 
-    /// Reads a quote and checks that it can be acted on at `now` (seconds since 1970): signed by its payee for this
-    /// domain, not expired, with possible terms.
+    /// Reads a quote and checks that it can be acted on at `now` (seconds since 1970): of at most [`MAX_QUOTE_BYTES`],
+    /// signed by its payee for this domain, not expired, with possible terms.
     ///
     /// # Errors
     ///
     /// [`QuoteError`], for the first of these that fails.
     pub fn from_bytes(bytes: &[u8], domain: &VoucherDomain, now: u64) -> Result<Self, QuoteError> {
+        if bytes.len() > MAX_QUOTE_BYTES {
+            return Err(QuoteError::TooLarge { length: bytes.len() });
+        }
         let signed: Self = cbor::from_slice(bytes).map_err(|_| QuoteError::Malformed)?;
         let Self { quote, signature } = &signed;
         if quote.chunk_size == 0 || quote.length == 0 || quote.total().is_none() {
@@ -235,6 +248,23 @@ mod tests {
         assert_eq!(code(Quote { chunk_size: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
         assert_eq!(code(Quote { length: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
         assert_eq!(code(Quote { price: u128::MAX, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+    }
+
+    /// A field that is not known is passed over: here a byte string that fills the quote up to `length`.
+    fn padded(length: usize) -> alloc::vec::Vec<u8> {
+        let quote = sign(quote());
+        let padding = length - quote.len() - 3;
+        let head = [&[0x83], &quote[1..], &[0x59], &u16::try_from(padding).unwrap().to_be_bytes()].concat();
+        [head, alloc::vec![0; padding]].concat()
+    }
+
+    #[test]
+    fn a_quote_is_read_up_to_the_limit() {
+        let read = |length| SignedQuote::from_bytes(&padded(length), &domain(), NOW).map(|signed| signed.quote);
+        assert_eq!(padded(512).len(), 512);
+        assert_eq!(read(512), Ok(quote()));
+        assert_eq!(read(513), Err(QuoteError::TooLarge { length: 513 }));
+        assert_eq!(read(513).unwrap_err().code(), "QUOTE_TOO_LARGE");
     }
 
     proptest! {

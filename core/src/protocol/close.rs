@@ -175,14 +175,15 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
 
 /// Payer: signs the final state with everything that was paid. What was proposed and not answered is given up: the final
 /// state is above it.
+///
+/// It names all that was pledged: a deposit that is mined and not deep enough is paid out with the rest. A final state over
+/// less would leave it behind, and could be concluded again over it.
 fn propose(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), CloseError> {
-    let mut balances = match channel.proposals.last() {
+    let balances = match channel.proposals.last() {
         // The payee may have signed it already, so it may own what it says.
         Some(proposal) if proposal.base.turn > POSTFUND_TURN => proposal.base.balances,
         _ => channel.balances(),
     };
-    // What was pledged and not deposited cannot be paid out.
-    balances.payer = balances.payer.min(channel.facts().holdings.saturating_sub(balances.payee));
     let submitter = if channel.close_requested { Role::Payer } else { Role::Payee };
     let turn = channel.next_turn();
     if turn > MAX_UINT48 {

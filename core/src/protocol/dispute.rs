@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Dispute, Role, State, Status};
+use crate::channel::{Base, Channel, Dispute, Role, State, Status};
 use crate::crypto::SignError;
 use crate::nitro::{self, SignedVariablePart, calls};
 use crate::payment::Claim;
 use crate::protocol::close::conclude;
 use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::watch::supported_turn;
 use crate::protocol::{Context, LeaveError, Purpose};
 
 /// How long the side that did not challenge waits for the other to pay out, in seconds: one transaction is enough.
@@ -26,8 +27,18 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     if ours_at_stake(channel) == 0 {
         return Err(LeaveError::NothingToClaim);
     }
+    if !can_leave(channel) {
+        return Err(LeaveError::NotNewer { turn: supported_turn(channel) });
+    }
     channel.leaving = true;
     Ok(next_transaction(context, channel, effects)?)
+}
+
+/// Whether we have a state that the chain would take: not if the other side recorded a newer one than any that we can
+/// support.
+pub(crate) fn can_leave(channel: &Channel) -> bool {
+    let facts = channel.facts();
+    facts.dispute.is_some() || channel.signed_final().is_some() || supported_turn(channel) >= facts.turn_record
 }
 
 /// What leaving alone would bring us, in base units.
@@ -105,20 +116,23 @@ pub(crate) fn next_transaction(
     if conclude(channel, effects) {
         return Ok(());
     }
-    if let Some(best) = best_state(context, channel)?.filter(|best| is_called_for(channel, best)) {
-        challenge(context, channel, best, effects)?;
+    if !best_content(channel).is_some_and(|best| is_called_for(channel, &best)) {
+        return Ok(());
     }
-    Ok(())
+    match best_state(context, channel)? {
+        Some(best) => challenge(context, channel, best, effects),
+        None => Ok(()),
+    }
 }
 
 /// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.
-fn is_called_for(channel: &Channel, best: &BestState) -> bool {
-    let (facts, turn) = (channel.facts(), best.candidate.variable_part.turn_num);
+fn is_called_for(channel: &Channel, best: &State) -> bool {
+    let (facts, turn) = (channel.facts(), best.part.turn_num);
     match &facts.dispute {
         None => channel.leaving && turn >= facts.turn_record,
         Some(dispute) => {
             let share = |outcome: &[u8]| share(channel, outcome);
-            let encoded = nitro::encode_outcome(&best.candidate.variable_part.outcome);
+            let encoded = nitro::encode_outcome(&best.part.outcome);
             turn > dispute.turn && share(&encoded) > share(&dispute.outcome)
         }
     }
@@ -147,33 +161,45 @@ fn challenge(
     Ok(())
 }
 
+/// What the best state says that we can support alone, whether it is signed or not: an outside signer is asked only for
+/// what is needed.
+pub(crate) fn best_content(channel: &Channel) -> Option<State> {
+    let base = channel.base.filter(|base| base.signatures.both().is_some())?;
+    Some(best_redemption(channel, &base).unwrap_or_else(|| base.state(&channel.terms)))
+}
+
+/// Payee: the redemption of its best voucher. Payer: the one that the payee put on chain.
+fn best_redemption(channel: &Channel, base: &Base) -> Option<State> {
+    let claim = match channel.role {
+        Role::Payee => Claim::without_ticks(channel.best.as_ref()?),
+        Role::Payer => {
+            let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn)?;
+            Claim::from_app_data(&posted.app_data).ok()?
+        }
+    };
+    State::redemption(&channel.terms, base, &claim)
+}
+
 /// The best state that we can support alone.
-pub(crate) struct BestState {
+struct BestState {
     proof: Vec<SignedVariablePart>,
     candidate: SignedVariablePart,
-    pub(crate) state_hash: B256,
+    state_hash: B256,
 }
 
 /// Payee: the redemption of its best voucher. Payer: the base, or the redemption that the payee put above it. `None` if
 /// there is nothing yet, or if a signature was asked for and will come.
-pub(crate) fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
+fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
     let Some((base, signed)) = channel.base.and_then(|base| Some((base, base.signed_state(&channel.terms)?))) else {
         return Ok(None);
     };
-    let redemption = |claim: Option<Claim>| State::redemption(&channel.terms, &base, &claim?);
-    let redeemed = match channel.role {
-        Role::Payee => match redemption(channel.best.as_ref().map(Claim::without_ticks)) {
-            Some(state) => match context.key.sign(state.digest(), Purpose::State)? {
-                Some(signature) => Some((state, signature)),
-                None => return Ok(None),
-            },
-            None => None,
+    let redeemed = match (best_redemption(channel, &base), channel.role) {
+        (Some(state), Role::Payee) => match context.key.sign(state.digest(), Purpose::State)? {
+            Some(signature) => Some((state, signature)),
+            None => return Ok(None),
         },
-        Role::Payer => {
-            let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn);
-            let state = redemption(posted.and_then(|posted| Claim::from_app_data(&posted.app_data).ok()));
-            state.zip(posted.map(|posted| posted.signature))
-        }
+        (Some(state), Role::Payer) => Some(state).zip(channel.posted.as_ref().map(|posted| posted.signature)),
+        (None, _) => None,
     };
     Ok(Some(match redeemed {
         Some((state, signature)) => {

@@ -1,10 +1,11 @@
 //! Opening: prefund signed by both, deposits, postfund signed by both.
 
-use crate::channel::{Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
+use crate::channel::{Balances, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
 use crate::crypto::Signature;
 use crate::nitro::calls;
 use crate::protocol::dispute::{next_transaction as next_dispute_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::reestablish::reestablish;
 use crate::protocol::sign::{complete, promote};
 use crate::protocol::{Context, OpenError, PolicyError};
 use crate::wire::Message;
@@ -39,8 +40,10 @@ pub(crate) fn accept_channel_open(
         if channel.terms != terms || channel.role != Role::Payee || channel.status() == Status::Closed {
             return Err(OpenError::Exists);
         }
+        // A payer that asks again once the channel is open lost its record.
         let ours = channel.base.filter(|base| base.turn == PREFUND_TURN).and_then(|base| base.signatures.payee);
-        effects.send_all(ours.map(|signature| Message::ChannelAccept { signature }));
+        let accept = ours.map(|signature| Message::ChannelAccept { signature });
+        effects.send_all(accept.or_else(|| reestablish(channel, false)));
         return Ok(channel.clone());
     }
     terms.validate()?;
@@ -79,11 +82,14 @@ pub(crate) fn accept_channel_accept(
     if channel.base.is_some() {
         return Ok(());
     }
-    let prefund = channel.proposals.first_mut().filter(|_| status == Status::Initialized);
+    let waits = matches!(status, Status::Initialized | Status::Disconnected);
+    let prefund = channel.proposals.first_mut().filter(|_| waits);
     let prefund = prefund.ok_or(OpenError::WrongStatus { status })?;
     prefund.base.state(&channel.terms).verify(&signature, channel.terms.payee)?;
     prefund.base.signatures.set(Role::Payee, signature);
     promote(channel, effects);
+    // The payee has no more than the prefund, so there is nothing that we forgot.
+    channel.unsure = false;
     if channel.terms.payee_deposit == 0 {
         channel.deadline = None;
     }
@@ -141,6 +147,16 @@ pub(crate) fn lock_funding(
     channel.deadline = None;
     channel.aborted = None;
     Ok(complete(context, channel, effects)?)
+}
+
+/// Whether the chain holds our deposit, if we make one, and what comes before it.
+pub(crate) fn is_deposited(channel: &Channel) -> bool {
+    let Balances { payer, payee } = channel.terms.deposits();
+    let needed = match channel.role {
+        Role::Payee => payee,
+        Role::Payer => payee.saturating_add(payer),
+    };
+    channel.facts().holdings >= needed
 }
 
 /// Gives up a channel before it is funded. A deposit that arrives later can still be recovered with the prefund.

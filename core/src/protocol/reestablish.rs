@@ -40,13 +40,13 @@ pub(crate) fn accept_reestablish(
         return Err(ReestablishError::WrongStatus { status });
     }
     adopt_base(channel, base, effects)?;
+    // A payee takes payments only on an open channel, and the payment may be what it lacks.
+    channel.unsure = false;
+    let stale = channel.stale.take();
     if let Some(voucher) = voucher.filter(|signed| signed.voucher.base_turn == channel.base_turn()) {
         adopt_voucher(context, channel, voucher, effects)?;
     }
-    channel.unsure = false;
-    if channel.stale.is_some_and(|turn| turn <= known_turn(channel)) {
-        channel.stale = None;
-    }
+    channel.stale = stale.filter(|turn| *turn > known_turn(channel));
     let behind = base.turn < channel.base_turn() || (channel.role == Role::Payee && voucher != channel.best);
     effects.send_all(reestablish(channel, false).filter(|_| answer || (behind && channel.role == Role::Payee)));
     let waits = channel.role == Role::Payer && !channel.proposals.is_empty();

@@ -1,12 +1,13 @@
 //! Signing: what the record says we agreed to, and nothing else.
 
-use crate::channel::{Base, Channel, POSTFUND_TURN, PREFUND_TURN, Role, State};
+use crate::channel::{Base, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, State};
 use crate::crypto::{SignError, Signature};
 use crate::payment::SignedVoucher;
 use crate::protocol::Context;
 use crate::protocol::close;
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::outstanding::{closing_message, proposal_message};
+use crate::wire::Message;
 use crate::{Address, B256};
 
 /// What a signature is for. A signer that asks its owner can show it.
@@ -43,24 +44,26 @@ pub(crate) trait ChannelKey {
 }
 
 /// Signs what the record says we agreed to, tells the other side, and makes the newest state that both signed the base.
+///
+/// States that stand on each other are signed in their order: the other side can do nothing with one whose predecessor it
+/// does not have, and would ask for it until that is signed.
 pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
     if channel.aborted.is_some() || channel.facts().payout.is_some() {
         return Ok(());
     }
     let role = channel.role;
     let mut signed = alloc::vec::Vec::new();
-    for index in 0..channel.proposals.len() {
-        let Some(proposal) = channel.proposals.get_mut(index) else { break };
+    for (index, proposal) in channel.proposals.iter_mut().enumerate() {
         if !proposal.agreed || proposal.base.signatures.of(role).is_some() {
             continue;
         }
-        channel.signed_turn = channel.signed_turn.max(proposal.base.turn);
         let digest = proposal.base.state(&channel.terms).digest();
-        if let Some(signature) = context.key.sign(digest, Purpose::State)? {
-            proposal.base.signatures.set(role, signature);
-            signed.push(index);
-        }
+        let Some(signature) = context.key.sign(digest, Purpose::State)? else { break };
+        proposal.base.signatures.set(role, signature);
+        signed.push(index);
     }
+    let agreed = channel.proposals.iter().filter(|proposal| proposal.agreed);
+    channel.signed_turn = agreed.map(|proposal| proposal.base.turn).fold(channel.signed_turn, u64::max);
     for index in signed {
         effects.send_all(proposal_message(channel, index));
     }
@@ -100,13 +103,17 @@ pub(crate) fn set_base(channel: &mut Channel, base: Base) {
 }
 
 /// Gives up what was agreed and not signed. Its turns are never used again; the prefund and postfund have one content,
-/// so they can be signed later.
-pub(crate) fn give_up_unsigned(channel: &mut Channel) {
+/// so they can be signed later. A payee tells the payer, which waits for it.
+pub(crate) fn give_up_unsigned(channel: &mut Channel, effects: &mut Effects) {
     let role = channel.role;
     channel.unsigned = None;
-    channel.proposals.retain(|proposal| {
+    let is_kept = |proposal: &Proposal| {
         proposal.base.turn <= POSTFUND_TURN || !proposal.agreed || proposal.base.signatures.of(role).is_some()
-    });
+    };
+    if let Some(first) = channel.proposals.iter().find(|proposal| role == Role::Payee && !is_kept(proposal)) {
+        effects.send(Message::UpdateError { turn: first.base.turn, code: "SIGN_REFUSED".into() });
+    }
+    channel.proposals.retain(is_kept);
     channel.closing = channel.closing.filter(|closing| closing.signatures.of(role).is_some());
     channel.close_requested &= channel.closing.is_some() || role == Role::Payee;
 }

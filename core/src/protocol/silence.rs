@@ -3,7 +3,7 @@
 use crate::channel::{Channel, Role, Status};
 use crate::crypto::SignError;
 use crate::protocol::Context;
-use crate::protocol::dispute::{next_transaction, ours_at_stake};
+use crate::protocol::dispute::{can_leave, next_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, Event};
 
 /// Whether money is in the channel and the other side owes us an answer.
@@ -38,7 +38,7 @@ pub(crate) fn unanswered(context: &Context<'_>, channel: &mut Channel, effects: 
     }
     if awaits_peer(channel) {
         let ours = ours_at_stake(channel);
-        if ours > context.policy.exit_cost {
+        if ours > context.policy.exit_cost && can_leave(channel) {
             channel.leaving = true;
             next_transaction(context, channel, effects)?;
         }

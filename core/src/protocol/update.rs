@@ -65,9 +65,13 @@ pub(crate) fn top_up(
     propose(context, channel, raised, None, effects)
 }
 
-/// Payee: asks the payer for something. A new request takes the place of one that was not answered.
+/// Payee: asks the payer for something, one thing at a time: an answer to a request that was replaced would be refused, and
+/// with it what is queued on it.
 pub(crate) fn request(channel: &mut Channel, wish: Wish, effects: &mut Effects) -> Result<(), UpdateError> {
     check_open(channel, Role::Payee)?;
+    if channel.request.is_some() {
+        return Err(UpdateError::Busy);
+    }
     let amount = match wish {
         Wish::Fold => None,
         Wish::Give(amount) | Wish::Withdraw(amount) => Some(amount),

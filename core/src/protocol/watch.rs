@@ -6,9 +6,9 @@ use crate::channel::{
 use crate::crypto::Signature;
 use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
 use crate::payment::{Claim, SignedVoucher};
-use crate::protocol::dispute::{best_state, next_transaction};
+use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
-use crate::protocol::open::{self, lock_funding};
+use crate::protocol::open::{is_deposited, lock_funding};
 use crate::protocol::reestablish::{known_turn, reestablish};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
@@ -33,6 +33,9 @@ pub(crate) fn apply_event(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     if channel.chain.last().is_some_and(|last| position <= last) {
+        if call.is_some_and(|call| adopt_call(context, channel, &event, &call)) {
+            next_transaction(context, channel, effects)?;
+        }
         return Ok(());
     }
     let base_units = |value| u128::try_from(value).unwrap_or(u128::MAX);
@@ -41,8 +44,9 @@ pub(crate) fn apply_event(
     match event {
         AdjudicatorEvent::Deposited { asset, holdings, .. } if asset == terms.asset => {
             channel.chain.push(&terms, confirmed(ChainEvent::Deposited(base_units(holdings))));
-            if channel.aborted.take().is_some() {
-                // Somebody's money came after all: the channel opens, or what is ours goes back.
+            if channel.aborted.is_some() && is_deposited(channel) {
+                // Our deposit came after all: the channel opens, or what is ours goes back.
+                channel.aborted = None;
                 channel.deadline = Some(context.now);
             }
             lock_funding(context, channel, effects)?;
@@ -53,7 +57,7 @@ pub(crate) fn apply_event(
             let state_hash = nitro::state_hash(channel_id, &candidate.variable_part);
             // A payee claims unasked; a base can be put there by anybody.
             let could_be = channel.leaving || (channel.role == Role::Payee && channel.best.is_some());
-            let ours = could_be && best_state(context, channel)?.is_some_and(|best| best.state_hash == state_hash);
+            let ours = could_be && best_content(channel).is_some_and(|best| best.hash == state_hash);
             let outcome = nitro::encode_outcome(&candidate.variable_part.outcome).to_vec();
             let turn = candidate.variable_part.turn_num;
             note_turn(channel, turn, effects);
@@ -64,16 +68,17 @@ pub(crate) fn apply_event(
         }
         AdjudicatorEvent::ChallengeCleared { new_turn_num_record: turn, .. }
         | AdjudicatorEvent::Checkpointed { new_turn_num_record: turn, .. } => {
-            if let Some((proof, candidate)) = call.and_then(|call| calls::decode_checkpoint(&call).ok()) {
-                adopt(context, channel, &proof, &candidate);
+            if let Some(call) = call {
+                adopt_call(context, channel, &event, &call);
             }
             note_turn(channel, turn, effects);
             channel.chain.push(&terms, confirmed(ChainEvent::Recorded(turn)));
             next_transaction(context, channel, effects)?;
         }
         AdjudicatorEvent::Concluded { finalizes_at, .. } => {
-            // Only a final state that we signed concludes. If we lost it, what we know of the money has to do.
-            let known = channel.signed_final().map(|signed| signed.variable_part);
+            // Only a final state that we signed concludes, even if the other side kept its signature to itself. If we lost
+            // it, what we know of the money has to do.
+            let known = channel.final_state().map(|state| state.part);
             let outcome = known.as_ref().map_or_else(|| terms.outcome(channel.balances()), |part| part.outcome.clone());
             let turn = known.map_or(channel.base_turn(), |part| part.turn_num);
             let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);
@@ -96,19 +101,41 @@ pub(crate) fn apply_event(
 }
 
 /// Takes back every event from `from` on: a reorganisation dropped them although they were deep enough.
-pub(crate) fn reorganise(
-    context: &Context<'_>,
-    channel: &mut Channel,
-    from: Position,
-    effects: &mut Effects,
-) -> Result<(), OpenError> {
+///
+/// What they stood for may happen again in another place, so what we owe the chain is for the caller to look at, once it
+/// knows.
+pub(crate) fn reorganise(channel: &mut Channel, from: Position, effects: &mut Effects) {
     let terms = channel.terms.clone();
     channel.chain.undo(&terms, from);
     effects.notify(Event::Reorganised { channel_id: terms.channel_id() });
-    if channel.predecessor.is_none() {
-        open::next_transaction(channel, effects);
+}
+
+/// Learns from the call that recorded a turn, unless we have a state of that turn. Says whether there was anything to learn.
+fn adopt_call(context: &Context<'_>, channel: &mut Channel, event: &AdjudicatorEvent, call: &[u8]) -> bool {
+    let (AdjudicatorEvent::ChallengeCleared { new_turn_num_record: turn, .. }
+    | AdjudicatorEvent::Checkpointed { new_turn_num_record: turn, .. }) = *event
+    else {
+        return false;
+    };
+    let before = supported_turn(channel);
+    if let (true, Ok((proof, candidate))) = (turn > before, calls::decode_checkpoint(call)) {
+        adopt(context, channel, &proof, &candidate);
     }
-    Ok(next_transaction(context, channel, effects)?)
+    let now = supported_turn(channel);
+    if channel.stale.is_some_and(|turn| turn <= now) {
+        channel.stale = None;
+    }
+    now > before
+}
+
+/// The highest turn that we can put on chain alone. A payer that signed a voucher cannot redeem it.
+pub(crate) fn supported_turn(channel: &Channel) -> u64 {
+    let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == channel.base_turn());
+    let claim = posted.and_then(|posted| Claim::from_app_data(&posted.app_data).ok());
+    match channel.role {
+        Role::Payer => channel.base_turn().max(claim.map_or(0, |claim| claim.turn())),
+        Role::Payee => known_turn(channel),
+    }
 }
 
 /// Learns from a state that somebody showed the chain: a base that we signed and do not have, or a claim.
@@ -164,9 +191,9 @@ fn signed_base(channel: &Channel, signed: &SignedVariablePart) -> Option<Base> {
     Some(Base { turn: part.turn_num, balances, signatures })
 }
 
-/// Remembers that a newer state exists than any we have, and asks the other side for it.
+/// Remembers that a newer state is on chain than any we could put there, and asks the other side for it.
 fn note_turn(channel: &mut Channel, turn: u64, effects: &mut Effects) {
-    if turn > known_turn(channel) && channel.base.is_some() {
+    if turn > supported_turn(channel) && channel.base.is_some() {
         channel.stale = Some(channel.stale.map_or(turn, |known| known.max(turn)));
         effects.send_all(reestablish(channel, true));
     }

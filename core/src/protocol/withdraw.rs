@@ -133,23 +133,31 @@ fn propose_final(context: &Context<'_>, channel: &mut Channel, effects: &mut Eff
     Ok(complete(context, channel, effects)?)
 }
 
-/// The concluded channel paid out: its successor has the rest, or will never have anything.
+/// What the concluded channel paid out is what its successor has, or will never have; a reorganisation takes both back.
 pub(crate) fn credit(channel: &Channel, successor: &mut Channel, effects: &mut Effects) {
-    let (Some(payout), Some(paid)) = (channel.facts().payout, channel.chain.recent().last()) else { return };
-    if payout.carried == 0 {
-        if successor.facts().holdings == 0 {
-            successor.aborted = Some("PREDECESSOR_CLOSED".into());
-        }
-        return;
-    }
-    let (position, mark) = (paid.position, paid.mark);
-    if successor.chain.recent().iter().all(|seen| seen.position != position) {
+    let payout = channel.facts().payout;
+    let carried = payout.map_or(0, |payout| payout.carried);
+    if successor.chain.carried() != carried {
         let terms = successor.terms.clone();
-        let event = ChainEvent::Deposited(payout.carried);
-        successor.chain.push(&terms, Confirmed { position, mark, event });
+        let paid = channel.chain.recent().last().filter(|_| carried > 0);
+        let event = ChainEvent::Carried(carried);
+        successor.chain.carry(&terms, paid.map(|paid| Confirmed { position: paid.position, mark: paid.mark, event }));
+        effects.notify(match carried {
+            0 => Event::Reorganised { channel_id: terms.channel_id() },
+            _ => Event::Succeeded { channel_id: channel.terms.channel_id(), successor: terms.channel_id() },
+        });
+    }
+    if carried > 0 {
         successor.aborted = None;
-        let channel_id = channel.terms.channel_id();
-        effects.notify(Event::Succeeded { channel_id, successor: terms.channel_id() });
+    } else if payout.is_some() && successor.facts().holdings == 0 {
+        successor.aborted = Some("PREDECESSOR_CLOSED".into());
+    }
+}
+
+/// The successor of a withdrawal that was given up before its final state was signed: nothing will ever come.
+pub(crate) fn give_up(successor: &mut Channel) {
+    if matches!(successor.status(), Status::Initialized | Status::Signed) && successor.facts().holdings == 0 {
+        successor.aborted = Some("WITHDRAWAL_GIVEN_UP".into());
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Position};
+use crate::channel::{ChainEvent, Channel, Position};
 use crate::crypto::keccak256;
 use crate::protocol::Observed;
 use crate::wallet::input::Log;
@@ -42,13 +42,13 @@ pub(super) fn mark(log: &Log) -> u64 {
 impl ChainView {
     /// Goes back to before `from_block`: the report that follows says anew what happened from there to the head. Whatever
     /// was taken in there and is not in `reported` never happened.
-    pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<(Position, B256), u64>) {
+    pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<Position, u64>) {
         let from = Position { block: from_block, log_index: 0 };
         self.waiting.retain(|(_, position), _| *position < from);
         // A node that lags says nothing about the blocks above its head.
         let covered = self.applied.range((from, B256::ZERO)..);
         let covered = covered.take_while(|((position, _), _)| position.block <= self.head_block);
-        let gone = covered.filter(|(place, mark)| reported.get(place) != Some(mark));
+        let gone = covered.filter(|((position, _), mark)| reported.get(position) != Some(mark));
         for (position, channel_id) in gone.map(|(place, _)| *place).collect::<Vec<_>>() {
             let first = self.undone.entry(channel_id).or_insert(position);
             *first = position.min(*first);
@@ -68,7 +68,9 @@ impl ChainView {
 
     /// Remembers what a loaded record has taken in, in case a reorganisation takes it back.
     pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
-        for confirmed in channel.chain.recent() {
+        // What came from another channel was logged of that one.
+        let own = channel.chain.recent().iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        for confirmed in own {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
     }
@@ -103,6 +105,12 @@ impl ChainView {
         let of_channel = self.waiting.range((*channel_id, Position::default())..);
         let of_channel = of_channel.take_while(|((id, position), _)| id == channel_id && is_deep(position));
         of_channel.map(|(_, observed)| observed.clone()).collect()
+    }
+
+    /// Whether more events of a channel wait than the first `confirmed`.
+    pub(super) fn waits_beyond(&self, channel_id: &B256, confirmed: usize) -> bool {
+        let of_channel = self.waiting.range((*channel_id, Position::default())..);
+        of_channel.take_while(|((id, _), _)| id == channel_id).nth(confirmed).is_some()
     }
 
     /// The record of a channel is up to date with these events, once it is stored.

@@ -195,6 +195,8 @@ impl Wallet {
                     if channel.status() == Status::Initialized && channel.predecessor.is_none() {
                         protocol::abort(channel, &code)?;
                     }
+                    // If the refusal was of something else, an answer to the request is refused in turn.
+                    channel.request = None;
                     effects.notify(Event::PeerError { channel_id, code, text });
                     Ok(())
                 }

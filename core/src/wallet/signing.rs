@@ -87,7 +87,7 @@ impl Wallet {
             return Ok(());
         }
         self.step(channel_id, now, |_, channel, effects| {
-            protocol::give_up_unsigned(channel);
+            protocol::give_up_unsigned(channel, effects);
             effects.notify(Event::SignRefused { channel_id });
             Ok(())
         })

@@ -24,15 +24,14 @@ impl Wallet {
         // Another process may have opened channels since.
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
-        let place = |log: &Log| {
-            let channel_id = log.topics.get(1).copied()?;
-            Some((Position { block: log.block, log_index: log.log_index }, channel_id))
-        };
-        let reported: BTreeMap<_, _> = ours.iter().filter_map(|log| Some((place(log)?, mark(log)))).collect();
+        let position = |log: &Log| Position { block: log.block, log_index: log.log_index };
+        let reported: BTreeMap<_, _> = ours.iter().map(|log| (position(log), mark(log))).collect();
         self.chain.rewind(from_block, &reported);
         for log in ours {
-            if let Some(place) = place(&log) {
-                self.log(log, place, reported.get(&place).copied().unwrap_or_default());
+            if let Some(channel_id) = log.topics.get(1).copied() {
+                let place = (position(&log), channel_id);
+                let mark = reported.get(&place.0).copied().unwrap_or_default();
+                self.log(log, place, mark);
             }
         }
         self.apply_confirmed(now).and(self.settle_due(now))
@@ -40,10 +39,13 @@ impl Wallet {
 
     /// Keeps what a log says, unless it was taken in before.
     fn log(&mut self, log: Log, (position, channel_id): (Position, B256), mark: u64) {
-        if self.chain.is_applied(&(position, channel_id), mark) {
+        let is_applied = self.chain.is_applied(&(position, channel_id), mark);
+        // The data of a call may be found later than its log.
+        if is_applied && log.call.is_none() {
             return;
         }
         match AdjudicatorEvent::decode(&log.topics, &log.data) {
+            Ok(event) if is_applied && !names_only_a_turn(&event) => {}
             Ok(event) => self.chain.wait(channel_id, Observed { position, mark, event, call: log.call }),
             Err(DecodeError::UnknownEvent { .. }) => {}
             Err(error) if self.set.slots.contains_key(&channel_id) => {
@@ -74,6 +76,8 @@ impl Wallet {
         let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
         let events = self.chain.confirmed(&channel_id, confirmations);
         let undone = self.chain.undone(&channel_id);
+        // A deposit that was taken back and is mined again must not be made twice.
+        let waits = self.chain.waits_beyond(&channel_id, events.len());
         if events.is_empty() && undone.is_none() {
             return Ok(());
         }
@@ -85,10 +89,13 @@ impl Wallet {
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
             if let Some(from) = undone {
-                protocol::reorganise(context, channel, from, effects).map_err(MessageError::from)?;
+                protocol::reorganise(channel, from, effects);
             }
             for event in observed {
                 protocol::apply_event(context, channel, event, effects).map_err(MessageError::from)?;
+            }
+            if undone.is_some() && !waits {
+                protocol::outstanding_transactions(context, channel, effects)?;
             }
             let mut credited = successor.cloned();
             if let Some(successor) = &mut credited {
@@ -127,4 +134,9 @@ impl Wallet {
         }
         result
     }
+}
+
+/// Whether the log leaves it to the call to say what was recorded.
+const fn names_only_a_turn(event: &AdjudicatorEvent) -> bool {
+    matches!(event, AdjudicatorEvent::Checkpointed { .. } | AdjudicatorEvent::ChallengeCleared { .. })
 }

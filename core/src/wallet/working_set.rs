@@ -86,7 +86,8 @@ impl Wallet {
         if self.set.slots.contains_key(&channel_id) {
             return Ok(());
         }
-        if self.set.absent.contains(&channel_id) {
+        // A record whose removal is not stored yet is gone all the same.
+        if self.set.absent.contains(&channel_id) || self.outbox.is_waiting(&channel_id) {
             return Err(Error::UnknownChannel { channel_id });
         }
         self.load(channel_id);
@@ -114,7 +115,7 @@ impl Wallet {
             self.set.loading.remove(&key);
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             match channel {
-                _ if self.set.slots.contains_key(&key) => {}
+                _ if self.set.slots.contains_key(&key) || self.outbox.is_waiting(&key) => {}
                 Some(channel) => self.enter(key, version, channel, now),
                 None => {
                     if self.set.absent.len() >= MAX_ABSENT {

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use millstream_core::Address;
 use millstream_core::crypto::{Signature, SignatureError, Signer, keccak256};
 use millstream_core::wire::{Envelope, MAX_MESSAGE_BYTES, Message, WireError};
+use millstream_core::{Address, U256};
 use millstream_fuzz::{PAYER, bounded, cbor, longer, parties, seal};
 
 fn signed(draft: &[u8], signer: &impl Signer) -> Signature {
@@ -37,17 +37,18 @@ fuzz_target!(|draft: &[u8]| {
     }
     let envelope = bounded(&sealed, |bytes| Envelope::open(bytes, receiver)).expect("signed by its sender");
     assert_eq!(envelope.sender, sender.address());
-    if let Message::ChannelOpen { terms, .. } = &envelope.message {
+    if let Message::ChannelOpen { terms, .. } | Message::SuccessorOpen { terms, .. } = &envelope.message {
         if terms.validate().is_ok() {
             assert_eq!(terms.fixed_part().validate(), Ok(()));
         }
-        assert!(terms.outcome(terms.deposit).is_some());
-        assert_eq!(terms.outcome(u128::MAX).is_some(), terms.deposit == u128::MAX);
+        let [exit] = &terms.outcome(terms.deposits())[..] else { panic!("one asset") };
+        let total = exit.allocations.iter().fold(U256::ZERO, |sum, part| sum + part.amount);
+        assert_eq!(total, U256::from(terms.deposit) + U256::from(terms.payee_deposit));
     }
 
     // CBOR has several forms of one value: written again in the shortest, the draft says the same.
     let rewritten = cbor(|encoder| {
-        encoder.array(6)?.u8(1)?.bytes(envelope.sender.as_slice())?.bytes(receiver.as_slice())?;
+        encoder.array(6)?.u8(2)?.bytes(envelope.sender.as_slice())?.bytes(receiver.as_slice())?;
         encoder.bytes(envelope.channel_id.as_slice())?.u64(envelope.sequence)?.encode(&envelope.message)?;
         Ok(())
     });

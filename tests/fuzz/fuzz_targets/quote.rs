@@ -6,12 +6,18 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::crypto::Signer;
-use millstream_core::payment::{QuoteError, SignedQuote, VoucherDomain};
-use millstream_fuzz::{PAYEE, bounded, longer};
+use millstream_core::payment::{MAX_QUOTE_BYTES, QuoteError, SignedQuote, VoucherDomain};
+use millstream_fuzz::{PAYEE, above_limit, bounded, longer};
 
 static DOMAIN: LazyLock<VoucherDomain> = LazyLock::new(|| VoucherDomain::new(31_337, Address::repeat_byte(0x5a)));
 
 fuzz_target!(|input: &[u8]| {
+    let refused = above_limit(MAX_QUOTE_BYTES, input, |bytes| SignedQuote::from_bytes(bytes, &DOMAIN, 0));
+    assert_eq!(refused, Err(QuoteError::TooLarge { length: MAX_QUOTE_BYTES + 1 }));
+    if input.len() > MAX_QUOTE_BYTES {
+        return;
+    }
+
     let read = bounded(input, |bytes| SignedQuote::from_bytes(bytes, &DOMAIN, 0));
     // The decoder proper also reads the first value of longer input.
     let Ok(SignedQuote { mut quote, .. }) = minicbor::decode(input) else {

@@ -8,7 +8,7 @@ use millstream_core::crypto::{LocalSigner, Signature, Signer};
 
 mod memory;
 
-pub use memory::bounded;
+pub use memory::{bounded, bounded_by};
 
 /// The payer of every channel here; its key is that of the corpus.
 pub static PAYER: LazyLock<LocalSigner> = LazyLock::new(|| signer(0xa1));

@@ -37,9 +37,14 @@ const BASE: usize = 4096;
 
 /// Decodes, and checks that memory was asked for in proportion to the input, whatever lengths the input claims.
 pub fn bounded<T>(input: &[u8], decode: impl FnOnce(&[u8]) -> T) -> T {
+    bounded_by(FACTOR * input.len() + BASE, input, decode)
+}
+
+/// Decodes, and checks that no more than `most` bytes of memory were asked for.
+pub fn bounded_by<T>(most: usize, input: &[u8], decode: impl FnOnce(&[u8]) -> T) -> T {
     let before = REQUESTED.load(Relaxed);
     let value = decode(input);
     let requested = REQUESTED.load(Relaxed) - before;
-    assert!(requested <= FACTOR * input.len() + BASE, "{requested} bytes asked for, for {} of input", input.len());
+    assert!(requested <= most, "{requested} bytes asked for, for {} of input", input.len());
     value
 }

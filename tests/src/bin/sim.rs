@@ -50,7 +50,9 @@ fn options() -> Result<Options, String> {
                 options.seeds = seed..seed + 1;
             }
             "--steps" => options.steps = u32::try_from(number(&value()?)?).map_err(|_| "--steps is too high")?,
-            "--threads" => options.threads = usize::try_from(number(&value()?)?).map_err(|_| "--threads is too high")?,
+            "--threads" => {
+                options.threads = usize::try_from(number(&value()?)?).map_err(|_| "--threads is too high")?
+            }
             "--shrink" => options.shrink = Duration::from_secs(number(&value()?)?),
             "--only" => {
                 let text = value()?;
@@ -138,7 +140,10 @@ fn main() -> ExitCode {
     let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
     let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
     println!("{}", counts.join(", "));
-    println!("{count} seeds of {} steps in {took:.1} s; {again} turns signed again for a liar after a restore", options.steps);
+    println!(
+        "{count} seeds of {} steps in {took:.1} s; {again} turns signed again for a liar after a restore",
+        options.steps
+    );
     println!("{} passed, {failed} failed", count - failed);
     ExitCode::from(u8::from(failed > 0))
 }

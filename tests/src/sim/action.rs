@@ -94,7 +94,8 @@ pub fn action(seed: u64, step: u32, profile: &Profile) -> (Kind, Random) {
     match step {
         0..3 => return (Kind::Open, random),
         3..30 if random.chance(80) => {
-            let kind = random.one_of([Kind::Deliver, Kind::Deliver, Kind::Mine, Kind::Watch, Kind::Storage, Kind::Sign]);
+            let kind =
+                random.one_of([Kind::Deliver, Kind::Deliver, Kind::Mine, Kind::Watch, Kind::Storage, Kind::Sign]);
             return (kind, random);
         }
         _ => {}

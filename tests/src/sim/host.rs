@@ -30,7 +30,7 @@ impl World {
         let records = store.records().filter(|(_, stored)| stored.wake_at.is_some());
         let records: Vec<StoredRecord> = records.map(|(key, _)| store.read(*key)).collect();
         let open = store.records().filter(|(_, stored)| stored.channel.status() != Status::Closed);
-        let seen = open.map(|(_, stored)| stored.channel.seen().map_or(0, |position| position.block)).min();
+        let seen = open.map(|(_, stored)| stored.channel.seen_block().unwrap_or(0)).min();
         self.host(at).next_block = seen.unwrap_or(0).saturating_sub(REPORTED_AGAIN);
         let ids: Vec<B256> = records.iter().map(|record| record.key).collect();
         self.feed(at, Input::Loaded(records));

@@ -165,7 +165,13 @@ impl World {
                 numbers.sequence += self.random.below(2);
                 let sequence = if self.random.chance(90) { numbers.sequence } else { self.random.below(50) };
                 self.say(|world| {
-                    format!("{} lies to {}: {} {}", NAMES[liar], NAMES[peer], world.name(&named), wire::describe(&message))
+                    format!(
+                        "{} lies to {}: {} {}",
+                        NAMES[liar],
+                        NAMES[peer],
+                        world.name(&named),
+                        wire::describe(&message)
+                    )
                 });
                 let receiver = self.parties[peer].key.address();
                 let bytes = wire::seal(&self.parties[liar].key, receiver, named, sequence, &message);
@@ -203,7 +209,9 @@ impl World {
         let voucher = Voucher::flat(channel_id, base_turn, serial, amount, B256::ZERO);
         let signature = self.parties[liar].key.sign(voucher.digest(&self.chain.contracts().voucher_domain()));
         let payment = SignedVoucher { voucher, signature };
-        self.say(|world| format!("{} forges voucher {base_turn}/{serial} over {amount} on {}", NAMES[liar], world.name(&channel_id)));
+        self.say(|world| {
+            format!("{} forges voucher {base_turn}/{serial} over {amount} on {}", NAMES[liar], world.name(&channel_id))
+        });
         remember(&mut self.liar.channels.entry(channel_id).or_default().vouchers, payment);
         self.post(liar, peer, Parcel::Payment(encode_payment(&payment)));
     }
@@ -280,7 +288,8 @@ impl World {
                 Message::Update { turn, follows: newest, balances, answers, signature }
             }
             9 => {
-                let (turn, balances) = self.one_of_list(&known.halves).map_or((turn, balances), |half| (half.turn, half.balances));
+                let (turn, balances) =
+                    self.one_of_list(&known.halves).map_or((turn, balances), |half| (half.turn, half.balances));
                 Message::UpdateAck { turn, signature: base_signature(turn, balances) }
             }
             10 => {

@@ -11,8 +11,8 @@
 //! mined is reported as failed and the channel resumed later, and no honest wallet is cut off from its chain for longer
 //! than a quarter of the time in which a challenge can be answered.
 
-pub mod action;
 pub mod act;
+pub mod action;
 pub mod host;
 pub mod invariants;
 pub mod liar;

@@ -36,10 +36,7 @@ fn content(record: &Channel, turn: u64) -> Vec<(B256, Balances)> {
 /// The parts of a final state with what goes on in the successor.
 pub fn with_successor(record: &Channel, exits: Balances) -> Balances {
     let rest = record.successor.map_or(Balances::default(), |successor| successor.balances);
-    Balances {
-        payer: exits.payer.saturating_add(rest.payer),
-        payee: exits.payee.saturating_add(rest.payee),
-    }
+    Balances { payer: exits.payer.saturating_add(rest.payer), payee: exits.payee.saturating_add(rest.payee) }
 }
 
 /// The state that a message carries a signature of: its turn and the signature.
@@ -219,9 +216,9 @@ impl World {
         }
         if let Event::PaymentReceived { channel_id, serial, .. } = event {
             // Bytes are delivered now; a newer base contains the payment.
-            let stored = self.record(party, channel_id).is_some_and(|record| {
-                record.last_serial() >= *serial || record.base.is_some_and(|base| base.turn > 1)
-            });
+            let stored = self
+                .record(party, channel_id)
+                .is_some_and(|record| record.last_serial() >= *serial || record.base.is_some_and(|base| base.turn > 1));
             if !stored {
                 self.broken(DURABLE, format!("payment {serial} on {} is announced", self.name(channel_id)));
             }

@@ -87,9 +87,7 @@ impl Truth {
                 self.signed_twice_after_restore += 1;
                 Ok(())
             }
-            Some(before) => {
-                Err(format!("turn {turn} of {channel_id}: first {:?}, then {balances:?}", before.balances))
-            }
+            Some(before) => Err(format!("turn {turn} of {channel_id}: first {:?}, then {balances:?}", before.balances)),
         }
     }
 

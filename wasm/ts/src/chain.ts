@@ -1,6 +1,6 @@
 // What a wallet needs of a chain, and two ways to get it: a node's JSON-RPC, and a wallet in the browser (EIP-1193).
 
-import { toHex } from "./encoding.js";
+import { toBytes, toHex } from "./encoding.js";
 import { MillstreamError, checkHex, checkInteger, checkUrl } from "./errors.js";
 import {
   RpcError,
@@ -24,6 +24,8 @@ export interface Contracts {
   readonly adjudicator: Hex;
   /** The StreamApp contract. */
   readonly streamApp: Hex;
+  /** The ConsensusApp contract. */
+  readonly consensusApp: Hex;
 }
 
 /** A transaction to send. */
@@ -60,13 +62,22 @@ export interface Chain {
     options?: { signal?: AbortSignal | undefined; onSent?: ((hash: Hex) => void) | undefined },
   ): Promise<TransactionReceipt>;
   /**
-   * The newest block and its time, in seconds of the chain's clock.
+   * The newest block, its time in seconds of the chain's clock, and its hash, by which a block that took another's place is
+   * noticed at once.
    *
    * @throws {MillstreamError} `WRONG_CHAIN`, `CHAIN_UNREACHABLE`, `CHAIN_ANSWER_MALFORMED`, `ABORTED`
    */
-  head(options?: { signal?: AbortSignal | undefined }): Promise<{ block: number; time: number }>;
+  head(options?: { signal?: AbortSignal | undefined }): Promise<{ block: number; time: number; hash?: Hex }>;
   /**
-   * The adjudicator's logs in the blocks `fromBlock` to `toBlock`, both included, in order.
+   * The hash of a block; `undefined` if the chain does not have it (any more). With it a reorganisation is noticed however
+   * deep it is; without it, only as deep as twice the confirmations.
+   *
+   * @throws {MillstreamError} as {@link Chain.head}
+   */
+  blockHash?(block: number, options?: { signal?: AbortSignal | undefined }): Promise<Hex | undefined>;
+  /**
+   * The adjudicator's logs in the blocks `fromBlock` to `toBlock`, both included, in order; `Checkpointed` and
+   * `ChallengeCleared` with the call that logged them, if that was sent to the adjudicator directly.
    *
    * @throws {MillstreamError} as {@link Chain.head}
    */
@@ -114,6 +125,7 @@ export function chainOf(request: RpcRequest, contracts: Contracts, parts: ChainP
   const checked = checkContracts(contracts);
   const pollInterval = checkInteger(parts.pollInterval ?? 1_000, "pollInterval", 1, 3_600_000);
   const firstBlock = checkInteger(parts.firstBlock ?? 0, "firstBlock");
+  const calls = new Calls(checked.adjudicator);
   let rightChain = false;
 
   const ask: RpcRequest = async (method, params, signal) => {
@@ -166,7 +178,16 @@ export function chainOf(request: RpcRequest, contracts: Contracts, parts: ChainP
       return {
         block: quantity(block["number"], method, "number"),
         time: quantity(block["timestamp"], method, "timestamp"),
+        hash: hexData(block["hash"], method, "hash", 32),
       };
+    },
+    async blockHash(number, { signal } = {}) {
+      await checkChain(signal);
+      const method = "eth_getBlockByNumber";
+      const block = await ask(method, [`0x${number.toString(16)}`, false], signal);
+      if (block === null) return undefined;
+      if (!isObject(block)) throw malformed(method, "not a block");
+      return hexData(block["hash"], method, "hash", 32);
     },
     async logs(fromBlock, toBlock, { signal } = {}) {
       await checkChain(signal);
@@ -174,10 +195,55 @@ export function chainOf(request: RpcRequest, contracts: Contracts, parts: ChainP
       const filter = { address: checked.adjudicator, fromBlock: hex(fromBlock), toBlock: hex(toBlock) };
       const answer = await ask("eth_getLogs", [filter], signal);
       if (!Array.isArray(answer)) throw malformed("eth_getLogs", "not a list");
-      const logs = answer.map((log) => checkLog(log, checked.adjudicator, fromBlock, toBlock));
+      const logs: Log[] = [];
+      for (const value of answer) {
+        const log = checkLog(value, checked.adjudicator, fromBlock, toBlock);
+        logs.push(await calls.addTo(log, value, (hash) => ask("eth_getTransactionByHash", [hash], signal)));
+      }
       return logs.sort((a, b) => a.block - b.block || a.logIndex - b.logIndex);
     },
   };
+}
+
+/** The logs that name a turn and not the state: `Checkpointed(bytes32,uint48)`, `ChallengeCleared(bytes32,uint48)`. */
+const STATELESS = new Set<Hex>([
+  "0xf3f2d5574c50e581f1a2371fac7dee87f7c6d599a496765fbfa2547ce7fd5f1a",
+  "0x07da0a0674fb921e484018c8b81d80e292745e5d8ed134b580c8b9c631c5e9e0",
+]);
+/** How many calls are remembered, since every log is read several times. */
+const MAX_CALLS = 64;
+
+/** The calls behind logs that do not say enough. */
+class Calls {
+  readonly #adjudicator: Hex;
+  readonly #known = new Map<Hex, Uint8Array>();
+
+  constructor(adjudicator: Hex) {
+    this.#adjudicator = adjudicator;
+  }
+
+  /**
+   * The log with its call, if it needs one. Of a call through another contract only a trace would tell what reached the
+   * adjudicator; then the log stays without.
+   */
+  async addTo(log: Log, value: unknown, transaction: (hash: Hex) => Promise<unknown>): Promise<Log> {
+    if (!STATELESS.has(log.topics[0] ?? "0x") || !isObject(value)) return log;
+    const hash = hexData(value["transactionHash"], "eth_getLogs", "transactionHash", 32);
+    let call = this.#known.get(hash);
+    if (!call) {
+      call = this.#callOf(await transaction(hash));
+      const [oldest] = this.#known.keys();
+      if (this.#known.size >= MAX_CALLS && oldest) this.#known.delete(oldest);
+      if (call) this.#known.set(hash, call);
+    }
+    return call ? { ...log, call } : log;
+  }
+
+  #callOf(transaction: unknown): Uint8Array | undefined {
+    if (!isObject(transaction) || typeof transaction["to"] !== "string") return undefined;
+    if (transaction["to"].toLowerCase() !== this.#adjudicator) return undefined;
+    return toBytes(hexData(transaction["input"], "eth_getTransactionByHash", "input"));
+  }
 }
 
 /** Runs a reverted transaction again to learn why; the bare fact if that cannot be had. */
@@ -209,10 +275,11 @@ export function firstAccount(accounts: unknown, method: string): Hex {
 }
 
 /** Checked copy of what names the contracts. */
-export function checkContracts({ chainId, adjudicator, streamApp }: Contracts): Contracts {
+export function checkContracts({ chainId, adjudicator, streamApp, consensusApp }: Contracts): Contracts {
   return {
     chainId: checkInteger(chainId, "chainId", 1),
     adjudicator: checkHex(adjudicator, "adjudicator", 20),
     streamApp: checkHex(streamApp, "streamApp", 20),
+    consensusApp: checkHex(consensusApp, "consensusApp", 20),
   };
 }

@@ -11,16 +11,18 @@ import {
 import { now } from "./driver.js";
 import { MillstreamError } from "./errors.js";
 import { channelInfo, type Parts } from "./parts.js";
+import { fold, giveBack, ping, snapshot, topUp, withdraw, type UpdateOptions } from "./updating.js";
 import type { PaymentHandle } from "./payments.js";
 import type { ChannelInfo, ChannelStatus, Hex } from "./types.js";
 
-export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHandle };
+export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHandle, UpdateOptions };
 
 const NO_MEMO: Hex = `0x${"0".repeat(64)}`;
 
 /**
- * A channel. What its getters say is what is known now; they throw `UNKNOWN_CHANNEL` for the moment in which a channel is
- * read anew after a failed commit, and for good once it was deleted.
+ * A channel. What its getters say is what is known now; they throw `UNKNOWN_CHANNEL` while its record is not in memory
+ * (which {@link Wallet.loadChannel} changes): for the moment in which it is read anew after a failed commit, when a wallet
+ * with many channels dropped it because it was idle, and for good once it was deleted. The methods read it by themselves.
  */
 export class Channel {
   readonly id: Hex;
@@ -45,7 +47,7 @@ export class Channel {
     return this.info.status;
   }
 
-  /** In base units. */
+  /** What the payer puts in, top ups included, in base units. */
   get deposit(): bigint {
     return this.info.deposit;
   }
@@ -60,6 +62,12 @@ export class Channel {
     return this.info.remaining;
   }
 
+  /** The channel that goes on with what a withdrawal leaves, once there is one. */
+  get successor(): Channel | undefined {
+    const { successor } = this.info;
+    return successor && this.#parts.channelOf(successor);
+  }
+
   /** Payer: where the seller's wallet takes messages, if this wallet knows. */
   get sellerUrl(): string | undefined {
     return this.#parts.sellers.url(this.id);
@@ -69,13 +77,78 @@ export class Channel {
    * Payer: signs a payment of `amount` more base units. It resolves when the payment is stored and may leave: with the
    * request that it pays for.
    *
-   * `memo` is the hash of the quote that is paid for. Payments may be made without waiting for the ones before.
+   * `memo` is the hash of the quote that is paid for. Payments may be made without waiting for the ones before. While both
+   * sides agree to a new split (a top up, ...) a payment waits for that.
    *
    * @throws {MillstreamError} `INSUFFICIENT_BALANCE`, `CHANNEL_NOT_OPEN`, `AMOUNT_OUT_OF_RANGE`, `PAY_...`;
-   *   `STORE_FAILED`, `STORE_CONFLICT`: nothing was paid; `WALLET_STOPPED`
+   *   `CHANNEL_BUSY` if that takes longer than half a minute; `SIGN_REFUSED`; `STORE_FAILED`, `STORE_CONFLICT`: nothing was
+   *   paid; `WALLET_STOPPED`
    */
   async pay(amount: bigint, memo: Hex = NO_MEMO): Promise<PaymentHandle> {
     return this.#parts.payments.pay(this.id, amount, memo);
+  }
+
+  /**
+   * Payer: raises the deposit by `amount` base units. Both sign it, then it is deposited with one transaction (for a token
+   * after an approval), and waited for until it is confirmed. Payments go on meanwhile.
+   *
+   * @throws {MillstreamError} `CHANNEL_WRONG_STATUS`, `CHANNEL_BUSY`, `UPDATE_...`; `SELLER_UNREACHABLE`, `SELLER_REFUSED`;
+   *   `TRANSACTION_...`; `SIGN_REFUSED`; `STORE_...`; `ABORTED`: what was begun goes on nevertheless
+   */
+  async topUp(amount: bigint, options: UpdateOptions = {}): Promise<void> {
+    return topUp(this.#parts, this.id, amount, options);
+  }
+
+  /**
+   * Takes `amount` base units of this side's money out, with one transaction and without closing: the rest goes on in a
+   * successor, which is what it resolves to. This channel is closed then, and says so in {@link successor}.
+   *
+   * A payee's request reaches the payer with the payer's next message.
+   *
+   * @throws {MillstreamError} as {@link topUp}; `WITHDRAW_...`
+   */
+  async withdraw(amount: bigint, options: UpdateOptions = {}): Promise<Channel> {
+    return this.#parts.channelOf(await withdraw(this.#parts, this.id, amount, options));
+  }
+
+  /**
+   * Makes what was paid part of a state that both sign, on which payments start again: what is owed then no longer hangs on
+   * the last payment alone. A payee's request reaches the payer with the payer's next message.
+   *
+   * @throws {MillstreamError} as {@link topUp}
+   */
+  async fold(options: UpdateOptions = {}): Promise<void> {
+    return fold(this.#parts, this.id, options);
+  }
+
+  /**
+   * Payee: gives `amount` base units of what it was paid back to the payer. The request reaches the payer with its next
+   * message.
+   *
+   * @throws {MillstreamError} as {@link topUp}
+   */
+  async giveBack(amount: bigint, options: UpdateOptions = {}): Promise<void> {
+    return giveBack(this.#parts, this.id, amount, options);
+  }
+
+  /**
+   * Puts the best state of this side on the chain while the channel goes on: from then on no older one counts. Resolves when
+   * that is confirmed.
+   *
+   * @throws {MillstreamError} `CHANNEL_WRONG_STATUS`, `CHECKPOINT_NOT_NEWER`, `LEAVE_NOTHING_TO_CLAIM`; `TRANSACTION_...`;
+   *   `SIGN_REFUSED`; `STORE_...`; `ABORTED`
+   */
+  async snapshot(options: UpdateOptions = {}): Promise<void> {
+    return snapshot(this.#parts, this.id, options);
+  }
+
+  /**
+   * Asks whether the other side is there, and resolves when it answers.
+   *
+   * @throws {MillstreamError} `SELLER_UNREACHABLE`, `SELLER_REFUSED`, `ABORTED`
+   */
+  async ping(options: UpdateOptions = {}): Promise<void> {
+    return ping(this.#parts, this.id, options);
   }
 
   /**

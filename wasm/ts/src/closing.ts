@@ -2,7 +2,7 @@
 
 import { now } from "./driver.js";
 import { MillstreamError } from "./errors.js";
-import { channelInfo, extend, waitForSignals, type Parts } from "./parts.js";
+import { channelInfo, extend, loadedInfo, waitForSignals, type Parts, type Wait } from "./parts.js";
 import { clip } from "./rpc.js";
 import { checkCode } from "./transport.js";
 import type { Hex, TransactionKind } from "./types.js";
@@ -15,6 +15,8 @@ export interface CloseResult {
   readonly paid: bigint;
   /** Back to the payer. */
   readonly refunded: bigint;
+  /** On to the channel that goes on from this one, after a withdrawal. */
+  readonly carried: bigint;
 }
 
 /** How far leaving alone is. */
@@ -41,16 +43,15 @@ const GRACE_HEADS = 3;
 
 /** Closes together with the other side, and waits until the chain paid out. */
 export function closeChannel(parts: Parts, channelId: Hex, { signal }: CloseOptions): Promise<CloseResult> {
-  return end(parts, channelId, signal, "closing the channel", () => {
-    parts.driver.run((core) => core.closeChannel(channelId, now()));
-  });
+  const begin = () => parts.driver.runLoaded((core) => core.closeChannel(channelId, now()));
+  return end(parts, channelId, signal, "closing the channel", begin);
 }
 
 /** Leaves alone: challenge, wait, pay out. */
 export function leaveChannel(parts: Parts, channelId: Hex, options: LeaveOptions): Promise<CloseResult> {
   // What tells leaving from closing together: what the other side says no longer matters.
   const { signal, onProgress = () => {} } = options;
-  const begin = () => parts.driver.run((core) => core.leaveChannel(channelId, now()));
+  const begin = () => parts.driver.runLoaded((core) => core.leaveChannel(channelId, now()));
   return end(parts, channelId, signal, "leaving the channel", begin, onProgress);
 }
 
@@ -59,15 +60,17 @@ async function end(
   channelId: Hex,
   signal: AbortSignal | undefined,
   what: string,
-  begin: () => void,
+  begin: () => Promise<void>,
   onProgress?: (progress: LeaveProgress) => void,
 ): Promise<CloseResult> {
   const { driver, transactions, sellers, watcher } = parts;
-  const { payout } = channelInfo(parts, channelId);
+  const { payout } = await loadedInfo(parts, channelId);
   if (payout) return payout;
+  let waiting: Wait<CloseResult> | undefined;
   let hash: Hex | undefined;
   let reverted: { error: MillstreamError; heads: number } | undefined;
   const closed = waitForSignals<CloseResult>(parts, { signal, what }, (wait) => {
+    waiting = wait;
     const ours = <E extends { channelId: Hex }>(listener: (event: E) => void) => {
       return (event: E) => {
         if (event.channelId === channelId) listener(event);
@@ -81,9 +84,9 @@ async function end(
           if (event.type === "challenged") {
             onProgress?.({ step: "challenged", finalizesAt: event.finalizesAt });
           } else if (event.type === "closed") {
-            const { paid, refunded } = event;
+            const { paid, refunded, carried } = event;
             onProgress?.({ step: "closed" });
-            wait.resolve({ paid, refunded, ...(hash !== undefined && { transactionHash: hash }) });
+            wait.resolve({ paid, refunded, carried, ...(hash !== undefined && { transactionHash: hash }) });
           } else if (event.type === "peerError" && !onProgress) {
             const peerCode = checkCode(event.code);
             const error = new MillstreamError(
@@ -102,6 +105,10 @@ async function end(
         ours(({ error }) => fail(error, "try again")),
       ),
       driver.signals.on(
+        "signFailed",
+        ours(({ error }) => wait.reject(error)),
+      ),
+      driver.signals.on(
         "submit",
         ours(({ kind }) => onProgress?.({ step: stepOf(kind) })),
       ),
@@ -114,7 +121,7 @@ async function end(
       transactions.signals.on(
         "mined",
         ours((mined) => {
-          if (mined.kind !== "challenge") hash = mined.hash;
+          if (mined.kind === "conclude" || mined.kind === "transfer") hash = mined.hash;
         }),
       ),
       transactions.signals.on(
@@ -142,12 +149,7 @@ async function end(
       ),
     ];
   });
-  try {
-    begin();
-  } catch (error) {
-    closed.catch(() => {});
-    throw error;
-  }
+  begin().catch((error: unknown) => waiting?.reject(error));
   return closed;
 }
 

@@ -1,9 +1,10 @@
 // The core as the package calls it: the bindings, with every failure a MillstreamError.
 
-import { MillstreamError } from "./errors.js";
+import { MillstreamError, type MillstreamErrorDetails } from "./errors.js";
 import { requireLoaded } from "./init.js";
 import * as bindings from "./millstream_wasm.js";
 import type {
+  BackupRecord,
   ChainUpdate,
   ChannelInfo,
   CoreConfig,
@@ -37,8 +38,10 @@ function translate(error: unknown): unknown {
     return trapped(error);
   }
   if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    const field = "field" in error && typeof error.field === "string" ? { field: error.field } : {};
-    return new MillstreamError(error.code, error.message, { details: field });
+    const details: MillstreamErrorDetails = {};
+    if ("field" in error && typeof error.field === "string") details.field = error.field;
+    if ("channelId" in error && typeof error.channelId === "string") details.channelId = error.channelId as Hex;
+    return new MillstreamError(error.code, error.message, { details });
   }
   // A getter or a proxy among the arguments threw, or the object was freed.
   return new MillstreamError("INVALID_ARGUMENT", "an argument could not be read", { cause: error });
@@ -58,7 +61,8 @@ function trapped(cause: unknown): MillstreamError {
  * only to bring your own transport, store and chain.
  *
  * Every method either does all it says or throws a {@link MillstreamError} and changes nothing. `now` is in seconds since
- * 1970.
+ * 1970. Whatever names a channel may throw `UNKNOWN_CHANNEL`, or `CHANNEL_LOADING`: then the outputs have a "load", and the
+ * same call is made again after `loaded`.
  */
 export class Core {
   readonly #core: bindings.Core;
@@ -77,7 +81,10 @@ export class Core {
     return guard(() => this.#core.address());
   }
 
-  /** The channel key itself, 32 bytes: whoever has it can spend every channel of this wallet. For backups. */
+  /**
+   * The channel key itself, 32 bytes: whoever has it can spend every channel of this wallet. For backups. `KEY_ELSEWHERE`
+   * if the core does not have it.
+   */
   exportSecret(): Uint8Array {
     return guard(() => this.#core.exportSecret());
   }
@@ -87,9 +94,47 @@ export class Core {
     return guard(() => this.#core.openChannel(terms, now));
   }
 
-  /** Payer: signs a voucher for `amount` more base units; `memo` is the hash of the quote paid for, or zero. */
+  /**
+   * Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid for,
+   * or zero.
+   */
   pay(channelId: Hex, amount: bigint, memo: Hex, now: number): void {
     guard(() => this.#core.pay(channelId, amount, memo, now));
+  }
+
+  /** Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted. */
+  topUp(channelId: Hex, amount: bigint, now: number): void {
+    guard(() => this.#core.topUp(channelId, amount, now));
+  }
+
+  /** Makes what was paid part of a new base, on which vouchers start again. */
+  fold(channelId: Hex, now: number): void {
+    guard(() => this.#core.fold(channelId, now));
+  }
+
+  /** Payee: asks the payer to take `amount` base units back. */
+  giveBack(channelId: Hex, amount: bigint, now: number): void {
+    guard(() => this.#core.giveBack(channelId, amount, now));
+  }
+
+  /** Takes `amount` base units of ours out with one transaction; the rest goes on in a successor channel. */
+  withdraw(channelId: Hex, amount: bigint, now: number): void {
+    guard(() => this.#core.withdraw(channelId, amount, now));
+  }
+
+  /** Puts our best state on chain while the channel goes on. */
+  snapshot(channelId: Hex, now: number): void {
+    guard(() => this.#core.snapshot(channelId, now));
+  }
+
+  /** Answers a challenge with a newer state, after which the channel goes on; takes a decision to leave back. */
+  clearChallenge(channelId: Hex, now: number): void {
+    guard(() => this.#core.clearChallenge(channelId, now));
+  }
+
+  /** Asks whether the other side is there: it answers with a "peerAlive" event. */
+  ping(channelId: Hex, now: number): void {
+    guard(() => this.#core.ping(channelId, now));
   }
 
   /** Closes together with the other side. */
@@ -128,23 +173,44 @@ export class Core {
   }
 
   /** A transaction was not sent, or failed. */
-  transactionFailed(channelId: Hex, kind: TransactionKind): void {
-    guard(() => this.#core.transactionFailed(channelId, kind));
+  transactionFailed(channelId: Hex, kind: TransactionKind, now: number): void {
+    guard(() => this.#core.transactionFailed(channelId, kind, now));
   }
 
   /** The writes of a commit are durable. */
-  committed(id: number): void {
-    guard(() => this.#core.committed(id));
+  committed(id: number, now: number): void {
+    guard(() => this.#core.committed(id, now));
   }
 
   /** The writes of a commit were refused; none of them took effect. */
-  commitFailed(id: number): void {
-    guard(() => this.#core.commitFailed(id));
+  commitFailed(id: number, now: number): void {
+    guard(() => this.#core.commitFailed(id, now));
   }
 
-  /** Records from the store: all at the start, later those that a "load" names. All are taken, or none. */
-  loaded(records: readonly StoredRecord[]): void {
-    guard(() => this.#core.loaded(records));
+  /**
+   * Records from the store: at the start those whose `wakeAt` is set, or all; later those that a "load" names. All are taken,
+   * or none.
+   */
+  loaded(records: readonly StoredRecord[], now: number): void {
+    guard(() => this.#core.loaded(records, now));
+  }
+
+  /**
+   * Records of a backup. Those that the wallet does not have are stored; before anything is signed on them, the other side is
+   * asked how far it got.
+   */
+  restore(records: readonly BackupRecord[], now: number): void {
+    guard(() => this.#core.restore(records, now));
+  }
+
+  /** The signature that a "sign" output asked for: 65 bytes, r ‖ s ‖ v. */
+  signed(digest: Uint8Array, signature: Uint8Array, now: number): void {
+    guard(() => this.#core.signed(digest, signature, now));
+  }
+
+  /** The owner of the key declined to sign, and never will. */
+  signRefused(digest: Uint8Array, now: number): void {
+    guard(() => this.#core.signRefused(digest, now));
   }
 
   /** Time went on. */
@@ -167,7 +233,7 @@ export class Core {
     return guard(() => this.#core.channels());
   }
 
-  /** Signs a quote; its payee is this wallet. */
+  /** Signs a quote; its payee is this wallet. `KEY_ELSEWHERE` if the key is with a signer outside. */
   signQuote(terms: QuoteTerms): Uint8Array {
     return guard(() => this.#core.signQuote(terms));
   }

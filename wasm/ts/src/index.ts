@@ -1,7 +1,14 @@
 // Payment streams over payment channels: pay per chunk, settle in two transactions.
 
 export { Channel } from "./channel.js";
-export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHandle } from "./channel.js";
+export type {
+  CloseOptions,
+  CloseResult,
+  LeaveOptions,
+  LeaveProgress,
+  PaymentHandle,
+  UpdateOptions,
+} from "./channel.js";
 export { rpcChain } from "./chain.js";
 export type { Chain, Contracts, RpcChainOptions, TransactionReceipt, TransactionRequest } from "./chain.js";
 export { Core, Signer, decodePayment, keccak256, recoverAddress, signDigest, verifySignature } from "./core.js";
@@ -18,6 +25,7 @@ export type { Store } from "./store.js";
 export * from "./types.js";
 export { Wallet } from "./wallet.js";
 export type {
+  ExternalSigner,
   OpenChannelOptions,
   OpenProgress,
   OpenStep,

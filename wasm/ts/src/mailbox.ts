@@ -11,11 +11,12 @@ export class Mailbox {
   readonly #driver: Driver;
   readonly #waiting = new Map<Hex, Uint8Array[]>();
 
-  constructor(driver: Driver) {
+  /** `isPayer`: whether this wallet is the payer of a channel, whose messages go to its seller. */
+  constructor(driver: Driver, isPayer: (channelId: Hex) => boolean) {
     this.#driver = driver;
     driver.signals.on("send", ({ channelId, bytes }) => {
       // Without a channel it is the refusal of one, picked up at once by whoever handed the message in.
-      if (driver.core.channel(channelId)?.role !== "payer") this.#put(channelId, bytes);
+      if (!isPayer(channelId)) this.#put(channelId, bytes);
     });
     driver.signals.on("storeFailed", ({ channelId }) => this.#waiting.delete(channelId));
     driver.signals.on("event", (event) => {

@@ -111,6 +111,10 @@ class Opening {
         ours(({ error }) => this.fail(error)),
       ),
       driver.signals.on(
+        "signFailed",
+        ours(({ error }) => this.fail(error)),
+      ),
+      driver.signals.on(
         "submit",
         ours(({ kind }) => {
           if (kind === "approve" || kind === "deposit") this.#progress("depositing");

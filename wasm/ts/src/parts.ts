@@ -1,6 +1,7 @@
 // What a wallet is made of, for its channels and for opening and closing them.
 
 import type { Chain } from "./chain.js";
+import type { Channel } from "./channel.js";
 import type { Driver } from "./driver.js";
 import { MillstreamError, aborted, type MillstreamErrorDetails } from "./errors.js";
 import type { Payments } from "./payments.js";
@@ -16,6 +17,8 @@ export interface Parts {
   readonly transactions: Transactions;
   readonly sellers: Sellers;
   readonly watcher: Watcher;
+  /** The handle of a channel. */
+  channelOf(id: Hex): Channel;
 }
 
 /** What is known about a channel. @throws {MillstreamError} `UNKNOWN_CHANNEL`, e.g. while it is loaded anew */
@@ -23,6 +26,12 @@ export function channelInfo({ driver }: Parts, id: Hex): ChannelInfo {
   const info = driver.core.channel(id);
   if (info) return info;
   throw new MillstreamError("UNKNOWN_CHANNEL", `channel ${id} is not loaded`, { details: { channelId: id } });
+}
+
+/** What is known about a channel, whose record is read first if it is not in memory. @throws {MillstreamError} as above */
+export async function loadedInfo(parts: Parts, id: Hex): Promise<ChannelInfo> {
+  if (!parts.driver.core.channel(id)) await parts.driver.load(id);
+  return channelInfo(parts, id);
 }
 
 /** The same error, with more about what it means here. */

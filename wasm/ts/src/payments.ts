@@ -1,7 +1,7 @@
 // Payments under way: signed or accepted, and not yet known to be stored.
 
 import { Driver, now } from "./driver.js";
-import { MillstreamError } from "./errors.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
 import type { Hex } from "./types.js";
 
 /** A payment that may leave: it is stored. */
@@ -29,6 +29,9 @@ export interface PaymentReceived {
   memo: Hex;
 }
 
+/** How long a payment waits for a channel that is busy, in milliseconds. */
+const LONGEST_WAIT = 30_000;
+
 interface Waiting<T> {
   resolve(value: T): void;
   reject(error: unknown): void;
@@ -45,10 +48,18 @@ class Queue<W extends { reject(error: unknown): void }> {
   }
 
   shift(channelId: Hex): W | undefined {
-    const waiting = this.#waiting.get(channelId);
-    const first = waiting?.shift();
-    if (waiting?.length === 0) this.#waiting.delete(channelId);
-    return first;
+    return this.#take(channelId, (waiting) => waiting.shift());
+  }
+
+  pop(channelId: Hex): W | undefined {
+    return this.#take(channelId, (waiting) => waiting.pop());
+  }
+
+  #take(channelId: Hex, take: (waiting: W[]) => W | undefined): W | undefined {
+    const waiting = this.#waiting.get(channelId) ?? [];
+    const taken = take(waiting);
+    if (waiting.length === 0) this.#waiting.delete(channelId);
+    return taken;
   }
 
   rejectAll(error: MillstreamError, channelId?: Hex): void {
@@ -81,6 +92,10 @@ export class Payments {
       const { channelId, serial, amount, cumulativeAmount, memo } = event;
       this.#received.shift(channelId)?.resolve({ channelId, serial, amount, cumulativeAmount, memo });
     });
+    driver.signals.on("signFailed", ({ channelId, purpose, error }) => {
+      // While one voucher waits for its signature there is no later one.
+      if (purpose === "voucher") this.#sent.pop(channelId)?.reject(error);
+    });
     driver.signals.on("storeFailed", ({ channelId, error }) => {
       this.#sent.rejectAll(error, channelId);
       this.#received.rejectAll(error, channelId);
@@ -92,24 +107,62 @@ export class Payments {
     });
   }
 
-  /** Payer: resolves when the payment may leave. */
-  pay(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
-    return this.#wait((wait) =>
-      this.#driver.run((core) => {
-        const start = performance.now();
-        core.pay(channelId, amount, memo, now());
-        this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
-      }),
-    );
+  /**
+   * Payer: resolves when the payment may leave. While a signer outside signs the payment before, or while the other side
+   * agrees to a new split, it waits for that.
+   */
+  async pay(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
+    const patience = Date.now() + LONGEST_WAIT;
+    for (;;) {
+      try {
+        return await this.#sign(channelId, amount, memo);
+      } catch (error) {
+        const busy = isMillstreamError(error) && error.code === "CHANNEL_BUSY";
+        if (!busy || !(await this.#change(channelId, patience - Date.now()))) throw error;
+      }
+    }
   }
 
   /** Payee: resolves when the payment is stored. */
-  receive(bytes: Uint8Array): Promise<PaymentReceived> {
-    return this.#wait((wait) => this.#driver.run((core) => this.#received.push(core.payment(bytes, now()), wait)));
+  async receive(bytes: Uint8Array): Promise<PaymentReceived> {
+    const { promise, ...wait } = waiting<PaymentReceived>();
+    await this.#driver.runLoaded((core) => this.#received.push(core.payment(bytes, now()), wait));
+    return promise;
   }
 
-  #wait<T>(begin: (wait: Waiting<T>) => void): Promise<T> {
-    // What `begin` throws rejects: the promise's executor sees to that.
-    return new Promise<T>((resolve, reject) => begin({ resolve, reject }));
+  async #sign(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
+    const { promise, ...wait } = waiting<PaymentHandle>();
+    await this.#driver.runLoaded((core) => {
+      const start = performance.now();
+      core.pay(channelId, amount, memo, now());
+      this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
+    });
+    return promise;
   }
+
+  /** Waits until something happens to a channel, at most `ms` milliseconds; says whether it did. */
+  async #change(channelId: Hex, ms: number): Promise<boolean> {
+    const { signals, stopped } = this.#driver;
+    const ends: (() => void)[] = [];
+    try {
+      return await new Promise<boolean>((resolve) => {
+        const changed = (event: { channelId: Hex }) => event.channelId === channelId && resolve(true);
+        ends.push(signals.on("event", changed), signals.on("payment", changed), signals.on("storeFailed", changed));
+        const timer = setTimeout(() => resolve(false), Math.max(ms, 0));
+        ends.push(() => clearTimeout(timer));
+        const stop = () => resolve(true);
+        stopped.addEventListener("abort", stop, { once: true });
+        ends.push(() => stopped.removeEventListener("abort", stop));
+      });
+    } finally {
+      for (const end of ends) end();
+    }
+  }
+}
+
+/** A promise, and what settles it. */
+function waiting<T>(): Waiting<T> & { promise: Promise<T> } {
+  let settle: Waiting<T> = { resolve: () => {}, reject: () => {} };
+  const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
+  return { promise, ...settle };
 }

@@ -78,8 +78,8 @@ export class Seller {
   readonly #quotes: QuoteBook;
   readonly #listings = new Map<string, Listing>();
   readonly #ledger = new ChunkLedger();
-  /** The channels of an earlier process that were not heard of yet. */
-  readonly #restored: Set<Hex>;
+  /** The channels that were opened, or heard of, since the start. */
+  readonly #heard = new Set<Hex>();
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
   #sweptStep: number;
 
@@ -87,12 +87,11 @@ export class Seller {
     this.wallet = wallet;
     this.#quotes = quotes;
     this.#sweptStep = quotes.step;
-    const live = wallet.channels().filter(({ status }) => status !== "closed" && status !== "aborted");
-    this.#restored = new Set(live.map(({ id }) => id));
     wallet.on("status", ({ channelId, status }) => {
+      if (status === "signed") this.#heard.add(channelId);
       if (status !== "closed" && status !== "aborted") return;
       this.#ledger.dropChannel(channelId);
-      this.#restored.delete(channelId);
+      this.#heard.delete(channelId);
     });
   }
 
@@ -236,7 +235,7 @@ export class Seller {
       const { payment, channelId, memo } = readPayment(header);
       const quote = this.#quotes.find(listing, memo);
       if (!quote) throw new HttpError(402, "QUOTE_UNKNOWN", "the payment names no quote that holds here: ask for one");
-      this.#checkChannel(channelId, listing);
+      await this.#checkChannel(channelId, listing);
       // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
       bytes = await listing.chunk(index);
       await this.#charge(channelId, listing, quote, payment, index);
@@ -257,8 +256,8 @@ export class Seller {
   }
 
   /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
-  #checkChannel(channelId: Hex, listing: Listing): void {
-    const info = this.wallet.channel(channelId)?.info;
+  async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
+    const info = (await this.wallet.loadChannel(channelId))?.info;
     if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
     if (info.asset !== listing.asset)
       throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
@@ -302,7 +301,8 @@ export class Seller {
     }
     if (amount > 0n) this.#totals.payments += 1;
     // After a restart nobody knows whether the chunk of the last payment was served; the buyer gets the benefit of it.
-    if (this.#restored.delete(channelId) && amount === 0n) amount = listing.price;
+    if (!this.#heard.has(channelId) && amount === 0n) amount = listing.price;
+    this.#heard.add(channelId);
     const account = this.#ledger.open(channelId, quote.hash, listing);
     account.credit(amount, payment);
     return account;

@@ -49,7 +49,7 @@ export class Sellers {
     this.#fetch = fetch;
     this.#busy = busy;
     driver.signals.on("send", ({ channelId, bytes }) => {
-      if (driver.core.channel(channelId)?.role !== "payer") return;
+      if (!this.isPayer(channelId)) return;
       this.#send(channelId, bytes);
       // The answer may be owed without any event before it: the seller may see the deposit later than we do.
       this.follow(channelId);
@@ -57,21 +57,45 @@ export class Sellers {
     driver.signals.on("event", ({ channelId }) => this.follow(channelId));
   }
 
-  /** Where messages about a channel go. */
-  url(channelId: Hex): string | undefined {
-    return this.#notes.get(channelId)?.seller;
+  /** Whether this wallet is the payer of a channel. */
+  isPayer(channelId: Hex): boolean {
+    // A channel that was dropped from memory has a note nevertheless.
+    return this.#driver.core.channel(channelId)?.role === "payer" || this.#notes.has(channelId);
   }
 
-  /** The block in which a channel was proposed, if it is known. */
+  /** Where messages about a channel go. */
+  url(channelId: Hex): string | undefined {
+    return this.#find(channelId)?.seller;
+  }
+
+  /** The block in which a channel was proposed, or an earlier one, if it is known. */
   block(channelId: Hex): number | undefined {
-    return this.#notes.get(channelId)?.block;
+    return this.#find(channelId)?.block;
+  }
+
+  /** The note of a channel. A successor has none at first: its seller is that of the channel that it goes on from. */
+  #find(channelId: Hex): Note | undefined {
+    const note = this.#notes.get(channelId);
+    if (note) return note;
+    const info = this.#driver.core.channel(channelId);
+    const before = info?.predecessor === undefined || info.role === "payee" ? undefined : this.#find(info.predecessor);
+    if (!before) return undefined;
+    const inherited = { ...before, channelId };
+    this.note(inherited).catch((cause: unknown) => {
+      // Found again the same way at the next start; or another process noted the same.
+      if (isMillstreamError(cause) && cause.code === "STORE_CONFLICT") return;
+      const error = new MillstreamError("STORE_FAILED", "storing where the seller is failed", { cause });
+      this.#driver.signals.emit("error", { error, channelId });
+    });
+    return inherited;
   }
 
   /** Remembers where the seller of a channel is, in the store as well. Call it before the first message leaves. */
   async note(note: Note): Promise<void> {
     this.#notes.set(note.channelId, note);
     const bytes = new TextEncoder().encode(JSON.stringify({ version: 1, ...note }));
-    await this.#store.commit([{ key: noteKey(note.channelId), expectedVersion: 0, bytes }]);
+    // Due from the start: it is how a payer's channels are found.
+    await this.#store.commit([{ key: noteKey(note.channelId), expectedVersion: 0, bytes, wakeAt: 0 }]);
   }
 
   /** Takes the notes out of what the store has: the rest is the core's. */
@@ -81,6 +105,11 @@ export class Sellers {
       if (note) this.#notes.set(note.channelId, note);
       return note === undefined;
     });
+  }
+
+  /** The channels that there are notes of. */
+  known(): Hex[] {
+    return [...this.#notes.keys()];
   }
 
   /** Keeps resuming a channel as long as its seller owes an answer. */
@@ -98,7 +127,7 @@ export class Sellers {
       if (stopped.aborted || !this.#owesAnswer(channelId)) return;
       if (this.#busy(channelId) || this.#waiting.has(channelId)) continue;
       try {
-        this.#driver.run((core) => core.resume(channelId, now()));
+        await this.#driver.runLoaded((core) => core.resume(channelId, now()));
       } catch (error) {
         if (!isMillstreamError(error)) throw error;
         this.#driver.signals.emit("error", { error, channelId });
@@ -109,7 +138,7 @@ export class Sellers {
 
   #owesAnswer(channelId: Hex): boolean {
     const info = this.#driver.core.channel(channelId);
-    return info !== undefined && this.#notes.has(channelId) && awaitsSeller(info);
+    return info !== undefined && awaitsSeller(info) && this.#find(channelId) !== undefined;
   }
 
   #send(channelId: Hex, bytes: Uint8Array): void {
@@ -132,7 +161,7 @@ export class Sellers {
         const answers = await postMessage(url, message, this.#fetch, stopped);
         if (stopped.aborted) return;
         this.#attempts.delete(channelId);
-        for (const answer of answers) this.#driver.run((core) => core.message(answer, now()));
+        for (const answer of answers) await this.#driver.runLoaded((core) => core.message(answer, now()));
       } catch (error) {
         if (stopped.aborted) return;
         if (!isMillstreamError(error)) throw error;
@@ -145,10 +174,24 @@ export class Sellers {
 }
 
 /** Whether the payer's next step waits for a message of the seller. */
-function awaitsSeller({ role, status, holdings, deposit, closing, leaving }: ChannelInfo): boolean {
-  if (role !== "payer") return false;
-  if (status === "closing") return !leaving && closing?.agreed !== true;
-  return status === "initialized" || (status === "signed" && holdings >= deposit);
+function awaitsSeller(info: ChannelInfo): boolean {
+  if (info.role !== "payer") return false;
+  switch (info.status) {
+    case "initialized":
+    case "disconnected":
+    case "stale":
+      return true;
+    case "signed":
+      // A successor's money comes with the pay-out of the channel before it.
+      return info.predecessor === undefined && info.holdings >= info.deposit + info.payeeDeposit;
+    case "open":
+      return info.pending;
+    case "withdrawing":
+    case "closing":
+      return !info.leaving && info.closing?.agreed !== true;
+    default:
+      return false;
+  }
 }
 
 /** Notes lie among the records, under keys that no channel has. */

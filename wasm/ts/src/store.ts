@@ -8,10 +8,18 @@ import type { Hex, StoredRecord, Write } from "./types.js";
  *
  * A wallet writes before anything it signed leaves, so what a store reports as written must survive a crash. The version
  * is the fence between two writers: whoever expects an older one than the store has is refused.
+ *
+ * A commit may have several writes, e.g. of a channel and of the one that goes on from it: a crash leaves all or none.
  */
 export interface Store {
   /** Every record there is. */
   load(): Promise<StoredRecord[]>;
+  /**
+   * The records whose last write had a `wakeAt`: for a store with an index on it, e.g. a database. A wallet that finds it
+   * begins with these, and reads the others when they are named, so that its start does not take longer the more channels
+   * there are.
+   */
+  loadDue?(): Promise<StoredRecord[]>;
   /** The records under `keys`, in that order; version 0 and no bytes where there is none. */
   read(keys: readonly Hex[]): Promise<StoredRecord[]>;
   /**

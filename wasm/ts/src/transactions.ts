@@ -1,7 +1,8 @@
 // The transactions that the core asks for: those of a channel one after the other, none of them twice.
 
 import type { Chain, TransactionReceipt } from "./chain.js";
-import { Driver, type Submit } from "./driver.js";
+import { Driver, now, type Submit } from "./driver.js";
+import { toHex } from "./encoding.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import type { Hex, TransactionKind } from "./types.js";
@@ -30,13 +31,17 @@ export class Transactions {
   readonly #driver: Driver;
   readonly #chain: Chain;
   readonly #queues = new Map<Hex, Submit[]>();
-  /** Mined, its effect not yet confirmed: asked for again, it would only revert. By channel and kind. */
+  /** Mined, its effect not yet confirmed: asked for again, it would only revert. By channel, kind and data. */
   readonly #mined = new Map<string, number>();
 
   constructor(driver: Driver, chain: Chain) {
     this.#driver = driver;
     this.#chain = chain;
     driver.signals.on("submit", (submit) => this.#submit(submit));
+    driver.signals.on("event", ({ type, channelId }) => {
+      // What was mined may not be there any more.
+      if (type === "reorganised") this.#forgetMined(channelId);
+    });
   }
 
   /** Whether a transaction of the channel waits to be sent or mined. */
@@ -50,9 +55,10 @@ export class Transactions {
   }
 
   #submit(submit: Submit): void {
-    const { channelId, kind } = submit;
+    const { channelId } = submit;
     const queue = this.#queues.get(channelId);
-    if (this.#mined.has(channelId + kind) || queue?.some((other) => other.kind === kind)) return;
+    const name = nameOf(submit);
+    if (this.#mined.has(name) || queue?.some((other) => nameOf(other) === name)) return;
     if (queue) {
       queue.push(submit);
       return;
@@ -74,7 +80,7 @@ export class Transactions {
       try {
         const receipt = await this.#chain.sendTransaction({ to, value, data }, { signal: stopped, onSent });
         if (stopped.aborted) return;
-        this.#remember(channelId, kind, receipt.block);
+        this.#remember(submit, receipt.block);
         queue.shift();
         this.signals.emit("mined", { channelId, kind, ...receipt });
       } catch (cause) {
@@ -89,9 +95,13 @@ export class Transactions {
     if (this.#queues.get(channelId) === queue) this.#queues.delete(channelId);
   }
 
-  #remember(channelId: Hex, kind: TransactionKind, block: number): void {
-    const confirmations = this.#driver.core.channel(channelId)?.confirmations ?? 1;
-    this.#mined.set(channelId + kind, block + confirmations + GRACE_BLOCKS);
+  #forgetMined(channelId: Hex): void {
+    for (const name of this.#mined.keys()) if (name.startsWith(channelId)) this.#mined.delete(name);
+  }
+
+  #remember(submit: Submit, block: number): void {
+    const confirmations = this.#driver.core.channel(submit.channelId)?.confirmations ?? 1;
+    this.#mined.set(nameOf(submit), block + confirmations + GRACE_BLOCKS);
   }
 
   /** The first transaction failed: whatever was to follow it is not sent either. */
@@ -106,9 +116,14 @@ export class Transactions {
     for (const submit of [failed, ...followers]) {
       // The core may have dropped the channel meanwhile; then there is nothing to tell.
       if (this.#driver.core.channel(channelId))
-        this.#driver.run((core) => core.transactionFailed(channelId, submit.kind));
+        this.#driver.run((core) => core.transactionFailed(channelId, submit.kind, now()));
     }
     const mayBeMined = sent ? error.code !== "TRANSACTION_REVERTED" : !WITHOUT_EFFECT.has(error.code);
     this.signals.emit("failed", { channelId, kind, error, mayBeMined });
   }
+}
+
+/** Two deposits of a channel are two transactions, one asked for twice is one. */
+function nameOf({ channelId, kind, data }: Submit): string {
+  return channelId + kind + toHex(data);
 }

@@ -13,14 +13,55 @@ export const NATIVE_ASSET: Hex = "0x0000000000000000000000000000000000000000";
 /** Which side of a channel this wallet is. */
 export type Role = "payer" | "payee";
 
+/** What moves the money of a channel: vouchers that the payer signs, or splits that both sign. */
+export type ChannelKind = "stream" | "ledger";
+
 /**
- * Where a channel is in its life: proposed, signed by both and waiting for its deposit, paying, being closed, disputed on
- * chain, paid out, given up before any deposit.
+ * Where a channel is in its life:
+ *
+ * - `initialized`: proposed
+ * - `signed`: signed by both, waits for its deposit
+ * - `open`: money can move
+ * - `disconnected`: this side may have forgotten what it signed (after a restart under a lease, or from a backup), and signs
+ *   nothing before the other side said what it has
+ * - `stale`: there is a newer state than this side has, and nothing is signed before it has it
+ * - `withdrawing`: a part is taken out, the rest goes on in a successor
+ * - `closing`: one side asked to close, or this one leaves alone
+ * - `challenged`: disputed on chain
+ * - `closed`: paid out
+ * - `aborted`: given up before any deposit
  */
-export type ChannelStatus = "initialized" | "signed" | "open" | "closing" | "challenged" | "closed" | "aborted";
+export type ChannelStatus =
+  | "initialized"
+  | "signed"
+  | "open"
+  | "disconnected"
+  | "stale"
+  | "withdrawing"
+  | "closing"
+  | "challenged"
+  | "closed"
+  | "aborted";
 
 /** What a transaction does. */
-export type TransactionKind = "approve" | "deposit" | "conclude" | "challenge" | "transfer";
+export type TransactionKind = "approve" | "deposit" | "checkpoint" | "conclude" | "challenge" | "transfer";
+
+/** What a signature is for. */
+export type Purpose = "state" | "voucher" | "challenge" | "message";
+
+/** What belongs to each side. */
+export interface Balances {
+  payer: bigint;
+  payee: bigint;
+}
+
+/** How much a payer may sign with one write to its store. */
+export interface Lease {
+  /** How many payments. */
+  payments: number;
+  /** How much they may pay together. */
+  amount: bigint;
+}
 
 /** What a wallet asks of a new channel. Times in seconds, amounts in base units. */
 export interface Policy {
@@ -28,6 +69,10 @@ export interface Policy {
   assets: readonly Hex[];
   /** The smallest deposit. Default 1. */
   minDeposit: bigint;
+  /** What leaving alone costs in gas: no channel is taken for less, and none is left alone unasked for less. Default 0. */
+  exitCost: bigint;
+  /** How much a peer may ask this side to deposit. Default 0. */
+  maxContribution: bigint;
   /** The shortest time to answer a challenge. Default 3,600; lower it only on a development chain. */
   minChallengeDuration: number;
   /** The longest time that leaving alone may take. Default a week. */
@@ -40,11 +85,14 @@ export interface Policy {
   maxUnfunded: number;
   /** How long a channel may stay without a deposit. Default 1,800. */
   fundingTimeout: number;
+  /** How long the other side may take to answer once money is in a channel; then it is left alone. Default a day. */
+  answerTimeout: number;
 }
 
 /** What the core knows about a channel. */
 export interface ChannelInfo {
   id: Hex;
+  kind: ChannelKind;
   role: Role;
   status: ChannelStatus;
   /** The other side's channel key. */
@@ -52,25 +100,42 @@ export interface ChannelInfo {
   payer: Hex;
   payee: Hex;
   asset: Hex;
+  /** What the payer puts in: its first deposit and every top up that both signed. */
   deposit: bigint;
-  /** Paid so far. */
+  /** What the payee deposits at the opening. */
+  payeeDeposit: bigint;
+  /** What each side keeps until the close. */
+  reserve: bigint;
+  /** How the money is split now. */
+  balances: Balances;
+  /** Paid so far, since the channel was opened. */
   cumulativeAmount: bigint;
   /** What the payer can still pay. */
   remaining: bigint;
-  /** Of the last voucher; 0 before the first. */
+  /** Of the last voucher on the base; 0 before the first. */
   serial: number;
+  /** The turn of the newest state that both signed: vouchers stand on it. */
+  baseTurn: number;
   /** What the adjudicator holds for the channel, as far as confirmed. */
   holdings: bigint;
+  /** The highest turn on chain, as far as confirmed: no lower state counts any more. */
+  turnRecord: number;
   challengeDuration: number;
   confirmations: number;
   /** The final state that the payer proposed, with what it pays the payee; `agreed` once both signed it. */
   closing?: { claimed: bigint; agreed: boolean };
+  /** Whether a new split was proposed or asked for and is not agreed on. */
+  pending: boolean;
   /** Whether this side decided to leave without the other. */
   leaving: boolean;
   /** What stands on chain: final at `finalizesAt` (the chain's clock), put there by us or not. */
   dispute?: { finalizesAt: number; ours: boolean; turn: number };
-  /** What each side was paid out. */
-  payout?: { paid: bigint; refunded: bigint };
+  /** What each side was paid out, and what went on to the successor. */
+  payout?: { paid: bigint; refunded: bigint; carried: bigint };
+  /** The channel that this one goes on from. */
+  predecessor?: Hex;
+  /** The channel that goes on with what a withdrawal leaves. */
+  successor?: Hex;
   /** The block of the last chain event that was taken in. */
   seenBlock?: number;
   /** Why the channel was given up: an error code. */
@@ -132,6 +197,11 @@ export interface Log {
   data: Uint8Array;
   block: number;
   logIndex: number;
+  /**
+   * The data of the call that logged it, wanted for `Checkpointed` and `ChallengeCleared` only: these logs name a turn and
+   * not the state. Without it a payer cannot use a redemption that the payee put on chain this way.
+   */
+  call?: Uint8Array | undefined;
 }
 
 /** The chain from a block on: every log of the blocks `fromBlock` to `headBlock`, in order. */
@@ -150,6 +220,12 @@ export interface StoredRecord {
   bytes: Uint8Array | undefined;
 }
 
+/** A record of a backup. */
+export interface BackupRecord {
+  key: Hex;
+  bytes: Uint8Array;
+}
+
 /** One write of a commit. */
 export interface Write {
   key: Hex;
@@ -157,6 +233,11 @@ export interface Write {
   expectedVersion: number;
   /** The record; `undefined` deletes it. */
   bytes: Uint8Array | undefined;
+  /**
+   * When the record next needs attention, in seconds since 1970; without it, it can rest until it is asked for. A store that
+   * can find records by it implements {@link Store.loadDue}.
+   */
+  wakeAt?: number | undefined;
 }
 
 /** What a core is made of. */
@@ -164,11 +245,18 @@ export interface CoreConfig {
   chainId: number | bigint;
   adjudicator: Hex;
   streamApp: Hex;
+  consensusApp: Hex;
   /** The address that this wallet's part of every channel is paid out to. */
   destination: Hex;
   policy?: Partial<Policy> | undefined;
   /** The channel key, 32 bytes; generated if missing. */
   secret?: Uint8Array | undefined;
+  /** Instead of a secret, the address of a key that is elsewhere: signatures are asked for by "sign" outputs. */
+  address?: Hex | undefined;
+  /** Default: every payment is stored before it leaves. */
+  lease?: Lease | undefined;
+  /** How many idle channels stay in memory. Default 1,000. */
+  maxLoaded?: number | undefined;
 }
 
 /** What a payer asks of the core for a new channel. */
@@ -179,6 +267,12 @@ export interface OpenTerms {
   deposit: bigint;
   challengeDuration: number;
   confirmations: number;
+  /** Default: a stream. */
+  kind?: ChannelKind | undefined;
+  /** What the payee deposits. Default 0. */
+  payeeDeposit?: bigint | undefined;
+  /** What each side keeps until the close. Default 0. */
+  reserve?: bigint | undefined;
   /** For replay only: the time in seconds above 32 random bits unless given. It must never repeat. */
   nonce?: bigint | undefined;
 }
@@ -188,7 +282,14 @@ export type CoreEvent =
   | { type: "statusChanged"; channelId: Hex; status: ChannelStatus }
   | { type: "paymentReceived"; channelId: Hex; serial: number; amount: bigint; cumulativeAmount: bigint; memo: Hex }
   | { type: "challenged"; channelId: Hex; finalizesAt: number; ours: boolean }
-  | { type: "closed"; channelId: Hex; paid: bigint; refunded: bigint }
+  | { type: "closed"; channelId: Hex; paid: bigint; refunded: bigint; carried: bigint }
+  | { type: "updated"; channelId: Hex; turn: number; balances: Balances }
+  | { type: "updateRefused"; channelId: Hex; turn: number; code: string }
+  | { type: "succeeded"; channelId: Hex; successor: Hex }
+  | { type: "peerAlive"; channelId: Hex }
+  | { type: "peerSilent"; channelId: Hex }
+  | { type: "reorganised"; channelId: Hex }
+  | { type: "signRefused"; channelId: Hex }
   | { type: "peerError"; channelId: Hex; code: string; text: string }
   | { type: "unreadableLog"; channelId: Hex; block: number; code: string }
   | { type: "commitFailed"; channelId: Hex };
@@ -206,6 +307,7 @@ export type Output =
       cumulativeAmount: bigint;
       bytes: Uint8Array;
     }
+  | { type: "sign"; channelId: Hex; digest: Uint8Array; purpose: Purpose }
   | { type: "submit"; channelId: Hex; kind: TransactionKind; to: Hex; value: bigint; data: Uint8Array }
   | { type: "notify"; event: CoreEvent }
   | { type: "wakeAt"; time: number };

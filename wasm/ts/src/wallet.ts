@@ -4,7 +4,8 @@ import { Channel } from "./channel.js";
 import type { Chain } from "./chain.js";
 import { Core } from "./core.js";
 import { download, type DownloadOptions, type DownloadedChunk } from "./download.js";
-import { Driver, now } from "./driver.js";
+import { Cursor } from "./cursor.js";
+import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import { init } from "./init.js";
@@ -18,10 +19,20 @@ import { clip } from "./rpc.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
-import type { ChannelStatus, Hex, Policy, Quote, QuoteTerms, TransactionKind } from "./types.js";
+import type {
+  Balances,
+  ChannelStatus,
+  Hex,
+  Lease,
+  Policy,
+  Quote,
+  QuoteTerms,
+  StoredRecord,
+  TransactionKind,
+} from "./types.js";
 import { Watcher } from "./watcher.js";
 
-export type { OpenProgress, OpenStep, PaymentReceived };
+export type { ExternalSigner, OpenProgress, OpenStep, PaymentReceived };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -30,8 +41,21 @@ export interface WalletOptions {
   store?: Store | undefined;
   /** The channel key, 32 bytes. Generated if missing; a wallet whose store outlives it must be given the same one again. */
   secret?: Uint8Array | undefined;
+  /**
+   * Instead of a secret: a signer outside that holds the channel key. Such a wallet opens channels and pays; it cannot sign
+   * quotes, so it is no seller's.
+   */
+  signer?: ExternalSigner | undefined;
   /** Where this wallet's part of every channel is paid out. Default: the chain's account. */
   destination?: Hex | undefined;
+  /**
+   * Payer: how much may be signed with one write to the store. Default: every payment is stored before it leaves. With a
+   * lease most need no write; after a restart the seller is asked how far the wallet got, and until it answers a channel is
+   * "disconnected".
+   */
+  lease?: Lease | undefined;
+  /** How many idle channels stay in memory; the others are read from the store when they are needed. Default 1,000. */
+  maxLoaded?: number | undefined;
   /** What it asks of new channels; what is missing keeps its default. */
   policy?: Partial<Policy> | undefined;
   fetch?: typeof fetch | undefined;
@@ -48,7 +72,16 @@ export interface WalletEvents {
   status: { channelId: Hex; status: ChannelStatus };
   /** A challenge stands on chain, final at `finalizesAt` (the chain's clock, in seconds). */
   challenged: { channelId: Hex; finalizesAt: number; ours: boolean };
-  closed: { channelId: Hex; paid: bigint; refunded: bigint };
+  /** The channel was paid out; `carried` went on to its successor. */
+  closed: { channelId: Hex; paid: bigint; refunded: bigint; carried: bigint };
+  /** Both signed a new split of the money. */
+  updated: { channelId: Hex; balances: Balances };
+  /** The rest of a withdrawal goes on in another channel. */
+  succeeded: { channelId: Hex; successor: Hex };
+  /** The other side did not answer in time. What could be given up was; otherwise the wallet leaves alone. */
+  peerSilent: { channelId: Hex };
+  /** The chain took back what was confirmed before. The channel is again where the chain says it is. */
+  reorganised: { channelId: Hex };
   /** A transaction of this wallet was mined. */
   transaction: { channelId: Hex; kind: TransactionKind; hash: Hex; gasUsed: bigint; block: number };
   /** The other side refused a message; code and text are its own words. */
@@ -56,6 +89,9 @@ export interface WalletEvents {
   /** Something went wrong; whoever waits for it is told as well. */
   error: { error: MillstreamError; channelId?: Hex };
 }
+
+/** The core's own default. */
+const DEFAULT_MAX_LOADED = 1_000;
 
 export interface OpenChannelOptions extends OpenTermsChosen {
   /** Any URL of something that the seller sells, or the offer read from one. */
@@ -83,15 +119,24 @@ export class Wallet {
   readonly #events = new Events<WalletEvents>();
   readonly #channels = new Map<Hex, Channel>();
   readonly #told = new Set<string>();
+  readonly #cursor: Cursor | undefined;
+  readonly #external: boolean;
   #watching: Promise<void> = Promise.resolve();
 
   private constructor(core: Core, destination: Hex, store: Store, options: WalletOptions) {
     const { chain, fetch = globalThis.fetch.bind(globalThis) } = options;
-    const driver = new Driver(core, store);
+    const driver = new Driver(core, store, options.signer);
     const transactions = new Transactions(driver, chain);
     const sellers = new Sellers(driver, store, fetch, (id) => transactions.busy(id));
     const pollInterval = checkInteger(options.pollInterval ?? 1_000, "pollInterval", 1, 3_600_000);
-    const watcher = new Watcher(driver, chain, pollInterval, (id) => sellers.block(id));
+    const { maxLoaded = DEFAULT_MAX_LOADED } = options;
+    const cursor = store.loadDue ? new Cursor(store) : undefined;
+    const watcher = new Watcher(driver, chain, {
+      pollInterval,
+      opened: (id) => sellers.block(id),
+      complete: () => cursor === undefined && core.channels().length < maxLoaded,
+      onRead: (block) => void cursor?.save(block),
+    });
     const payments = new Payments(driver, ({ channelId, serial, amount, cumulativeAmount, signMs }) =>
       this.#events.emit("payment", { channelId, serial, amount, cumulativeAmount, signMs }),
     );
@@ -102,8 +147,11 @@ export class Wallet {
     this.request = fetch;
     this.#core = core;
     this.#driver = driver;
-    this.#mailbox = new Mailbox(driver);
-    this.#parts = { chain, driver, payments, transactions, sellers, watcher };
+    this.#cursor = cursor;
+    this.#external = options.signer !== undefined;
+    this.#mailbox = new Mailbox(driver, (id) => sellers.isPayer(id));
+    const channelOf = (id: Hex) => this.#channel(id);
+    this.#parts = { chain, driver, payments, transactions, sellers, watcher, channelOf };
     this.#announce();
   }
 
@@ -116,23 +164,36 @@ export class Wallet {
    */
   static async open(options: WalletOptions): Promise<Wallet> {
     await init();
-    const { chain, store = memoryStore(), secret, policy } = options;
+    const { chain, store = memoryStore(), secret, policy, lease, signer } = options;
+    const address = signer && checkHex(signer.address, "signer.address", 20);
+    // A withdrawal is about two channels at once.
+    const maxLoaded = checkInteger(options.maxLoaded ?? DEFAULT_MAX_LOADED, "maxLoaded", 2, 2 ** 32 - 1);
     const destination =
       options.destination === undefined ? await chain.account() : checkHex(options.destination, "destination", 20);
-    const core = new Core({ ...chain.contracts, destination, policy, secret });
+    const core = new Core({ ...chain.contracts, destination, policy, secret, address, lease, maxLoaded });
     const wallet = new Wallet(core, destination, store, options);
     await wallet.#start(store);
     return wallet;
   }
 
-  /** Every channel of the wallet, by id. */
+  /** Every channel of the wallet that is in memory, by id: all of them, unless there are very many. */
   channels(): Channel[] {
     return this.#core.channels().map(({ id }) => this.#channel(id));
   }
 
-  /** One channel; `undefined` if the wallet has none with this id. */
+  /** One channel; `undefined` if there is none with this id in memory. */
   channel(id: Hex): Channel | undefined {
     return this.#core.channel(id) && this.#channel(checkHex(id, "id", 32));
+  }
+
+  /**
+   * One channel, read from the store if it is not in memory; `undefined` if the wallet has none with this id.
+   *
+   * @throws {MillstreamError} `INVALID_HEX`; `STORE_FAILED`; `RECORD_...` if its record is damaged; `WALLET_STOPPED`
+   */
+  async loadChannel(id: Hex): Promise<Channel | undefined> {
+    await this.#driver.load(checkHex(id, "id", 32));
+    return this.channel(id);
   }
 
   /**
@@ -185,7 +246,11 @@ export class Wallet {
     return this.#parts.payments.receive(bytes);
   }
 
-  /** Payee: signs a quote with the channel key; payee and destination are this wallet's. */
+  /**
+   * Payee: signs a quote with the channel key; payee and destination are this wallet's.
+   *
+   * @throws {MillstreamError} `QUOTE_IMPOSSIBLE`; `KEY_ELSEWHERE` with a signer outside; those of arguments
+   */
   signQuote(terms: QuoteTerms): Uint8Array {
     return this.#core.signQuote(terms);
   }
@@ -199,7 +264,11 @@ export class Wallet {
     return this.#core.readQuote(bytes, now());
   }
 
-  /** The channel key, 32 bytes, for a backup: whoever has it can spend every channel of this wallet. */
+  /**
+   * The channel key, 32 bytes, for a backup: whoever has it can spend every channel of this wallet.
+   *
+   * @throws {MillstreamError} `KEY_ELSEWHERE` with a signer outside
+   */
   exportSecret(): Uint8Array {
     return this.#core.exportSecret();
   }
@@ -218,17 +287,35 @@ export class Wallet {
   }
 
   async #start(store: Store): Promise<void> {
-    let records;
+    const { sellers, watcher } = this.#parts;
+    let records: StoredRecord[];
     try {
-      records = await store.load();
+      const found = sellers.takeNotes(await (store.loadDue?.() ?? store.load()));
+      // A payer sees all its channels, also those that can rest.
+      const there = new Set(found.map(({ key }) => key));
+      const missing = sellers.known().filter((id) => !there.has(id));
+      records = missing.length > 0 ? [...found, ...(await store.read(missing))] : found;
+      if (this.#cursor) watcher.readFrom((await this.#cursor.load()) ?? this.chain.firstBlock ?? 0);
     } catch (cause) {
       if (isMillstreamError(cause)) throw cause;
       throw new MillstreamError("STORE_FAILED", "the store cannot be read", { cause });
     }
-    this.#driver.run((core) => core.loaded(this.#parts.sellers.takeNotes(records)));
-    this.#driver.run((core) => core.tick(now()));
-    for (const { id } of this.#core.channels()) this.#parts.sellers.follow(id);
-    this.#watching = this.#parts.watcher.run();
+    this.#driver.run((core) => core.loaded(records, now()));
+    this.#driver.tick();
+    for (const { id, status } of this.#core.channels()) {
+      // What a signer outside was asked for, or what was signed under a lease, is not in the record.
+      if (this.#external || status === "disconnected") this.#resume(id);
+      sellers.follow(id);
+    }
+    this.#watching = watcher.run();
+  }
+
+  #resume(channelId: Hex): void {
+    this.#driver
+      .runLoaded((core) => core.resume(channelId, now()))
+      .catch((error: unknown) => {
+        if (isMillstreamError(error)) this.#events.emit("error", { error, channelId });
+      });
   }
 
   #channel(id: Hex): Channel {
@@ -251,19 +338,32 @@ export class Wallet {
         }
         case "challenged":
           return this.#events.emit("challenged", { channelId, finalizesAt: event.finalizesAt, ours: event.ours });
-        case "closed":
-          return this.#events.emit("closed", { channelId, paid: event.paid, refunded: event.refunded });
+        case "closed": {
+          const { paid, refunded, carried } = event;
+          return this.#events.emit("closed", { channelId, paid, refunded, carried });
+        }
+        case "updated":
+          return this.#events.emit("updated", { channelId, balances: event.balances });
+        case "succeeded":
+          return this.#events.emit("succeeded", { channelId, successor: event.successor });
+        case "peerSilent":
+        case "reorganised":
+          return this.#events.emit(event.type, { channelId });
         case "peerError":
           return this.#events.emit("peerError", { channelId, code: checkCode(event.code), text: clip(event.text) });
         case "unreadableLog":
           return this.#unreadable(event);
+        case "updateRefused":
+        case "signRefused":
+        case "peerAlive":
         case "commitFailed":
-          // "storeFailed" says the same, and why.
+          // Whoever waits for it is told, and why.
           return;
       }
     });
     driver.signals.on("error", (event) => this.#events.emit("error", event));
     driver.signals.on("storeFailed", (event) => this.#events.emit("error", event));
+    driver.signals.on("signFailed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
     transactions.signals.on("mined", (event) => this.#events.emit("transaction", event));
     transactions.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
     sellers.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));

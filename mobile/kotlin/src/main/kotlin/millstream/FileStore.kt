@@ -22,8 +22,8 @@ import java.nio.file.StandardOpenOption.WRITE
  * A [Store] in one file of [directory], which is made if it is missing and locked until [close].
  *
  * Every commit writes all records anew beside the file, flushes them to the disk and renames them over it, so that a crash
- * at any moment leaves the old records or the new ones. That is meant for the few channels of one person; a seller with
- * many keeps its records in a database.
+ * at any moment leaves the old records or the new ones, all of them. That is meant for the few channels of one person; a
+ * seller with many keeps its records in a database, which can also find those with a `wakeAt`.
  *
  * The constructor throws [StoreException.Failed] if the directory cannot be used, is in use, or holds a damaged file.
  */

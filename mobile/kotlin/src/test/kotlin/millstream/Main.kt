@@ -10,49 +10,64 @@ const val NATIVE: Address = "0x0000000000000000000000000000000000000000"
 val NOTHING: Bytes32 = "0x" + "0".repeat(64)
 const val CONFIRMATIONS = 2
 
-private val price = BigInteger.valueOf(1_000_003)
-private val deposit = price * BigInteger.valueOf(100)
+val price: BigInteger = BigInteger.valueOf(1_000_003)
+val deposit: BigInteger = price * 100
 
-private operator fun BigInteger.times(factor: Int) = this * factor.toBigInteger()
+operator fun BigInteger.times(factor: Int): BigInteger = this * factor.toBigInteger()
 
 /** An account that has never held anything. */
-private fun freshAddress() = ByteArray(20).also(SecureRandom()::nextBytes).toHex()
+fun freshAddress() = ByteArray(20).also(SecureRandom()::nextBytes).toHex()
 
-/** Arguments: URL of the development chain, its id, adjudicator, stream app, two accounts of the node, a folder. */
+/** Arguments: URL of the development chain, its id, adjudicator, both apps, two accounts of the node, a folder. */
 fun main(args: Array<String>) {
-    val (url, chainId, adjudicator, streamApp) = args
-    val (payerAccount, payeeAccount, folder) = args.drop(4)
-    val world = World(Node(url), chainId.toULong(), adjudicator, streamApp)
+    val (url, chainId, adjudicator, streamApp, consensusApp) = args
+    val (payerAccount, payeeAccount, folder) = args.drop(5)
     val directory = Files.createDirectories(Path.of(folder))
-    val checks = Checks()
-    checks.border(world)
-    checks.example(world, payerAccount, payeeAccount, directory)
-    checks.life(world, payerAccount, payeeAccount, directory)
-    checks.finish()
+    val node = Node(url)
+    val world = World(node, chainId.toULong(), adjudicator, streamApp, consensusApp, payerAccount, payeeAccount, directory)
+    Checks().run {
+        border(world)
+        store(world)
+        example(world)
+        life(world)
+        updates(world)
+        keys(world)
+        signer(world)
+        finish()
+    }
 }
 
 /** What crosses the border, without a host. */
 private fun Checks.border(world: World) {
     test("what is wrong with an argument is told with its code") {
-        val core = Core(world.config(freshAddress(), null))
+        val core = Core(world.config(freshAddress()))
         equal("INVALID_HEX", codeOf { core.channel("0x12") })
-        equal("INVALID_HEX", codeOf { Core(world.config("nowhere", null)) })
+        equal("INVALID_HEX", codeOf { Core(world.config("nowhere")) })
         equal("SIGN_INVALID_SECRET", codeOf { Core(world.config(freshAddress(), ByteArray(32))) })
         equal("SIGN_INVALID_SECRET", codeOf { Core(world.config(freshAddress(), ByteArray(31) { 1 })) })
         fun pay(amount: BigInteger) = codeOf { core.handle(Input.Command(Command.Pay(NOTHING, amount, NOTHING)), now()) }
         equal("AMOUNT_OUT_OF_RANGE", pay(BigInteger.ONE.shiftLeft(128)))
         equal("AMOUNT_OUT_OF_RANGE", pay(-BigInteger.ONE))
-        equal("UNKNOWN_CHANNEL", pay(BigInteger.ONE.shiftLeft(128) - BigInteger.ONE))
         equal("UNKNOWN_COMMIT", codeOf { core.handle(Input.Committed(7uL), now()) })
+        equal("UNKNOWN_SIGNATURE", codeOf { core.handle(Input.SignRefused(NOTHING), now()) })
+    }
+
+    test("a channel that is named is loaded, and the input fed again") {
+        val core = Core(world.config(freshAddress()))
+        fun ping() = codeOf { core.handle(Input.Command(Command.Ping(NOTHING)), now()) }
+        equal("CHANNEL_LOADING", ping())
+        equal(Output.Load(listOf(NOTHING)), core.pollOutput())
+        core.handle(Input.Loaded(listOf(StoredRecord(NOTHING, 0uL, null))), now())
+        equal("UNKNOWN_CHANNEL", ping())
     }
 
     test("a core made of an exported secret is the same") {
-        val core = Core(world.config(freshAddress(), null))
+        val core = Core(world.config(freshAddress()))
         equal(core.address(), Core(world.config(freshAddress(), core.exportSecret())).address())
     }
 
     test("nothing follows a commit before it is stored") {
-        val core = Core(world.config(freshAddress(), null))
+        val core = Core(world.config(freshAddress()))
         val id = core.openChannel(terms(freshAddress(), freshAddress()), now())
         val outputs = generateSequence(core::pollOutput).toList()
         val commit = outputs.filterIsInstance<Output.Commit>().single()
@@ -63,7 +78,7 @@ private fun Checks.border(world: World) {
     }
 
     test("a quote is read by its payer as its payee signed it") {
-        val (payee, payer) = List(2) { Core(world.config(freshAddress(), null)) }
+        val (payee, payer) = List(2) { Core(world.config(freshAddress())) }
         val terms = QuoteTerms(
             contentRoot = NOTHING,
             length = 1_000uL,
@@ -84,7 +99,7 @@ private fun Checks.border(world: World) {
     }
 }
 
-private fun terms(payee: Address, payeeDestination: Address) = OpenTerms(
+fun terms(payee: Address, payeeDestination: Address) = OpenTerms(
     payee = payee,
     payeeDestination = payeeDestination,
     asset = NATIVE,
@@ -93,55 +108,44 @@ private fun terms(payee: Address, payeeDestination: Address) = OpenTerms(
     confirmations = CONFIRMATIONS.toUInt(),
 )
 
-private fun Checks.example(world: World, payerAccount: Address, payeeAccount: Address, directory: Path) {
+private fun Checks.example(world: World) {
     test("the example of the README pays") {
-        val payer = Party(world, payerAccount, freshAddress(), directory.resolve("example payer"))
-        val payee = Party(world, payeeAccount, freshAddress(), directory.resolve("example payee"))
-        payOnce(payer.wallet, terms(payee.core.address(), payee.destination), price) {
-            world.node.mine(CONFIRMATIONS)
-            payer.look()
-            payee.look()
-        }
-        equal(price, world.node.balance(payee.destination), "the payee's destination")
-        equal(deposit - price, world.node.balance(payer.destination), "the payer's destination")
+        val couple = Couple(world, "example")
+        payOnce(couple.payer.wallet, terms(couple.payee.core.address(), couple.payeeDestination), price, couple::confirm)
+        equal(price, world.node.balance(couple.payeeDestination), "the payee's destination")
+        equal(deposit - price, world.node.balance(couple.payerDestination), "the payer's destination")
     }
 }
 
 /** The life of one channel, each test standing on the one before. */
-private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Address, directory: Path) {
+private fun Checks.life(world: World) {
     val node = world.node
-    val payerBefore = node.balance(payerAccount)
-    val gasBefore = world.gas.getOrDefault(payerAccount, BigInteger.ZERO)
-    val payeeBefore = node.balance(payeeAccount)
-    val (payerDestination, payeeDestination) = List(2) { freshAddress() }
-    var payer = Party(world, payerAccount, payerDestination, directory.resolve("payer"))
-    val payee = Party(world, payeeAccount, payeeDestination, directory.resolve("payee"))
+    val couple = Couple(world, "life")
+    var payer = couple.payer
+    val payee = couple.payee
     val secret = payer.core.exportSecret()
     var id: Bytes32 = NOTHING
     var paid = BigInteger.ZERO
+    fun core(secret: ByteArray) = Core(world.config(couple.payerDestination, secret))
     fun pay(amount: BigInteger = price) = payer.wallet.pay(id, amount, NOTHING, now()).also { paid += amount }
-    fun restart() = Party(world, payerAccount, payerDestination, directory.resolve("payer"), secret)
-    fun confirm() {
-        node.mine(CONFIRMATIONS - 1)
-        payer.look()
-        payee.look()
-    }
 
     test("a channel opens with one deposit") {
         payer.refuseTransactions = true
-        id = payer.wallet.openChannel(terms(payee.core.address(), payeeDestination), now())
+        id = payer.wallet.openChannel(terms(payee.core.address(), couple.payeeDestination), now())
         equal(ChannelStatus.SIGNED, payer.channel(id).status)
         equal(listOf("TRANSACTION_FAILED"), payer.failures.map { it.code })
-        equal(payerBefore, node.balance(payerAccount), "balance before the deposit")
+        equal(BigInteger.ZERO, couple.gain(world.payerAccount), "gain before the deposit")
+        check(checkNotNull(payee.store.wakeAt[id]) > now()) { "the store does not know when the channel expires" }
         payer.refuseTransactions = false
         payer.wallet.resume(id, now())
         payer.look()
         payee.look()
         equal(ChannelStatus.SIGNED, payer.channel(id).status, "status after one block")
-        confirm()
+        couple.confirm()
         equal(ChannelStatus.OPEN, payer.channel(id).status)
         equal(ChannelStatus.OPEN, payee.channel(id).status)
         equal(deposit, payee.channel(id).holdings)
+        equal(null, payee.store.wakeAt[id], "when an idle channel needs attention")
     }
 
     test("25 payments arrive, all but the last, which is lost") {
@@ -156,7 +160,7 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
 
     test("a store in use is not opened again") {
         try {
-            restart()
+            couple.payer(core(secret))
             throw AssertionError("it was opened")
         } catch (_: StoreException.Failed) {
         }
@@ -165,10 +169,10 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
     test("a payer that crashed goes on from its store, and its next payment makes up for the lost one") {
         val before = payer.channel(id)
         payer.crash()
-        equal("RECORD_FOREIGN", codeOf {
-            Party(world, payerAccount, payerDestination, directory.resolve("payer"), ByteArray(32) { 1 })
-        })
-        payer = restart()
+        equal("RECORD_FOREIGN", codeOf { couple.payer(core(ByteArray(32) { 1 })) })
+        payer = couple.payer(core(secret), startEmpty = true)
+        couple.payer = payer
+        equal(emptyList(), payer.core.channels())
         equal(before, payer.channel(id))
         pay()
         equal(26u, payer.payments.single().serial)
@@ -185,7 +189,7 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
         payer.wallet.pay(id, price, NOTHING, now())
         equal(listOf("STORE_FAILED", "STORE_FAILED"), payer.failures.map { it.code })
         equal(sent, payer.payments.size)
-        equal("CHANNEL_LOADING", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
+        equal("STORE_FAILED", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
         payer.store.failWrites = false
         payer.store.failReads = false
         payer.wallet.tick(now())
@@ -197,15 +201,15 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
     test("a deposit is not sent when its approval was not") {
         payer.refuseTransactions = true
         payer.asked.clear()
-        val token = payer.wallet.openChannel(terms(payee.core.address(), payeeDestination).copy(asset = freshAddress()), now())
+        val terms = terms(payee.core.address(), couple.payeeDestination)
+        val token = payer.wallet.openChannel(terms.copy(asset = freshAddress()), now())
         payer.refuseTransactions = false
         equal(ChannelStatus.SIGNED, payer.channel(token).status)
         equal(listOf(TransactionKind.APPROVE), payer.asked)
     }
 
     test("of two writers the later one is stopped by the versions of the store, and reads anew") {
-        val other = Core(world.config(payerDestination, secret))
-        val second = Wallet(other, payer.store, payer, payer, payer, now())
+        val second = Wallet(core(secret), payer.store, payer, payer, payer, now())
         second.pay(id, price, NOTHING, now())
         paid += price
         val sent = payer.payments.size
@@ -242,19 +246,19 @@ private fun Checks.life(world: World, payerAccount: Address, payeeAccount: Addre
     test("a closed channel pays out to the unit") {
         payer.wallet.closeChannel(id, now())
         equal("CHANNEL_NOT_OPEN", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
-        confirm()
+        couple.confirm()
         equal(ChannelStatus.CLOSED, payer.channel(id).status)
         equal(ChannelStatus.CLOSED, payee.channel(id).status)
-        val closed = Event.Closed(id, paid, deposit - paid)
+        val closed = Event.Closed(id, paid, deposit - paid, BigInteger.ZERO)
         equal(closed, payer.events.filterIsInstance<Event.Closed>().single())
         equal(closed, payee.events.filterIsInstance<Event.Closed>().single())
 
         equal(price * 59, paid, "what was paid in all") // 24 + 1 + 1 + 9, 1, 1 + 1, 20, 1
-        equal(paid, node.balance(payeeDestination), "the payee's destination")
-        equal(deposit - paid, node.balance(payerDestination), "the payer's destination")
+        equal(paid, node.balance(couple.payeeDestination), "the payee's destination")
+        equal(deposit - paid, node.balance(couple.payerDestination), "the payer's destination")
         equal(BigInteger.ZERO, node.balance(world.adjudicator), "what the adjudicator still holds")
-        val gas = world.gas.getValue(payerAccount) - gasBefore
-        equal(payerBefore - deposit - gas, node.balance(payerAccount), "the payer's account")
-        equal(payeeBefore, node.balance(payeeAccount), "the payee's account, which sent nothing")
+        equal(-deposit, couple.gain(world.payerAccount), "the payer's account")
+        equal(BigInteger.ZERO, couple.gain(world.payeeAccount), "the payee's account")
+        equal(emptyList(), payee.asked, "what the payee sent")
     }
 }

@@ -81,4 +81,4 @@ private fun JsonElement.number() = asString.removePrefix("0x").toULong(16)
 
 fun ByteArray.toHex() = joinToString("", "0x") { "%02x".format(it) }
 
-private fun String.hexToBytes() = removePrefix("0x").chunked(2) { it.toString().toInt(16).toByte() }.toByteArray()
+fun String.hexToBytes() = removePrefix("0x").chunked(2) { it.toString().toInt(16).toByte() }.toByteArray()

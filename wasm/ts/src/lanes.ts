@@ -1,0 +1,120 @@
+// The commits under way: those that share a channel one after the other, in the order in which they came, others at once.
+
+import type { MillstreamError } from "./errors.js";
+import type { Hex, Output } from "./types.js";
+
+export type Commit = Extract<Output, { type: "commit" }>;
+
+/** The commits of one channel that are not stored yet, oldest first. */
+interface Lane {
+  readonly commits: Commit[];
+  readonly idle: Promise<void>;
+  readonly end: () => void;
+}
+
+/** Who writes, and who is told. */
+export interface LaneHost {
+  /** Stores a commit; says why if it did not. */
+  write(commit: Commit): Promise<MillstreamError | undefined>;
+  stored(commit: Commit): void;
+  /** `channels`: those of the commit, and of every later one that stands on it. They are void with it. */
+  failed(commit: Commit, channels: ReadonlySet<Hex>, error: MillstreamError): void;
+}
+
+export class Lanes {
+  readonly #host: LaneHost;
+  readonly #lanes = new Map<Hex, Lane>();
+  readonly #writing = new Map<Commit, Promise<void>>();
+  #closed = false;
+
+  constructor(host: LaneHost) {
+    this.#host = host;
+  }
+
+  push(commit: Commit): void {
+    for (const { key } of commit.writes) this.#lane(key).commits.push(commit);
+    this.#start(commit);
+  }
+
+  /** Resolves when no commit of the channel waits; also if they failed. */
+  async idle(channelId: Hex): Promise<void> {
+    for (let lane; (lane = this.#lanes.get(channelId));) await lane.idle;
+  }
+
+  /** Resolves when nothing is being written under these keys. What comes after it may not have been begun. */
+  async settled(keys: readonly Hex[]): Promise<void> {
+    const touched = [...this.#writing].filter(([{ writes }]) => writes.some(({ key }) => keys.includes(key)));
+    await Promise.all(touched.map(([, written]) => written));
+  }
+
+  /** Begins no write any more, and tells nobody of those that end. Resolves when nothing is being written. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#writing.values());
+  }
+
+  /** Ends every wait. */
+  clear(): void {
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    for (const lane of lanes) lane.end();
+  }
+
+  #lane(key: Hex): Lane {
+    let lane = this.#lanes.get(key);
+    if (!lane) {
+      let end = () => {};
+      const idle = new Promise<void>((resolve) => (end = resolve));
+      this.#lanes.set(key, (lane = { commits: [], idle, end }));
+    }
+    return lane;
+  }
+
+  #isFirst(commit: Commit): boolean {
+    return commit.writes.every(({ key }) => this.#lanes.get(key)?.commits[0] === commit);
+  }
+
+  #start(commit: Commit): void {
+    if (this.#closed || this.#writing.has(commit) || !this.#isFirst(commit)) return;
+    this.#writing.set(commit, this.#write(commit));
+  }
+
+  async #write(commit: Commit): Promise<void> {
+    const failure = await this.#host.write(commit);
+    this.#writing.delete(commit);
+    // Closed, or void with another one that failed meanwhile.
+    if (this.#closed || !this.#isFirst(commit)) return;
+    if (failure) this.#fail(commit, failure);
+    else this.#finish(commit);
+  }
+
+  #finish(commit: Commit): void {
+    this.#host.stored(commit);
+    for (const { key } of commit.writes) {
+      const lane = this.#lanes.get(key);
+      lane?.commits.shift();
+      const [next] = lane?.commits ?? [];
+      if (next) this.#start(next);
+      else if (this.#lanes.delete(key)) lane?.end();
+    }
+  }
+
+  #fail(commit: Commit, error: MillstreamError): void {
+    // Whoever is told may still add commits: they come behind this one, and are void as well.
+    this.#host.failed(commit, this.#standingOn(commit), error);
+    for (const id of this.#standingOn(commit)) {
+      const lane = this.#lanes.get(id);
+      this.#lanes.delete(id);
+      lane?.end();
+    }
+  }
+
+  /** The channels of a commit, and of every commit behind it, and behind those. */
+  #standingOn(commit: Commit): Set<Hex> {
+    const channels = new Set<Hex>(commit.writes.map(({ key }) => key));
+    // A set that grows while it is gone through.
+    for (const id of channels)
+      for (const { writes } of this.#lanes.get(id)?.commits ?? []) for (const { key } of writes) channels.add(key);
+    return channels;
+  }
+}
