@@ -188,7 +188,7 @@ impl World {
                 let (to, value, data) = (transaction.to, transaction.value, transaction.data);
                 let transaction = Transaction { from, to, value, data };
                 let channel = Some((channel_id, kind));
-                self.mempool.push(Pending { party: at.party, host: at.host, life, channel, transaction });
+                self.mempool.push(Pending { party: at.party, host: at.host, life, channel, dust: None, transaction });
             }
             Output::Notify(event) => {
                 self.say(|world| format!("   {} notes {}", world.place(at), world.with_names(format!("{event:?}"))));

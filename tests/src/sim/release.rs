@@ -5,6 +5,7 @@ use millstream_core::channel::{Balances, Channel, MAX_RECORD_BYTES, Role, Status
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{challenge_digest, state_hash};
 use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
+use millstream_core::payment::Voucher;
 use millstream_core::wallet::Write;
 use millstream_core::wire::{Message, decode_payment};
 
@@ -123,9 +124,21 @@ impl World {
         let Some(opened) = wire::open(bytes) else {
             return self.broken("messages can be read", self.name(&channel_id));
         };
+        let name = wire::name(&opened.message);
         if let Some((turn, signature)) = signed_state(&opened.message) {
-            let name = wire::name(&opened.message);
             self.released_state(party, channel_id, turn, &signature, &name);
+        }
+        if let Message::ChannelReestablish { base, voucher, .. } = &opened.message {
+            // What it says of itself may be the first that anybody hears of it.
+            let key = self.parties[party].key.clone();
+            for signature in [base.signatures.payer, base.signatures.payee].into_iter().flatten() {
+                if key.digest_of(&signature).is_some() {
+                    self.released_state(party, channel_id, base.turn, &signature, &name);
+                }
+            }
+            if let Some(payment) = voucher.filter(|payment| key.digest_of(&payment.signature).is_some()) {
+                self.released_voucher(party, payment.voucher);
+            }
         }
     }
 
@@ -158,7 +171,10 @@ impl World {
         let Ok(payment) = decode_payment(bytes) else {
             return self.broken("messages can be read", "a payment".into());
         };
-        let voucher = payment.voucher;
+        self.released_voucher(party, payment.voucher);
+    }
+
+    fn released_voucher(&mut self, party: usize, voucher: Voucher) {
         let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
         let covered = self.record(party, &voucher.channel_id).is_some_and(|record| {
             let base_turn = record.base.map_or(0, |base| base.turn);

@@ -36,6 +36,12 @@ impl World {
             }
         }
         self.synced_at = self.now;
+        for (party, owner) in self.parties.iter().enumerate() {
+            for (channel_id, stored) in owner.store.records() {
+                let turn = stored.channel.base.map_or(0, |base| base.turn);
+                self.synced_bases.insert((party, *channel_id), turn);
+            }
+        }
         self.calm = calm;
     }
 

@@ -93,9 +93,15 @@ impl Store {
                 self.carry_out(earlier)?;
             }
         }
+        // What stands on a commit that failed fails as well, whatever the version is by then.
+        let stands_on_failure = (0..index).any(|earlier| {
+            let other = &self.commits[earlier];
+            let shared = |write: &Write| commit.writes.iter().any(|mine| mine.key == write.key);
+            other.host == commit.host && other.done == Some(false) && other.writes.iter().any(shared)
+        });
         let version = |key| self.records.get(key).map_or(0, |stored| stored.version);
         let fits = commit.writes.iter().all(|write| version(&write.key) == write.expected_version);
-        let takes_effect = fits && !commit.fails;
+        let takes_effect = fits && !commit.fails && !stands_on_failure;
         if takes_effect {
             for write in commit.writes {
                 let Write { key, expected_version, bytes, wake_at } = write;
