@@ -33,7 +33,7 @@ impl Wallet {
 
     /// Tells a peer why its message was refused.
     fn refuse(&mut self, peer: Address, channel_id: B256, turn: Option<u64>, error: &Error) -> Result<(), Error> {
-        if !self.signs_at_once() || matches!(error, Error::Loading { .. }) {
+        if matches!(error, Error::Loading { .. }) {
             return Ok(());
         }
         let code = error.code().to_string();
@@ -44,6 +44,10 @@ impl Wallet {
             }
             _ => Message::Error { code, text: error.to_string() },
         };
+        // A payer waits for the answer to its update; any other refusal is not worth a question to the key's owner.
+        if !self.signs_at_once() && !matches!(refusal, Message::UpdateError { .. }) {
+            return Ok(());
+        }
         let sequence = self.channel(&channel_id).map_or(0, |channel| channel.sent);
         let sealed = self.seal(peer, channel_id, sequence, refusal)?;
         self.outbox.follow(channel_id, sealed.into_iter().collect());

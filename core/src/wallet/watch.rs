@@ -71,6 +71,9 @@ impl Wallet {
     }
 
     fn apply(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        if self.chain.is_too_young(&channel_id) {
+            return Ok(());
+        }
         self.find(channel_id)?;
         let Some(channel) = self.channel(&channel_id) else { return Ok(()) };
         let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
@@ -79,6 +82,7 @@ impl Wallet {
         // A deposit that was taken back and is mined again must not be made twice.
         let waits = self.chain.waits_beyond(&channel_id, events.len());
         if events.is_empty() && undone.is_none() {
+            self.chain.set_depth(channel_id, confirmations);
             return Ok(());
         }
         if let Some(successor) = successor {
