@@ -33,7 +33,9 @@ impl Wallet {
 
     /// Tells a peer why its message was refused.
     fn refuse(&mut self, peer: Address, channel_id: B256, turn: Option<u64>, error: &Error) -> Result<(), Error> {
-        if !self.signs_at_once() || matches!(error, Error::Loading { .. }) {
+        // A payer that is not told goes on proposing what stands on the refused split, for ever.
+        let is_owed = turn.is_some() && self.channel(&channel_id).is_some_and(|channel| channel.peer() == peer);
+        if !(self.signs_at_once() || is_owed) || matches!(error, Error::Loading { .. }) {
             return Ok(());
         }
         let code = error.code().to_string();
