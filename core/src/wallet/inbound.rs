@@ -140,11 +140,15 @@ impl Wallet {
         let Envelope { sender, channel_id, sequence, message } = envelope;
         self.step(channel_id, now, |context, channel, effects| {
             check_sender(channel, sender)?;
-            // A refusal may come from a peer that lost its record, and with it the count; so may its question. A ping is not
-            // worth a write.
+            // A refusal may come from a peer that lost its record, and with it the count; so may its question. A refused turn
+            // stays refused, whatever was said since. A ping is not worth a write.
             let counts = !matches!(
                 message,
-                Message::Error { .. } | Message::ChannelReestablish { .. } | Message::Ping | Message::Pong
+                Message::Error { .. }
+                    | Message::UpdateError { .. }
+                    | Message::ChannelReestablish { .. }
+                    | Message::Ping
+                    | Message::Pong
             );
             if counts {
                 count(channel, sequence)?;
