@@ -113,7 +113,8 @@ impl World {
     /// Two honest parties always reach the end, and what an honest party has at stake with a liar is never stuck.
     fn check_over(&mut self, party: usize, channel_id: B256, record: &Channel) {
         let asset = record.terms.asset;
-        let held = self.chain.holdings(asset, channel_id);
+        let dust: u128 = self.dust.iter().filter(|(_, id, _)| *id == channel_id).map(|(_, _, amount)| amount).sum();
+        let held = self.chain.holdings(asset, channel_id).saturating_sub(dust);
         if is_over(record) {
             let never_funded = record.status() == Status::Aborted && held > 0 && record.base.is_some();
             let ours = record.role == Role::Payer && self.both_honest(record);

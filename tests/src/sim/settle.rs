@@ -140,7 +140,12 @@ impl World {
                 self.answer_everything(at);
             }
         }
-        self.broken("everybody falls silent in the end", "two thousand parcels did not settle it".into());
+        // A liar may go on talking; it gets an answer to each word.
+        let honest = |party: usize| self.is_honest(party);
+        if self.network.packets.iter().any(|packet| honest(packet.from) && honest(packet.to)) {
+            self.broken("everybody falls silent in the end", "two thousand parcels did not settle it".into());
+        }
+        self.network.packets.clear();
     }
 
     /// A party wants to have its money: it closes, and if that leads nowhere it leaves.
