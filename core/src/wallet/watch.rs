@@ -21,6 +21,7 @@ impl Wallet {
     pub(super) fn chain_update(&mut self, update: ChainUpdate, now: u64) -> Result<(), Error> {
         let ChainUpdate { from_block, head_block, head_time, logs } = update;
         (self.chain.head_block, self.chain.head_time) = (head_block, head_time);
+        self.storing_failed = false;
         // Another process may have opened channels since.
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
