@@ -10,9 +10,13 @@ import { spawnSync } from "node:child_process";
 import { root } from "./run.mjs";
 
 const program = ["--package", "millstream-tests", "--bin", "sim"];
-const { status, error } = spawnSync("cargo", ["run", "--quiet", "--release", ...program, "--", ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: "inherit",
-});
+const { status, error } = spawnSync(
+  "cargo",
+  ["run", "--quiet", "--release", ...program, "--", ...process.argv.slice(2)],
+  {
+    cwd: root,
+    stdio: "inherit",
+  },
+);
 if (error) console.error(`cargo cannot be run: ${error.message}`);
 process.exit(status ?? 2);

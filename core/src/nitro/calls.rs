@@ -148,7 +148,7 @@ pub fn unpack_status(channel_id: B256) -> Bytes {
 ///
 /// # Errors
 ///
-/// [`DecodeError::TooLarge`] above [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES), [`DecodeError::Malformed`] if the bytes
+/// [`DecodeError::TooLarge`] above [`MAX_EVENT_BYTES`], [`DecodeError::Malformed`] if the bytes
 /// are no such call, and those of states that this crate cannot represent.
 pub fn decode_checkpoint(data: &[u8]) -> Result<(Vec<SignedVariablePart>, SignedVariablePart), DecodeError> {
     type Arguments = (abi::FixedPart, Vec<abi::SignedVariablePart>, abi::SignedVariablePart);
