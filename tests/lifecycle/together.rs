@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::Status;
-use millstream_core::protocol::{Event, TransactionKind};
+use millstream_core::protocol::TransactionKind;
 use millstream_core::wallet::Command;
 
 use crate::{Asset, DEPOSIT, World};
