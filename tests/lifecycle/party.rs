@@ -205,10 +205,12 @@ impl Party {
 
     /// The codes of the errors that the peer sent back.
     pub(crate) fn errors_of_peer(&self) -> Vec<&str> {
-        let code = |event| match event {
-            &Event::PeerError { ref code, .. } => Some(code.as_str()),
-            _ => None,
-        };
+        fn code(event: &Event) -> Option<&str> {
+            match event {
+                Event::PeerError { code, .. } => Some(code.as_str()),
+                _ => None,
+            }
+        }
         self.events.iter().filter_map(code).collect()
     }
 
