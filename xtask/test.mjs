@@ -83,7 +83,7 @@ const SUITES = [
     uses: ["cargo"],
     lacks: async () => ((await canCompileFor(target)) ? null : `the Rust target ${target} is not installed`),
     command: () => {
-      const core = ["-p", "millstream-core", "--no-default-features"];
+      const core = ["-p", "millstream-core", "--no-default-features", "--features", "keys"];
       return ["cargo", "build", "--quiet", ...core, "--target", target];
     },
   })),

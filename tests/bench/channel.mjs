@@ -35,6 +35,12 @@ class Host {
     const left = [];
     for (let output; (output = this.core.pollOutput());)
       if (output.type === "commit") this.core.committed(output.id, NOW);
+      else if (output.type === "load")
+        // Nothing is ever dropped from memory here: what is not there does not exist.
+        this.core.loaded(
+          output.keys.map((key) => ({ key, version: 0, bytes: undefined })),
+          NOW,
+        );
       else if (output.type === "send" || output.type === "payment" || output.type === "submit") left.push(output);
     return left;
   }
@@ -83,6 +89,17 @@ export function openChannel(wasm) {
   return { payer, payee, channelId, pay, accept };
 }
 
+/** Delivers a message; again if the other side has to look for the channel first. */
+function deliver(to, bytes) {
+  try {
+    to.core.message(bytes, NOW);
+  } catch (error) {
+    if (error.code !== "CHANNEL_LOADING") throw error;
+    to.drain();
+    to.core.message(bytes, NOW);
+  }
+}
+
 /** Delivers messages both ways until there are none. */
 function talk(a, b) {
   for (let sent = true; sent;) {
@@ -93,7 +110,7 @@ function talk(a, b) {
     ])
       for (const output of from.drain())
         if (output.type === "send") {
-          to.core.message(output.bytes, NOW);
+          deliver(to, output.bytes);
           sent = true;
         }
   }

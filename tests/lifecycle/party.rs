@@ -205,13 +205,11 @@ impl Party {
 
     /// The codes of the errors that the peer sent back.
     pub(crate) fn errors_of_peer(&self) -> Vec<&str> {
-        fn code(event: &Event) -> Option<&str> {
-            match event {
-                Event::PeerError { code, .. } => Some(code.as_str()),
-                _ => None,
-            }
-        }
-        self.events.iter().filter_map(code).collect()
+        let codes = self.events.iter().filter_map(|event| match event {
+            Event::PeerError { code, .. } => Some(code.as_str()),
+            _ => None,
+        });
+        codes.collect()
     }
 
     pub(crate) fn command(&mut self, chain: &mut TestChain, command: Command) -> Result<(), Error> {

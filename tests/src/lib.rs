@@ -4,4 +4,5 @@ pub mod histories;
 pub mod model;
 pub mod pair;
 pub mod random;
+pub mod sim;
 pub mod vectors;

@@ -123,12 +123,13 @@ pub(crate) fn next_transaction(
     if conclude(channel, effects) || record(context, channel, effects)? {
         return Ok(());
     }
-    if best_content(channel).is_some_and(|best| is_called_for(channel, &best))
-        && let Some(best) = best_state(context, channel)?
-    {
-        challenge(context, channel, best, effects)?;
+    if !best_content(channel).is_some_and(|best| is_called_for(channel, &best)) {
+        return Ok(());
     }
-    Ok(())
+    match best_state(context, channel)? {
+        Some(best) => challenge(context, channel, best, effects),
+        None => Ok(()),
+    }
 }
 
 /// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.

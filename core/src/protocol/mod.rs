@@ -45,7 +45,7 @@ pub(crate) use update::{
     request, top_up,
 };
 pub(crate) use watch::{Observed, apply_event, reorganise};
-pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, withdraw};
+pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, give_up, withdraw};
 
 use crate::channel::Chain;
 use crate::payment::VoucherDomain;

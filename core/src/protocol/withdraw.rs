@@ -154,6 +154,13 @@ pub(crate) fn credit(channel: &Channel, successor: &mut Channel, effects: &mut E
     }
 }
 
+/// The successor of a withdrawal that was given up before its final state was signed: nothing will ever come.
+pub(crate) fn give_up(successor: &mut Channel) {
+    if matches!(successor.status(), Status::Initialized | Status::Signed) && successor.facts().holdings == 0 {
+        successor.aborted = Some("WITHDRAWAL_GIVEN_UP".into());
+    }
+}
+
 /// The payee's withdrawal that is under way: how much of its own it takes out, and who submits.
 fn wished(channel: &Channel) -> (u128, Role) {
     match channel.request {

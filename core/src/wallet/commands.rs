@@ -41,9 +41,7 @@ impl Wallet {
             Command::ClearChallenge { channel_id } => {
                 self.step(channel_id, now, |context, channel, effects| Ok(protocol::clear(context, channel, effects)?))
             }
-            Command::AbortChannel { channel_id } => {
-                self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
-            }
+            Command::AbortChannel { channel_id } => self.abort(channel_id, now),
             Command::Resume { channel_id } => {
                 self.resume(channel_id, now)?;
                 match self.channel(&channel_id).and_then(|channel| channel.successor) {
@@ -94,6 +92,26 @@ impl Wallet {
         self.step_pair(channel_id, None, now, |context, (channel, _), (_, effects)| {
             Ok(Some(protocol::withdraw(context, channel, Role::Payer, amount, effects)?))
         })
+    }
+
+    /// Gives a channel up before it is funded. One that goes on from another can be given up once that one no longer pays
+    /// into it.
+    fn abort(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        self.find(channel_id)?;
+        if let Some(predecessor) = self.channel(&channel_id).and_then(|channel| channel.predecessor) {
+            self.find(predecessor)?;
+            let pays = self.channel(&predecessor).is_some_and(|channel| {
+                channel.successor.is_some_and(|successor| successor.channel_id == channel_id)
+                    && channel.facts().payout.is_none_or(|payout| payout.carried > 0)
+            });
+            if !pays {
+                return self.step(channel_id, now, |_, channel, _| {
+                    protocol::give_up(channel);
+                    Ok(())
+                });
+            }
+        }
+        self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
     }
 
     /// Says again what the other side and the chain may not have heard.

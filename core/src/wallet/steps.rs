@@ -101,11 +101,14 @@ impl Wallet {
 
     /// Keeps the new records of channels and holds their effects back until all of them are stored.
     pub(super) fn keep(&mut self, changes: Vec<Change>, now: u64) -> Result<(), Error> {
-        let (mut kept, mut writes) = (Vec::new(), Vec::new());
+        let (mut kept, mut writes, mut orphans) = (Vec::new(), Vec::new(), Vec::new());
         for Change { channel_id, mut channel, effects, wanted } in changes {
             let before = self.set.slots.get(&channel_id);
             let changed = before.is_none_or(|slot| slot.channel != channel);
             let (leased, status) = (effects.leased, channel.status());
+            let successor = |channel: &Channel| channel.successor.map(|successor| successor.channel_id);
+            orphans
+                .extend(before.and_then(|slot| successor(&slot.channel)).filter(|id| successor(&channel) != Some(*id)));
             let moved = before.is_some_and(|slot| slot.channel.facts() != channel.facts());
             let mut submitted = before.and_then(|slot| slot.submitted.filter(|_| !moved));
             let mut outputs = Vec::new();
@@ -143,6 +146,12 @@ impl Wallet {
             }
         }
         self.store(kept, &writes, now);
+        for channel_id in orphans.into_iter().filter(|id| self.set.slots.contains_key(id)).collect::<Vec<_>>() {
+            self.step(channel_id, now, |_, channel, _| {
+                protocol::give_up(channel);
+                Ok(())
+            })?;
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::adjudicator::{Mode, Status, fingerprint, outcome_hash};
 use super::frame::Frame;
 use super::revert::{minus, plus, require};
 use super::state::Slot;
-use super::{Revert, token};
+use super::{PaidOut, Revert, token};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue;
 
@@ -59,7 +59,7 @@ pub(super) fn transfer_all_assets(
         update_fingerprint(frame, channel_id, state_hash, outcome_hash(&outcome));
     }
     for (exit, (_, payout)) in outcome.iter().zip(&payouts) {
-        pay(frame, exit.asset, &payout.paid)?;
+        pay(frame, channel_id, exit.asset, &payout.paid)?;
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) fn transfer(frame: &mut Frame<'_>, call: &Adjudicator::transferCall) 
     outcome[index].allocations = payout.remaining;
     update_fingerprint(frame, channel_id, *stateHash, outcome_hash(&outcome));
     take(frame, channel_id, index, asset, initial, payout.total)?;
-    pay(frame, asset, &payout.paid)
+    pay(frame, channel_id, asset, &payout.paid)
 }
 
 pub(super) fn reclaim(frame: &mut Frame<'_>, args: &ReclaimArgs) -> Result<(), Revert> {
@@ -187,9 +187,11 @@ fn take(
     Ok(())
 }
 
-fn pay(frame: &mut Frame<'_>, asset: Address, allocations: &[Allocation]) -> Result<(), Revert> {
+fn pay(frame: &mut Frame<'_>, channel_id: B256, asset: Address, allocations: &[Allocation]) -> Result<(), Revert> {
     let this = frame.contracts.adjudicator;
     for &Allocation { destination, amount, .. } in allocations {
+        let base_units = amount.saturating_to();
+        frame.paid.push(PaidOut { channel_id, asset, destination, amount: base_units });
         match external(destination) {
             None => {
                 let slot = Slot::Holdings(asset, destination);

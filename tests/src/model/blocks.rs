@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Memory};
 use super::state::{Mark, Slot, State};
-use super::{Contracts, Revert, Transaction, abi};
+use super::{Contracts, PaidOut, Revert, Transaction, abi};
 use alloy_primitives::{Address, B256, Bytes, U256, address};
 use alloy_sol_types::SolCall;
 use millstream_core::channel::Chain;
@@ -28,6 +28,8 @@ pub struct ModelChain {
     blocks: Vec<Block>,
     /// The logs of all blocks, in order.
     logs: Vec<Log>,
+    /// What the adjudicator paid out in all blocks, in order.
+    paid: Vec<PaidOut>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ struct Block {
     /// What there was before the block: state and logs.
     state_before: Mark,
     logs_before: usize,
+    paid_before: usize,
 }
 
 impl Default for ModelChain {
@@ -56,6 +59,7 @@ impl ModelChain {
             genesis: (block, time),
             blocks: Vec::new(),
             logs: Vec::new(),
+            paid: Vec::new(),
         }
     }
 
@@ -125,6 +129,7 @@ impl ModelChain {
             transactions: Vec::new(),
             state_before: self.state.mark(),
             logs_before: self.logs.len(),
+            paid_before: self.paid.len(),
         };
         let number = self.block() + 1;
         let mut results = Vec::new();
@@ -154,6 +159,7 @@ impl ModelChain {
         if let Some(first) = dropped.first() {
             self.state.roll_back(first.state_before);
             self.logs.truncate(first.logs_before);
+            self.paid.truncate(first.paid_before);
         }
         dropped.into_iter().flat_map(|block| block.transactions).collect()
     }
@@ -180,6 +186,11 @@ impl ModelChain {
         self.state.get(Slot::Holdings(asset, channel_id)).saturating_to()
     }
 
+    /// What the adjudicator paid out, in order.
+    pub fn paid_out(&self) -> &[PaidOut] {
+        &self.paid
+    }
+
     /// The status word of a channel, as `statusOf` returns it.
     pub fn status_of(&self, channel_id: B256) -> B256 {
         self.state.get(Slot::Status(channel_id)).into()
@@ -203,13 +214,15 @@ impl ModelChain {
             sender: transaction.from,
             value: U256::from(transaction.value),
             logs: Vec::new(),
+            paid: Vec::new(),
         };
         let result = frame.run(transaction);
-        let emitted = frame.logs;
+        let (emitted, paid) = (frame.logs, frame.paid);
         if result.is_err() {
             self.state.roll_back(before);
             return result;
         }
+        self.paid.extend(paid);
         for log in emitted {
             let log_index = (self.logs.len() - block_logs) as u64;
             let (address, topics, data) = (log.address, log.topics, log.data);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::revert::require;
 use super::state::{Slot, State};
-use super::{Contracts, Revert, Transaction, adjudicator, token};
+use super::{Contracts, PaidOut, Revert, Transaction, adjudicator, token};
 use millstream_core::crypto::{Signature, eip191_digest};
 
 /// A log before it has its place in a block.
@@ -49,6 +49,7 @@ pub(super) struct Frame<'a> {
     /// `msg.value`.
     pub(super) value: U256,
     pub(super) logs: Vec<Emitted>,
+    pub(super) paid: Vec<PaidOut>,
 }
 
 impl Frame<'_> {

@@ -21,7 +21,7 @@ mod revert;
 mod state;
 mod token;
 
-use alloy_primitives::{Address, Bytes, address};
+use alloy_primitives::{Address, B256, Bytes, address};
 use millstream_core::channel::Chain;
 
 pub use apps::stream_app_revert;
@@ -63,6 +63,19 @@ impl Contracts {
         let Self { chain_id, adjudicator, stream_app, consensus_app, .. } = *self;
         Chain { chain_id, adjudicator, stream_app, consensus_app }
     }
+}
+
+/// A part of a channel's money that left the adjudicator's account of the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidOut {
+    /// The channel that paid.
+    pub channel_id: B256,
+    /// Zero for the native asset, else the token.
+    pub asset: Address,
+    /// Who was paid: an address padded to 32 bytes, or a channel.
+    pub destination: B256,
+    /// In base units.
+    pub amount: u128,
 }
 
 /// A transaction as a wallet submits it.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::Channel;
 use millstream_core::crypto::Signer;
+use millstream_core::payment::Voucher;
 use millstream_core::protocol::{Event, Transaction};
 use millstream_core::wallet::{Config, Error, Input, Output, StoredRecord, Wallet, Write};
+use millstream_core::wire::decode_payment;
 
 use super::audit::Audit;
 use super::signer::CachingSigner;
@@ -127,6 +129,16 @@ impl Host {
     pub fn durable(&self, id: &B256) -> Option<Channel> {
         let stored = self.store.get(id)?;
         Some(Channel::from_bytes(*id, &stored.bytes).expect("what was stored can be read"))
+    }
+
+    /// The vouchers of a channel that ever left.
+    pub(super) fn vouchers(&self, channel: &Channel) -> impl Iterator<Item = Voucher> {
+        let channel_id = channel.terms.channel_id();
+        let payments = self.sent.iter().filter_map(|parcel| match parcel {
+            Parcel::Payment(bytes) => decode_payment(bytes).ok(),
+            Parcel::Message(_) => None,
+        });
+        payments.map(|payment| payment.voucher).filter(move |voucher| voucher.channel_id == channel_id)
     }
 
     /// Feeds the wallet, once more after a load, and carries out what it asks for.

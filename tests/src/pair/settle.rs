@@ -30,9 +30,13 @@ impl Pair {
                 Role::Payee => payee.saturating_sub(wished),
                 Role::Payer => {
                     let promised = channel.proposals.iter().map(|proposal| proposal.base.balances.payee);
-                    let unsigned = channel.base.zip(channel.unsigned);
-                    let unsigned = unsigned.map(|(base, voucher)| base.balances.payee + voucher.cumulative_amount);
-                    let payee = promised.chain(unsigned).fold(payee, u128::max);
+                    // What left under a lease counts, and what waits for its signature: the record may know of neither.
+                    let vouchers = self.hosts[host].vouchers(&channel).chain(channel.unsigned);
+                    let vouched = channel.base.map_or(0, |base| {
+                        let paid = vouchers.filter(|voucher| voucher.base_turn == base.turn);
+                        base.balances.payee + paid.map(|voucher| voucher.cumulative_amount).max().unwrap_or(0)
+                    });
+                    let payee = promised.fold(payee.max(vouched), u128::max);
                     balances.payer.min(holdings.saturating_sub(payee))
                 }
             }

@@ -284,7 +284,8 @@ export class Driver {
         await sleep(pause, this.stopped, "reading the store").catch(() => {});
         continue;
       }
-      for (const record of records) this.#take(record);
+      const found = new Map(records.map((record) => [record.key, record]));
+      for (const key of keys) this.#take(found.get(key) ?? { key, version: 0, bytes: undefined });
       return;
     }
   }

@@ -82,8 +82,10 @@ export class Sellers {
     if (!before) return undefined;
     const inherited = { ...before, channelId };
     this.note(inherited).catch((cause: unknown) => {
-      // Found again the same way at the next start.
-      if (isMillstreamError(cause)) this.#driver.signals.emit("error", { error: cause, channelId });
+      // Found again the same way at the next start; or another process noted the same.
+      if (isMillstreamError(cause) && cause.code === "STORE_CONFLICT") return;
+      const error = new MillstreamError("STORE_FAILED", "storing where the seller is failed", { cause });
+      this.#driver.signals.emit("error", { error, channelId });
     });
     return inherited;
   }

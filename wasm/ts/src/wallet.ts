@@ -304,11 +304,18 @@ export class Wallet {
     this.#driver.tick();
     for (const { id, status } of this.#core.channels()) {
       // What a signer outside was asked for, or what was signed under a lease, is not in the record.
-      const unsure = this.#external || status === "disconnected";
-      if (unsure) this.#driver.runLoaded((core) => core.resume(id, now())).catch(() => {});
+      if (this.#external || status === "disconnected") this.#resume(id);
       sellers.follow(id);
     }
     this.#watching = watcher.run();
+  }
+
+  #resume(channelId: Hex): void {
+    this.#driver
+      .runLoaded((core) => core.resume(channelId, now()))
+      .catch((error: unknown) => {
+        if (isMillstreamError(error)) this.#events.emit("error", { error, channelId });
+      });
   }
 
   #channel(id: Hex): Channel {

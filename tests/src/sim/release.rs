@@ -1,0 +1,251 @@
+//! The rules for whatever leaves a host: durable before, and never signed with other content.
+
+use alloy_primitives::B256;
+use millstream_core::channel::{Balances, Channel, MAX_RECORD_BYTES, Role, Status};
+use millstream_core::crypto::Signature;
+use millstream_core::nitro::{challenge_digest, state_hash};
+use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
+use millstream_core::wallet::Write;
+use millstream_core::wire::{Message, decode_payment};
+
+use super::states;
+use super::wire;
+use super::world::{At, World};
+
+/// The rule's name.
+const DURABLE: &str = "nothing leaves before it is durable";
+const ONCE: &str = "no serial or turn is signed twice";
+
+/// A message that does not name its turn.
+pub const ANY_TURN: u64 = u64::MAX;
+
+/// What a record says of a turn: the digest, and what belongs to whom.
+fn content(record: &Channel, turn: u64) -> Vec<(B256, Balances)> {
+    let terms = &record.terms;
+    let bases = record.base.iter().chain(record.proposals.iter().map(|proposal| &proposal.base));
+    let bases = bases.filter(|base| base.turn == turn);
+    let bases = bases.map(|base| (states::digest(terms, &states::base(terms, turn, base.balances)), base.balances));
+    let closing = record.closing.filter(|closing| closing.turn == turn).map(|closing| {
+        let digest = states::digest(terms, &states::closing(terms, &closing, record.successor.as_ref()));
+        (digest, with_successor(record, closing.balances))
+    });
+    bases.chain(closing).collect()
+}
+
+/// The parts of a final state with what goes on in the successor.
+pub fn with_successor(record: &Channel, exits: Balances) -> Balances {
+    let rest = record.successor.map_or(Balances::default(), |successor| successor.balances);
+    Balances { payer: exits.payer.saturating_add(rest.payer), payee: exits.payee.saturating_add(rest.payee) }
+}
+
+/// The state that a message carries a signature of: its turn and the signature.
+fn signed_state(message: &Message) -> Option<(u64, Signature)> {
+    Some(match message {
+        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature } => (0, *signature),
+        Message::FundingLocked { signature }
+        | Message::SuccessorOpen { signature, .. }
+        | Message::SuccessorAccept { signature } => (1, *signature),
+        Message::Update { turn, signature, .. }
+        | Message::UpdateAck { turn, signature }
+        | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
+        Message::ShutdownAck { signature } => (ANY_TURN, *signature),
+        _ => return None,
+    })
+}
+
+impl World {
+    fn record(&self, party: usize, channel_id: &B256) -> Option<&Channel> {
+        self.parties[party].store.get(channel_id).map(|stored| &stored.channel)
+    }
+
+    /// Checks a write before it is carried out.
+    pub fn check_write(&mut self, party: usize, write: &Write) {
+        let Some(bytes) = &write.bytes else { return };
+        if bytes.len() > MAX_RECORD_BYTES {
+            self.broken("records stay small", format!("{} bytes for {}", bytes.len(), self.name(&write.key)));
+        }
+        let Ok(channel) = Channel::from_bytes(write.key, bytes) else {
+            return self.broken("what is stored can be read", self.name(&write.key));
+        };
+        if self.terms(&write.key).is_none() {
+            self.channels.push((write.key, channel.terms.clone()));
+        }
+        if !self.is_honest(party) {
+            return;
+        }
+        let whole = |balances: Balances| balances.payer.checked_add(balances.payee);
+        let base = channel.base.map_or(channel.terms.deposits(), |base| base.balances);
+        if whole(base) != whole(channel.balances()) {
+            self.broken("no state makes or loses money", format!("{:?} of {base:?}", channel.balances()));
+        }
+        if let Some(closing) = channel.closing {
+            let newest = channel.proposals.last().map_or(base, |proposal| proposal.base.balances);
+            let most = whole(base).max(whole(newest));
+            let all = with_successor(&channel, closing.balances);
+            // A liar may write itself more than there is: it is paid last and gets nothing of it.
+            let lies = channel.role == Role::Payee && !self.peer_is_honest(party, &channel);
+            if whole(all) > most && !lies {
+                self.broken("no state makes or loses money", format!("closes {base:?} with {all:?}"));
+            }
+        }
+    }
+
+    fn peer_is_honest(&self, party: usize, channel: &Channel) -> bool {
+        let peer = self.party_of(channel.terms.key_of(channel.role.other()));
+        peer.is_some_and(|peer| peer != party && self.is_honest(peer))
+    }
+
+    /// A record is durable now.
+    pub fn stored(&mut self, party: usize, channel: &Channel) {
+        if !self.is_honest(party) {
+            return self.liar.learn_record(channel);
+        }
+        let channel_id = channel.terms.channel_id();
+        let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
+        let turns = turns.map(|base| (base.turn, base.balances));
+        let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
+        let states: Vec<(u64, Balances)> = turns.chain(closing).collect();
+        if self.truth.parties[party].last_states.insert(channel_id, states.clone()) == Some(states.clone()) {
+            return;
+        }
+        for (turn, _) in states {
+            for (digest, balances) in content(channel, turn) {
+                self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
+            }
+        }
+    }
+
+    /// A message left.
+    pub fn released_message(&mut self, party: usize, channel_id: B256, bytes: &[u8]) {
+        if !self.is_honest(party) {
+            return;
+        }
+        let Some(opened) = wire::open(bytes) else {
+            return self.broken("messages can be read", self.name(&channel_id));
+        };
+        if let Some((turn, signature)) = signed_state(&opened.message) {
+            let name = wire::name(&opened.message);
+            self.released_state(party, channel_id, turn, &signature, &name);
+        }
+    }
+
+    fn released_state(&mut self, party: usize, channel_id: B256, turn: u64, signature: &Signature, what: &str) {
+        let digest = self.parties[party].key.digest_of(signature);
+        let Some(digest) = digest else {
+            return self.broken("messages can be read", format!("{what}: its signature is not the sender's"));
+        };
+        let signed = &self.truth.parties[party];
+        if signed.has_let_out(channel_id, turn, digest) {
+            return;
+        }
+        let Some(&(turn, balances)) = signed.durable.get(&(channel_id, digest)) else {
+            let detail = format!("{what} for {} says what was never stored", self.name(&channel_id));
+            return self.broken(DURABLE, detail);
+        };
+        let Some(terms) = self.terms(&channel_id).cloned() else { return };
+        let role = if terms.payer == self.parties[party].key.address() { Role::Payer } else { Role::Payee };
+        let peer_lies = self.party_of(terms.key_of(role.other())).is_none_or(|peer| !self.is_honest(peer));
+        if let Err(why) = self.truth.sign(party, role, (channel_id, turn), (digest, balances), peer_lies) {
+            self.broken(ONCE, format!("{} ({why})", self.name(&channel_id)));
+        }
+    }
+
+    /// A payment left.
+    pub fn released_payment(&mut self, party: usize, bytes: &[u8]) {
+        if !self.is_honest(party) {
+            return;
+        }
+        let Ok(payment) = decode_payment(bytes) else {
+            return self.broken("messages can be read", "a payment".into());
+        };
+        let voucher = payment.voucher;
+        let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
+        let covered = self.record(party, &voucher.channel_id).is_some_and(|record| {
+            let base_turn = record.base.map_or(0, |base| base.turn);
+            let leased = record.lease.map_or(0, |lease| lease.amount);
+            let amount = record.cumulative_amount().max(leased);
+            let amount_covered = base_turn > voucher.base_turn || amount >= voucher.cumulative_amount;
+            record.signed_turn >= last_turn && amount_covered
+        });
+        if !covered {
+            let name = self.name(&voucher.channel_id);
+            self.broken(DURABLE, format!("voucher {} over {} on {name}", voucher.serial, voucher.cumulative_amount));
+        }
+        if let Err(why) = self.truth.pay(party, voucher) {
+            self.broken(ONCE, why);
+        }
+    }
+
+    /// A transaction left.
+    pub fn released_transaction(&mut self, party: usize, channel_id: B256, transaction: &Transaction) {
+        if !self.is_honest(party) {
+            return;
+        }
+        let Some(record) = self.record(party, &channel_id) else {
+            let detail = format!("{} for {}, which is not stored", transaction.kind.name(), self.name(&channel_id));
+            return self.broken(DURABLE, detail);
+        };
+        // A deposit is safe only with the other side's signature on a state that pays it back.
+        let is_deposit = matches!(transaction.kind, TransactionKind::Approve | TransactionKind::Deposit);
+        let recoverable = record.base.is_some_and(|base| base.signatures.both().is_some());
+        if is_deposit && !recoverable {
+            self.broken("a deposit can be recovered", self.name(&channel_id));
+        }
+    }
+
+    /// An honest wallet announced something that its owner acts on.
+    pub fn released_event(&mut self, party: usize, event: &Event) {
+        if !self.is_honest(party) {
+            return;
+        }
+        if let Event::PaymentReceived { channel_id, serial, .. } = event {
+            // Bytes are delivered now; a newer base contains the payment.
+            let stored = self
+                .record(party, channel_id)
+                .is_some_and(|record| record.last_serial() >= *serial || record.base.is_some_and(|base| base.turn > 1));
+            if !stored {
+                self.broken(DURABLE, format!("payment {serial} on {} is announced", self.name(channel_id)));
+            }
+        }
+    }
+
+    /// A wallet asks its outside signer: what is signed has to be in the record by then.
+    pub fn asked_to_sign(&mut self, at: At, channel_id: B256, digest: B256, purpose: Purpose) {
+        if !self.is_honest(at.party) || purpose == Purpose::Message {
+            return;
+        }
+        let domain = self.chain.contracts().voucher_domain();
+        let wallet = self.parties[at.party].hosts[at.host].wallet.as_ref();
+        let unsigned = wallet.and_then(|wallet| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
+        let Some(record) = self.record(at.party, &channel_id) else {
+            return self.broken(DURABLE, format!("a signature for {}, which is not stored", self.name(&channel_id)));
+        };
+        let terms = &record.terms;
+        let turns = record.proposals.iter().map(|proposal| proposal.base.turn);
+        let turns = turns.chain(record.closing.map(|closing| closing.turn));
+        let mut signable: Vec<B256> = turns.flat_map(|turn| content(record, turn)).map(|(digest, _)| digest).collect();
+        // A voucher is stored, or it is within the lease that is.
+        let leased = unsigned.filter(|voucher| {
+            let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
+            let lease = record.lease.filter(|lease| lease.amount >= voucher.cumulative_amount);
+            lease.is_some_and(|lease| lease.turn >= last_turn)
+        });
+        signable.extend(record.unsigned.iter().chain(&leased).map(|voucher| voucher.digest(&domain)));
+        if let Some(base) = &record.base {
+            let mut parts = vec![states::base(terms, base.turn, base.balances)];
+            parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best)));
+            for part in parts {
+                signable.push(states::digest(terms, &part));
+                signable.push(challenge_digest(state_hash(channel_id, &part)));
+            }
+        }
+        // The payee's own redemption, which a payer challenges with, is not looked at here.
+        let posted = purpose == Purpose::Challenge && record.posted.is_some();
+        // Of two wallets one may ask for what the other has left behind; it will not be able to store anything on it.
+        let behind = self.parties[at.party].hosts.len() > 1;
+        let over = record.status() == Status::Closed;
+        if !signable.contains(&digest) && !posted && !behind && !over {
+            self.broken(DURABLE, format!("a {} signature for {}", purpose.name(), self.name(&channel_id)));
+        }
+    }
+}
