@@ -5,13 +5,13 @@ use std::path::PathBuf;
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(anvil)");
     let modules = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../node_modules/@foundry-rs");
-    println!("cargo::rerun-if-changed={}", modules.display());
-    let Ok(packages) = std::fs::read_dir(&modules) else { return };
-    for package in packages.flatten() {
-        let binary = package.path().join("bin/anvil");
-        if binary.is_file() {
-            println!("cargo::rustc-cfg=anvil");
-            println!("cargo::rustc-env=ANVIL={}", binary.display());
-        }
+    let packages = std::fs::read_dir(&modules).into_iter().flatten().flatten();
+    let binary = packages.map(|package| package.path().join("bin/anvil")).find(|binary| binary.is_file());
+    // A file that does not exist is looked for before every build.
+    let watched = binary.clone().unwrap_or_else(|| modules.join("anvil-is-not-installed"));
+    println!("cargo::rerun-if-changed={}", watched.display());
+    if let Some(binary) = binary {
+        println!("cargo::rustc-cfg=anvil");
+        println!("cargo::rustc-env=ANVIL={}", binary.display());
     }
 }

@@ -41,6 +41,7 @@ pub(crate) struct Snapshot {
 
 pub(crate) struct TestChain {
     evm: Evm,
+    chain_id: u64,
     block: u64,
     time: u64,
     logs: Vec<Log>,
@@ -53,12 +54,18 @@ pub(crate) struct TestChain {
 impl TestChain {
     /// A chain with the contracts deployed, at block 1.
     pub(crate) fn new() -> Self {
+        Self::with_id(CHAIN_ID)
+    }
+
+    /// A chain with this EIP-155 id. The contracts are in the same places on all of them.
+    pub(crate) fn with_id(chain_id: u64) -> Self {
         let context = Context::mainnet().with_db(InMemoryDB::default()).modify_cfg_chained(|cfg| {
             cfg.set_spec_and_mainnet_gas_params(SpecId::PRAGUE);
-            cfg.chain_id = CHAIN_ID;
+            cfg.chain_id = chain_id;
         });
         let mut chain = Self {
             evm: context.build_mainnet(),
+            chain_id,
             block: 1,
             time: 1_800_000_000,
             logs: Vec::new(),
@@ -77,7 +84,7 @@ impl TestChain {
 
     pub(crate) fn contracts(&self) -> Chain {
         Chain {
-            chain_id: CHAIN_ID,
+            chain_id: self.chain_id,
             adjudicator: self.adjudicator,
             stream_app: self.stream_app,
             consensus_app: self.consensus_app,
@@ -86,8 +93,8 @@ impl TestChain {
 
     /// The contracts as the model takes them.
     pub(crate) fn model_contracts(&self) -> Contracts {
-        let Self { adjudicator, stream_app, consensus_app, token, .. } = *self;
-        Contracts { chain_id: CHAIN_ID, adjudicator, stream_app, consensus_app, token }
+        let Self { chain_id, adjudicator, stream_app, consensus_app, token, .. } = *self;
+        Contracts { chain_id, adjudicator, stream_app, consensus_app, token }
     }
 
     /// Gives an account its native endowment.
@@ -228,7 +235,7 @@ impl TestChain {
             .value(U256::from(value))
             .data(data)
             .nonce(nonce)
-            .chain_id(Some(CHAIN_ID))
+            .chain_id(Some(self.chain_id))
             .gas_limit(16_000_000)
             .build()
             .expect("the fields fit together")

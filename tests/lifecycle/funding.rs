@@ -127,6 +127,21 @@ pub(crate) fn dust_wakes_no_channel_that_was_given_up(asset: Asset) {
     assert_eq!(world.payer.held.iter().filter(deposits).count(), 0, "its owner gave the channel up");
 }
 
+/// A deposit that is on its way is not sent again, however often the host asks.
+pub(crate) fn a_deposit_under_way_is_not_sent_twice(asset: Asset) {
+    let mut world = World::new(asset);
+    world.propose();
+    world.deliver();
+    let sent = world.payer.transactions.clone();
+    assert!(sent.contains(&TransactionKind::Deposit));
+    for _ in 0..3 {
+        world.resume();
+    }
+    assert_eq!((&world.payer.transactions, world.payer.reverts.len()), (&sent, 0));
+    world.settle();
+    world.assert_status(Status::Open);
+}
+
 /// The payee's part is there from the start: it can be given back, and paid out.
 pub(crate) fn what_the_payee_deposited_is_its_own(asset: Asset) {
     let mut world = World::open_with(asset, two_sided);
@@ -149,5 +164,6 @@ crate::with_both_assets!(
     a_payee_that_never_deposits_costs_the_payer_nothing,
     strangers_cannot_keep_a_channel_from_opening,
     dust_wakes_no_channel_that_was_given_up,
+    a_deposit_under_way_is_not_sent_twice,
     what_the_payee_deposited_is_its_own,
 );

@@ -30,6 +30,7 @@ mod hostile;
 mod lease;
 mod ledger;
 mod reorg;
+mod replay;
 mod restore;
 mod rows;
 mod signer;

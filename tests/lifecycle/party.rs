@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use alloy_primitives::{Address, B256};
-use millstream_core::channel::{Balances, Channel, Kind, Status, Terms, derive_nonce};
+use millstream_core::channel::{Balances, Chain, Channel, Kind, Status, Terms, derive_nonce};
 use millstream_core::crypto::{LocalSigner, Signer};
 use millstream_core::protocol::{Event, Policy, Purpose, Transaction, TransactionKind};
 use millstream_core::wallet::{Command, Config, Error, Input, Output, StoredRecord, Wallet, Write};
@@ -39,7 +39,8 @@ pub(crate) struct Asked {
 
 pub(crate) struct Party {
     pub(crate) wallet: Wallet,
-    secret: [u8; 32],
+    /// Makes its key, at every start.
+    key: Rc<dyn Fn() -> LocalSigner>,
     pub(crate) config: Config,
     /// Whether the key is outside of the wallet.
     external: bool,
@@ -77,17 +78,23 @@ impl Party {
     pub(crate) fn new(chain: &mut TestChain, seed: u8) -> Self {
         let account = Address::repeat_byte(seed);
         chain.endow(account);
-        let policy = Policy { min_challenge_duration: 60, ..Policy::default() };
-        let config = Config { policy, ..Config::new(chain.contracts(), account.into_word()) };
-        Self::with([seed; 32], config, account)
+        let key = Rc::new(move || LocalSigner::from_secret_bytes(&[seed; 32]).expect("the test's own key"));
+        Self::with_key(chain.contracts(), key, account)
     }
 
-    fn with(secret: [u8; 32], config: Config, account: Address) -> Self {
-        let wallet = Self::wallet(&config, &secret, false);
+    /// A party with a key of its own choice.
+    pub(crate) fn with_key(chain: Chain, key: Rc<dyn Fn() -> LocalSigner>, account: Address) -> Self {
+        let policy = Policy { min_challenge_duration: 60, ..Policy::default() };
+        let config = Config { policy, ..Config::new(chain, account.into_word()) };
+        Self::with(key, config, account)
+    }
+
+    fn with(key: Rc<dyn Fn() -> LocalSigner>, config: Config, account: Address) -> Self {
+        let wallet = Self::wallet(&config, key(), false);
         let recorder = Recorder::new(wallet.address(), config.chain.voucher_domain());
         Self {
             wallet,
-            secret,
+            key,
             config,
             external: false,
             account,
@@ -111,8 +118,7 @@ impl Party {
         }
     }
 
-    fn wallet(config: &Config, secret: &[u8; 32], external: bool) -> Wallet {
-        let signer = LocalSigner::from_secret_bytes(secret).expect("the test's own key");
+    fn wallet(config: &Config, signer: LocalSigner, external: bool) -> Wallet {
         if external {
             return Wallet::with_external_signer(config.clone(), signer.address());
         }
@@ -141,7 +147,7 @@ impl Party {
 
     /// Another process of the same owner, on the same store.
     pub(crate) fn second_process(&self) -> Self {
-        let mut twin = Self::with(self.secret, self.config.clone(), self.account);
+        let mut twin = Self::with(Rc::clone(&self.key), self.config.clone(), self.account);
         twin.store = Rc::clone(&self.store);
         twin.now = self.now;
         twin.load_all();
@@ -155,7 +161,7 @@ impl Party {
 
     /// Loses everything but the key, and starts from a backup.
     pub(crate) fn restore(&mut self, chain: &mut TestChain, backup: Vec<(B256, Vec<u8>)>) {
-        self.wallet = Self::wallet(&self.config, &self.secret, self.external);
+        self.wallet = Self::wallet(&self.config, (self.key)(), self.external);
         self.store.borrow_mut().clear();
         self.next_block = 0;
         self.input(chain, Input::Restore(backup)).expect("a backup of ours");
@@ -269,7 +275,7 @@ impl Party {
     }
 
     fn restart(&mut self) {
-        self.wallet = Self::wallet(&self.config, &self.secret, self.external);
+        self.wallet = Self::wallet(&self.config, (self.key)(), self.external);
         self.asked.clear();
         self.next_block = 0;
         self.load_all();
@@ -394,8 +400,7 @@ impl Party {
     }
 
     fn give_signature(&mut self, digest: B256) {
-        let key = LocalSigner::from_secret_bytes(&self.secret).expect("the test's own key");
-        let signature = key.sign_digest(&digest).expect("a local key signs").to_bytes().to_vec();
+        let signature = (self.key)().sign_digest(&digest).expect("a local key signs").to_bytes().to_vec();
         match self.wallet.handle(Input::Signed { digest, signature: signature.clone() }, self.now) {
             Err(Error::Loading { .. }) => {
                 // The load is the next output.

@@ -131,6 +131,33 @@ fn leaving_alone_takes_a_redemption_and_a_challenge() {
     world.assert_settled(100);
 }
 
+/// A snapshot takes the payee's signature, which comes when it comes, even after a crash; and it is made once.
+#[test]
+fn a_snapshot_waits_for_its_signature() {
+    for crash in [false, true] {
+        let mut world = opened();
+        world.paid(100);
+        world.payee.signs_later = true;
+        world.payee_does(Command::Snapshot { channel_id: world.id });
+        assert!(world.payee.transactions.is_empty());
+        if crash {
+            world.payee.crash();
+            world.payee_does(Command::Resume { channel_id: world.id });
+        }
+        world.payee.sign_all(&mut world.chain);
+        assert_eq!(world.payee.transactions, [TransactionKind::Checkpoint]);
+        world.payee.signs_later = false;
+        world.settle();
+        world.assert_status(Status::Open);
+        world.paid(10);
+        world.payee_does(Command::Resume { channel_id: world.id });
+        world.settle();
+        assert_eq!(world.payee.transactions, [TransactionKind::Checkpoint], "asked for once");
+        world.close();
+        world.assert_settled(110);
+    }
+}
+
 #[test]
 fn a_stale_challenge_is_answered_when_the_signatures_come() {
     let mut world = opened();

@@ -137,6 +137,9 @@ pub struct Channel {
     /// Payer: the payee's redemption that the chain keeps only the turn of.
     #[n(23)]
     pub posted: Option<Posted>,
+    /// Whether our best state is to be put on chain while the channel goes on.
+    #[n(24)]
+    pub recording: bool,
 }
 
 /// Why stored bytes are not a record.
@@ -207,6 +210,7 @@ impl Channel {
             request: None,
             requests: 0,
             posted: None,
+            recording: false,
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     if !can_leave(channel) {
         return Err(LeaveError::NotNewer { turn: supported_turn(channel) });
     }
-    channel.leaving = true;
+    (channel.leaving, channel.recording) = (true, false);
     Ok(next_transaction(context, channel, effects)?)
 }
 
@@ -57,21 +57,28 @@ pub(crate) fn ours_at_stake(channel: &Channel) -> u128 {
 }
 
 /// Either: puts our best state on chain while the channel goes on: no lower state counts from then on.
-pub(crate) fn snapshot(context: &Context<'_>, channel: &Channel, effects: &mut Effects) -> Result<(), LeaveError> {
+pub(crate) fn snapshot(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), LeaveError> {
     let status = channel.status();
     if !matches!(status, Status::Open | Status::Challenged) {
         return Err(LeaveError::WrongStatus { status });
     }
-    let Some(best) = best_state(context, channel)? else {
-        return Err(LeaveError::NothingToClaim);
-    };
-    let turn = best.candidate.variable_part.turn_num;
-    if turn <= channel.facts().turn_record {
+    let turn = best_content(channel).ok_or(LeaveError::NothingToClaim)?.part.turn_num;
+    channel.recording = true;
+    if !record(context, channel, effects)? {
         return Err(LeaveError::NotNewer { turn });
     }
-    let data = calls::checkpoint(&channel.terms.fixed_part(), &best.proof, &best.candidate);
-    effects.submit(channel, TransactionKind::Checkpoint, 0, data);
     Ok(())
+}
+
+/// Submits the snapshot that was asked for, unless the chain has our best state by now. Says whether it does not.
+fn record(context: &Context<'_>, channel: &Channel, effects: &mut Effects) -> Result<bool, SignError> {
+    let turn_record = channel.facts().turn_record;
+    let is_newer = channel.recording && best_content(channel).is_some_and(|best| best.part.turn_num > turn_record);
+    if is_newer && let Some(best) = best_state(context, channel)? {
+        let data = calls::checkpoint(&channel.terms.fixed_part(), &best.proof, &best.candidate);
+        effects.submit(channel, TransactionKind::Checkpoint, 0, data);
+    }
+    Ok(is_newer)
 }
 
 /// Either: answers a challenge with a newer state, after which the channel goes on; gives up leaving alone.
@@ -113,7 +120,7 @@ pub(crate) fn next_transaction(
         Some(dispute) if dispute.state_hash.is_zero() => return Ok(()),
         _ => {}
     }
-    if conclude(channel, effects) {
+    if conclude(channel, effects) || record(context, channel, effects)? {
         return Ok(());
     }
     if !best_content(channel).is_some_and(|best| is_called_for(channel, &best)) {

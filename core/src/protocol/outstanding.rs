@@ -100,7 +100,8 @@ pub(crate) fn outstanding_transactions(
     if matches!(channel.status(), Status::Closed | Status::Aborted) {
         return Ok(());
     }
-    if channel.facts().dispute.is_some() || channel.leaving {
+    let recording = channel.recording && channel.closing.is_none();
+    if channel.facts().dispute.is_some() || channel.leaving || recording {
         dispute::next_transaction(context, channel, effects)?;
     } else if channel.closing.is_some() {
         close::next_transaction(channel, effects);

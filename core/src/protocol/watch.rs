@@ -63,6 +63,7 @@ pub(crate) fn apply_event(
             note_turn(channel, turn, effects);
             let dispute = Dispute { turn, finalizes_at, state_hash, outcome, ours };
             channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
+            channel.recording = false;
             effects.notify(Event::Challenged { channel_id, finalizes_at, ours });
             next_transaction(context, channel, effects)?;
         }
@@ -73,6 +74,8 @@ pub(crate) fn apply_event(
             }
             note_turn(channel, turn, effects);
             channel.chain.push(&terms, confirmed(ChainEvent::Recorded(turn)));
+            // It was asked for once: payments since then do not make it due again.
+            channel.recording = false;
             next_transaction(context, channel, effects)?;
         }
         AdjudicatorEvent::Concluded { finalizes_at, .. } => {

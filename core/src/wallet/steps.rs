@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Role, Status};
-use crate::protocol::{self, Context, Effect, Effects, Event};
+use crate::protocol::{self, Context, Effect, Effects, Event, Transaction, TransactionKind};
 use crate::wallet::error::Error;
 use crate::wallet::key::StepKey;
 use crate::wallet::machine::Wallet;
@@ -133,6 +133,9 @@ impl Wallet {
                         bytes: wire::encode_payment(&payment),
                     }),
                     Effect::Submit(transaction) if submitted == Some(transaction.kind) => {}
+                    // An approval goes before the deposit that needs it, which is under way.
+                    Effect::Submit(Transaction { kind: TransactionKind::Approve, .. })
+                        if submitted == Some(TransactionKind::Deposit) => {}
                     Effect::Submit(transaction) => {
                         submitted = Some(transaction.kind);
                         outputs.push(Output::Submit { channel_id, transaction });
@@ -156,12 +159,7 @@ impl Wallet {
     }
 
     /// Puts channels in memory and asks for the writes; what follows waits for all of them.
-    fn store(
-        &mut self,
-        kept: Vec<(B256, Channel, Option<protocol::TransactionKind>, Vec<Output>)>,
-        written: &[B256],
-        now: u64,
-    ) {
+    fn store(&mut self, kept: Vec<(B256, Channel, Option<TransactionKind>, Vec<Output>)>, written: &[B256], now: u64) {
         let (mut writes, mut held) = (Vec::new(), Vec::new());
         for (channel_id, channel, submitted, outputs) in kept {
             let before = self.set.remove(&channel_id);
