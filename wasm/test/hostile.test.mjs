@@ -152,7 +152,7 @@ describe("hostile bytes", () => {
     const start = process.hrtime.bigint();
     assert.throws(() => payee.core.message(huge, T0), coded("MESSAGE_TOO_LARGE"));
     assert.throws(() => payee.core.payment(huge, T0), coded("MESSAGE_TOO_LARGE"));
-    assert.throws(() => payer.core.readQuote(huge, T0), coded("QUOTE_MALFORMED"));
+    assert.throws(() => payer.core.readQuote(huge, T0), coded("QUOTE_TOO_LARGE"));
     assert.throws(
       () => payer.core.loaded([{ key: id, version: 1, bytes: huge }], T0),
       coded("ARGUMENT_TOO_LARGE", "bytes"),
