@@ -96,6 +96,13 @@ fn time(effort: &Effort, figures: &mut BTreeMap<String, Value>) {
         })
     });
     let ratio_opening = growth(figures, "open", &opening);
+    // One block has an event of every channel, and none of them is in memory.
+    for world in &mut stored[1..3] {
+        let ids = world.ids.clone();
+        let update = world.deposited(&ids);
+        let us = timed(1, |_| world.payee.input(Input::Chain(update.clone()))) / ids.len() as f64;
+        figures.insert(format!("event.us.{}", ids.len()), rounded(us));
+    }
     drop(stored);
 
     let mut loaded = worlds(LOADED);

@@ -174,7 +174,7 @@ impl World {
         let id = terms.channel_id();
         self.payer.input(Input::Command(Command::OpenChannel(terms)));
         self.talk();
-        let update = self.deposited(id);
+        let update = self.deposited(&[id]);
         self.payer.input(Input::Chain(update.clone()));
         self.payee.input(Input::Chain(update));
         self.talk();
@@ -184,14 +184,17 @@ impl World {
         id
     }
 
-    /// The next block, deep enough, with the deposit of a channel in it.
-    fn deposited(&mut self, id: B256) -> ChainUpdate {
+    /// The next block, deep enough, with deposits into channels in it.
+    pub(crate) fn deposited(&mut self, ids: &[B256]) -> ChainUpdate {
         let block = self.block;
         self.block += u64::from(CONFIRMATIONS);
-        let topics = vec![DEPOSITED.parse().expect("a hash"), id];
-        let data = (Address::ZERO, U256::from(DEPOSIT)).abi_encode_params().into();
-        let log = Log { address: CHAIN.adjudicator, topics, data, block, log_index: 0, call: None };
-        ChainUpdate { from_block: block, head_block: self.block, head_time: NOW, logs: vec![log] }
+        let log = |(index, id): (usize, &B256)| {
+            let topics = vec![DEPOSITED.parse().expect("a hash"), *id];
+            let data = (Address::ZERO, U256::from(DEPOSIT)).abi_encode_params().into();
+            Log { address: CHAIN.adjudicator, topics, data, block, log_index: index as u64, call: None }
+        };
+        let logs = ids.iter().enumerate().map(log).collect();
+        ChainUpdate { from_block: block, head_block: self.block, head_time: NOW, logs }
     }
 
     /// A block in which nothing of ours happened.
