@@ -95,6 +95,13 @@ const SUITES = [
     count: countSummaryLine,
   },
   {
+    name: "sim",
+    uses: ["cargo"],
+    needs: "tests/src/sim/mod.rs",
+    command: () => [process.execPath, "xtask/sim.mjs", "--seeds", "65..190"],
+    count: countSummaryLine,
+  },
+  {
     name: "fuzz",
     uses: ["cargo"],
     needs: "tests/fuzz/Cargo.toml",

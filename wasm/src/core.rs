@@ -599,7 +599,7 @@ impl Core {
         #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<JsValue, Failure> {
-        let too_large = |length| Failure::from(QuoteError::TooLarge { length });
+        let too_large = |length| QuoteError::TooLarge { length }.into();
         let bytes = input::bytes_or(bytes, "bytes", MAX_QUOTE_BYTES, too_large)?;
         let now = input::seconds(now, NOW)?;
         let wallet = self.wallet()?;

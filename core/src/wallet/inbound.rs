@@ -33,7 +33,9 @@ impl Wallet {
 
     /// Tells a peer why its message was refused.
     fn refuse(&mut self, peer: Address, channel_id: B256, turn: Option<u64>, error: &Error) -> Result<(), Error> {
-        if !self.signs_at_once() || matches!(error, Error::Loading { .. }) {
+        // A payer that is not told goes on proposing what stands on the refused split, for ever.
+        let is_owed = turn.is_some() && self.channel(&channel_id).is_some_and(|channel| channel.peer() == peer);
+        if !(self.signs_at_once() || is_owed) || matches!(error, Error::Loading { .. }) {
             return Ok(());
         }
         let code = error.code().to_string();
@@ -138,11 +140,15 @@ impl Wallet {
         let Envelope { sender, channel_id, sequence, message } = envelope;
         self.step(channel_id, now, |context, channel, effects| {
             check_sender(channel, sender)?;
-            // A refusal may come from a peer that lost its record, and with it the count; so may its question. A ping is not
-            // worth a write.
+            // A refusal may come from a peer that lost its record, and with it the count; so may its question. A refused turn
+            // stays refused, whatever was said since. A ping is not worth a write.
             let counts = !matches!(
                 message,
-                Message::Error { .. } | Message::ChannelReestablish { .. } | Message::Ping | Message::Pong
+                Message::Error { .. }
+                    | Message::UpdateError { .. }
+                    | Message::ChannelReestablish { .. }
+                    | Message::Ping
+                    | Message::Pong
             );
             if counts {
                 count(channel, sequence)?;

@@ -126,7 +126,7 @@ impl Wallet {
                 }
             }
         }
-        let result = self.apply_loaded(keys, now);
+        let result = if self.storing_failed { Ok(()) } else { self.apply_loaded(keys, now) };
         self.trim(now);
         result
     }

@@ -268,7 +268,8 @@ impl World {
     /// A party's device is lost: what is left is its last backup.
     fn restore(&mut self) {
         let party = self.random.index(self.parties.len());
-        let Some(backup) = self.parties[party].store.backup.clone() else { return };
+        // A backup is good for one restore: what was signed after it is in none.
+        let Some(backup) = self.parties[party].store.backup.take() else { return };
         self.say(|_| format!("{} is restored from its backup", NAMES[party]));
         for host in 0..self.parties[party].hosts.len() {
             self.crash(At { party, host });

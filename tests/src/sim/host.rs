@@ -188,7 +188,7 @@ impl World {
                 let (to, value, data) = (transaction.to, transaction.value, transaction.data);
                 let transaction = Transaction { from, to, value, data };
                 let channel = Some((channel_id, kind));
-                self.mempool.push(Pending { party: at.party, host: at.host, life, channel, transaction });
+                self.mempool.push(Pending { party: at.party, host: at.host, life, channel, dust: None, transaction });
             }
             Output::Notify(event) => {
                 self.say(|world| format!("   {} notes {}", world.place(at), world.with_names(format!("{event:?}"))));
@@ -244,7 +244,11 @@ impl World {
     /// Tells the wallet what became of a commit that was carried out.
     pub fn answer_commit(&mut self, party: usize, index: usize) {
         let store = &mut self.parties[party].store;
-        let Some(Commit { host, id, done: Some(done), .. }) = store.commits.remove(index) else { return };
+        let Some(commit) = store.commits.remove(index) else { return };
+        let Commit { host, id, done: Some(done), .. } = commit else { return store.commits.insert(index, commit) };
+        if !done {
+            store.fail_what_stands_on(&commit);
+        }
         let at = At { party, host };
         if !done {
             self.say(|world| format!("   {}: commit {id} fails", world.place(at)));

@@ -7,7 +7,8 @@
 //!   that it accepted on it; less if it signed less away in a newer state (a gift it offered). The least of these, and no
 //!   more than the total: the payee is paid first.
 //! - A **payer** is owed the rest of what it signed away: over every state that it ever let out with a turn at or above
-//!   the newest base in its record, its part of that state, less the most that it let out in vouchers on it; and no more
+//!   the newest base in its record (the record as it was when the party could last answer: at the last time that it was up
+//!   to date before the outcome became final), its part of that state, less the most that it let out in vouchers on it; and no more
 //!   than the total less the payee's part of the same state. The least of these.
 //! - After a restore, the record is what the backup and the peer's answers made of it. For payees that is the whole bound.
 //!   A payer's signatures are counted from before the restore too, so it is never paid less than what it signed.
@@ -55,7 +56,8 @@ impl World {
                 ours += paid.amount;
             }
         }
-        (total, ours)
+        let dust = self.dust.iter().filter(|(_, id, _)| *id == channel_id).map(|(_, _, amount)| amount).sum();
+        (total.saturating_sub(dust), ours)
     }
 
     fn check_paid(&mut self, party: usize, channel_id: B256, record: &Channel) {
@@ -96,7 +98,8 @@ impl World {
     }
 
     fn owed_to_payer(&self, party: usize, channel_id: B256, record: &Channel, total: u128) -> u128 {
-        let from = record.base.map_or(0, |base| base.turn);
+        let newest = record.base.map_or(0, |base| base.turn);
+        let from = self.final_bases.get(&(party, channel_id)).map_or(newest, |turn| newest.min(*turn));
         let signed = self.truth.parties[party].states.range((channel_id, from)..=(channel_id, u64::MAX));
         let owed = signed.flat_map(|((_, turn), states)| states.iter().map(move |state| (*turn, state.balances)));
         let owed = owed.map(|(turn, balances)| {
@@ -110,7 +113,8 @@ impl World {
     /// Two honest parties always reach the end, and what an honest party has at stake with a liar is never stuck.
     fn check_over(&mut self, party: usize, channel_id: B256, record: &Channel) {
         let asset = record.terms.asset;
-        let held = self.chain.holdings(asset, channel_id);
+        let dust: u128 = self.dust.iter().filter(|(_, id, _)| *id == channel_id).map(|(_, _, amount)| amount).sum();
+        let held = self.chain.holdings(asset, channel_id).saturating_sub(dust);
         if is_over(record) {
             let never_funded = record.status() == Status::Aborted && held > 0 && record.base.is_some();
             let ours = record.role == Role::Payer && self.both_honest(record);

@@ -27,7 +27,7 @@ impl World {
             let index = self.random.index(self.mined.len());
             let Transaction { to, data, value: 0, .. } = self.mined[index].1.transaction.clone() else { return };
             if to == terms.chain.adjudicator {
-                self.send_as(liar, 0, data);
+                self.send_as(liar, None, data);
             }
             return;
         }
@@ -91,7 +91,7 @@ impl World {
                 }
             }
         };
-        self.send_as(liar, 0, data);
+        self.send_as(liar, None, data);
     }
 
     fn challenge(
@@ -107,10 +107,11 @@ impl World {
         calls::challenge(&terms.fixed_part(), proof, candidate, &signature)
     }
 
-    fn send_as(&mut self, party: usize, value: u128, data: Bytes) {
+    fn send_as(&mut self, party: usize, dust: Option<(B256, u128)>, data: Bytes) {
+        let value = dust.map_or(0, |(_, amount)| amount);
         let (from, to) = (self.parties[party].account, self.chain.contracts().adjudicator);
         let transaction = Transaction { from, to, value, data };
-        self.mempool.push(Pending { party, host: 0, life: 0, channel: None, transaction });
+        self.mempool.push(Pending { party, host: 0, life: 0, channel: None, dust, transaction });
     }
 
     /// Somebody deposits a little for a channel.
@@ -128,6 +129,6 @@ impl World {
         let data = calls::deposit(asset, channel_id, U256::from(held), U256::from(amount));
         self.say(|world| format!("somebody deposits {amount} for {}", world.name(&channel_id)));
         let party = self.profile.liar.unwrap_or(0);
-        self.send_as(party, amount, data);
+        self.send_as(party, Some((channel_id, amount)), data);
     }
 }

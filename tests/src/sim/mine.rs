@@ -1,5 +1,6 @@
 //! Blocks, transactions that wait for them, and reorganisations.
 
+use millstream_core::nitro::{ChannelMode, ChannelStatus};
 use millstream_core::wallet::Input;
 
 use super::host::REPORTED_AGAIN;
@@ -32,9 +33,13 @@ impl World {
         let results = self.chain.mine_block(seconds, transactions);
         self.now = self.now.max(self.chain.time());
         let block = self.chain.block();
+        self.note_final_outcomes();
         for (pending, result) in chosen.into_iter().zip(results) {
             match result {
                 Some(Ok(())) => {
+                    if let Some((channel_id, amount)) = pending.dust {
+                        self.dust.push((block, channel_id, amount));
+                    }
                     self.count(pending.channel.map_or("sent by a liar", |(_, kind)| kind.name()));
                     self.mined.push((block, pending));
                 }
@@ -48,6 +53,23 @@ impl World {
                     self.transaction_failed(&pending);
                 }
                 None => self.transaction_failed(&pending),
+            }
+        }
+    }
+
+    /// Remembers which base a party could last have answered with, once it is too late to answer.
+    fn note_final_outcomes(&mut self) {
+        for (channel_id, _) in &self.channels {
+            let status = ChannelStatus::from_word(self.chain.status_of(*channel_id));
+            let is_final = status.mode(self.chain.time()) == ChannelMode::Finalized;
+            let paid = self.chain.paid_out().iter().any(|paid| paid.channel_id == *channel_id);
+            for party in 0..self.parties.len() {
+                let place = (party, *channel_id);
+                if !is_final && !paid {
+                    self.final_bases.remove(&place);
+                } else if let Some(turn) = self.synced_bases.get(&place) {
+                    self.final_bases.entry(place).or_insert(*turn);
+                }
             }
         }
     }
@@ -77,6 +99,7 @@ impl World {
         self.say(|_| format!("{depth} blocks are taken back"));
         self.chain.reorg(usize::try_from(depth).unwrap_or(0));
         let newest = self.chain.block();
+        self.dust.retain(|(block, _, _)| *block <= newest);
         let gone = self.mined.partition_point(|(block, _)| *block <= newest);
         let mut waiting: Vec<Pending> = Vec::new();
         for (_, pending) in self.mined.split_off(gone) {

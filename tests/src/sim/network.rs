@@ -58,6 +58,8 @@ pub struct Pending {
     pub life: u32,
     /// The channel; `None` if no wallet asked for the transaction.
     pub channel: Option<(B256, TransactionKind)>,
+    /// What it deposits for a channel that is not its sender's to fund.
+    pub dust: Option<(B256, u128)>,
     /// The transaction.
     pub transaction: Transaction,
 }

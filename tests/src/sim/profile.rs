@@ -113,7 +113,9 @@ impl Profile {
 
 impl Hosting {
     fn of(random: &mut Random) -> Self {
-        let lease = random.chance(30).then(|| LeaseTerms {
+        let writers = if random.chance(20) { 2 } else { 1 };
+        // A lease is for one writer: what it signs under it is not in the store, where another one would see it.
+        let lease = (random.chance(30) && writers == 1).then(|| LeaseTerms {
             payments: u32::try_from(random.below(20) + 2).unwrap_or(2),
             amount: u128::from(random.below(400) + 1),
         });
@@ -121,7 +123,7 @@ impl Hosting {
             lease,
             external: random.chance(20),
             max_loaded: random.one_of([2, 2, 3, 1_000]),
-            writers: if random.chance(20) { 2 } else { 1 },
+            writers,
             ahead: random.one_of([0, 0, 60, 300]),
             answer_timeout: random.one_of([900, 7_200, 86_400]),
         }

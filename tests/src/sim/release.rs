@@ -4,6 +4,7 @@ use alloy_primitives::B256;
 use millstream_core::channel::{Balances, Channel, MAX_RECORD_BYTES, Role, Status};
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{challenge_digest, state_hash};
+use millstream_core::payment::Voucher;
 use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
 use millstream_core::wallet::Write;
 use millstream_core::wire::{Message, decode_payment};
@@ -81,18 +82,15 @@ impl World {
         if let Some(closing) = channel.closing {
             let newest = channel.proposals.last().map_or(base, |proposal| proposal.base.balances);
             let most = whole(base).max(whole(newest));
-            let all = with_successor(&channel, closing.balances);
-            // A liar may write itself more than there is: it is paid last and gets nothing of it.
-            let lies = channel.role == Role::Payee && !self.peer_is_honest(party, &channel);
-            if whole(all) > most && !lies {
+            let mut all = with_successor(&channel, closing.balances);
+            if channel.role == Role::Payee {
+                // What the payer writes itself may be pledged and not there: it is paid last.
+                all.payer = channel.successor.map_or(0, |successor| successor.balances.payer);
+            }
+            if whole(all) > most {
                 self.broken("no state makes or loses money", format!("closes {base:?} with {all:?}"));
             }
         }
-    }
-
-    fn peer_is_honest(&self, party: usize, channel: &Channel) -> bool {
-        let peer = self.party_of(channel.terms.key_of(channel.role.other()));
-        peer.is_some_and(|peer| peer != party && self.is_honest(peer))
     }
 
     /// A record is durable now.
@@ -123,9 +121,21 @@ impl World {
         let Some(opened) = wire::open(bytes) else {
             return self.broken("messages can be read", self.name(&channel_id));
         };
+        let name = wire::name(&opened.message);
         if let Some((turn, signature)) = signed_state(&opened.message) {
-            let name = wire::name(&opened.message);
             self.released_state(party, channel_id, turn, &signature, &name);
+        }
+        if let Message::ChannelReestablish { base, voucher, .. } = &opened.message {
+            // What it says of itself may be the first that anybody hears of it.
+            let key = self.parties[party].key.clone();
+            for signature in [base.signatures.payer, base.signatures.payee].into_iter().flatten() {
+                if key.digest_of(&signature).is_some() {
+                    self.released_state(party, channel_id, base.turn, &signature, &name);
+                }
+            }
+            if let Some(payment) = voucher.filter(|payment| key.digest_of(&payment.signature).is_some()) {
+                self.released_voucher(party, payment.voucher);
+            }
         }
     }
 
@@ -158,7 +168,10 @@ impl World {
         let Ok(payment) = decode_payment(bytes) else {
             return self.broken("messages can be read", "a payment".into());
         };
-        let voucher = payment.voucher;
+        self.released_voucher(party, payment.voucher);
+    }
+
+    fn released_voucher(&mut self, party: usize, voucher: Voucher) {
         let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
         let covered = self.record(party, &voucher.channel_id).is_some_and(|record| {
             let base_turn = record.base.map_or(0, |base| base.turn);

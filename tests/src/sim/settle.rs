@@ -36,6 +36,12 @@ impl World {
             }
         }
         self.synced_at = self.now;
+        for (party, owner) in self.parties.iter().enumerate() {
+            for (channel_id, stored) in owner.store.records() {
+                let turn = stored.channel.base.map_or(0, |base| base.turn);
+                self.synced_bases.insert((party, *channel_id), turn);
+            }
+        }
         self.calm = calm;
     }
 
@@ -134,7 +140,12 @@ impl World {
                 self.answer_everything(at);
             }
         }
-        self.broken("everybody falls silent in the end", "two thousand parcels did not settle it".into());
+        // A liar may go on talking; it gets an answer to each word.
+        let honest = |party: usize| self.is_honest(party);
+        if self.network.packets.iter().any(|packet| honest(packet.from) && honest(packet.to)) {
+            self.broken("everybody falls silent in the end", "two thousand parcels did not settle it".into());
+        }
+        self.network.packets.clear();
     }
 
     /// A party wants to have its money: it closes, and if that leads nowhere it leaves.

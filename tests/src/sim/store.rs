@@ -93,9 +93,15 @@ impl Store {
                 self.carry_out(earlier)?;
             }
         }
+        // What stands on a commit that failed fails as well, whatever the version is by then.
+        let stands_on_failure = (0..index).any(|earlier| {
+            let other = &self.commits[earlier];
+            let shared = |write: &Write| commit.writes.iter().any(|mine| mine.key == write.key);
+            other.host == commit.host && other.done == Some(false) && other.writes.iter().any(shared)
+        });
         let version = |key| self.records.get(key).map_or(0, |stored| stored.version);
         let fits = commit.writes.iter().all(|write| version(&write.key) == write.expected_version);
-        let takes_effect = fits && !commit.fails;
+        let takes_effect = fits && !commit.fails && !stands_on_failure;
         if takes_effect {
             for write in commit.writes {
                 let Write { key, expected_version, bytes, wake_at } = write;
@@ -110,6 +116,18 @@ impl Store {
         }
         self.commits[index].done = Some(takes_effect);
         Ok(())
+    }
+
+    /// Lets every commit fail that the same wallet asked for after one that failed and that writes one of its records: it
+    /// stands on what was not stored, whatever another wallet has stored since.
+    pub fn fail_what_stands_on(&mut self, failed: &Commit) {
+        let mut keys: Vec<B256> = failed.writes.iter().map(|write| write.key).collect();
+        for commit in self.commits.iter_mut().filter(|commit| commit.host == failed.host && commit.id > failed.id) {
+            if commit.done.is_none() && commit.writes.iter().any(|write| keys.contains(&write.key)) {
+                commit.done = Some(false);
+                keys.extend(commit.writes.iter().map(|write| write.key));
+            }
+        }
     }
 
     /// Before a record is read, what the same wallet wrote to it is carried out.

@@ -109,6 +109,12 @@ pub struct World {
     pub synced_at: u64,
     /// No faults happen now.
     pub calm: bool,
+    /// The turn of the newest base in a party's record when it last was up to date with the chain.
+    pub synced_bases: BTreeMap<(usize, B256), u64>,
+    /// The same, as it was when the channel's outcome became final on chain.
+    pub final_bases: BTreeMap<(usize, B256), u64>,
+    /// What strangers deposited, and in which block.
+    pub dust: Vec<(u64, B256, u128)>,
     /// What honest parties signed and let out.
     pub truth: Truth,
     /// What the liar knows.
@@ -155,6 +161,9 @@ impl World {
             channels: Vec::new(),
             synced_at: now,
             calm: false,
+            synced_bases: BTreeMap::new(),
+            final_bases: BTreeMap::new(),
+            dust: Vec::new(),
             truth: Truth::default(),
             liar: Liar::default(),
             reverts: BTreeMap::new(),
