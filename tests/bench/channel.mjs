@@ -19,7 +19,7 @@ const adjudicator = new ethers.Interface([
 ]);
 
 class Host {
-  constructor(wasm, name) {
+  constructor(wasm, name, config) {
     this.core = new wasm.Core({
       chainId: CHAIN_ID,
       adjudicator: ADJUDICATOR,
@@ -27,6 +27,7 @@ class Host {
       consensusApp: CONSENSUS_APP,
       destination: ethers.id(name).slice(0, 42),
       secret: ethers.getBytes(ethers.id(name)),
+      ...config,
     });
   }
 
@@ -47,14 +48,14 @@ class Host {
 }
 
 /**
- * Opens a channel of the native asset.
+ * Opens a channel of the native asset. `config` is what the payer's core has beside the usual: a lease.
  *
  * @returns {{ payer: Host, payee: Host, channelId: string, pay: () => Uint8Array, accept: (payment: Uint8Array) => string }}
  *   `pay` is the payer's whole path for one base unit, from the call to the bytes of the payment; `accept` the payee's,
  *   from the bytes to a durable record. Both include what a host does, without the store itself.
  */
-export function openChannel(wasm) {
-  const payer = new Host(wasm, "payer");
+export function openChannel(wasm, config) {
+  const payer = new Host(wasm, "payer", config);
   const payee = new Host(wasm, "payee");
   const channelId = payer.core.openChannel(
     {

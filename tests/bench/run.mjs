@@ -1,6 +1,6 @@
 // Runs the benchmarks and prints a table of each, then what they say about the targets.
 //
-//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,size]
+//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,size]
 //
 // With --json the last line is one JSON object; its keys are listed in README.md.
 
@@ -9,11 +9,12 @@ import { parseArgs } from "node:util";
 
 import * as crypto from "./crypto.mjs";
 import { DURATIONS } from "./harness.mjs";
+import * as machine from "./machine.mjs";
 import * as size from "./size.mjs";
 import { judge } from "./targets.mjs";
 import * as voucher from "./voucher.mjs";
 
-const SUITES = { crypto, voucher, size };
+const SUITES = { crypto, voucher, machine, size };
 const USAGE = `usage: node tests/bench/run.mjs [--json] [--quick] [--only ${Object.keys(SUITES).join(",")}]`;
 
 function options() {
@@ -68,6 +69,11 @@ function printSizes({ title, rows, note }) {
   if (note) console.log(`  ${note}`);
 }
 
+function printFigures({ title, figures }) {
+  console.log(`\n${title}`);
+  printTable([["", ""], ...Object.entries(figures).map(([key, value]) => [key, value.toLocaleString("en-US")])]);
+}
+
 function printVerdicts(verdicts) {
   if (verdicts.length === 0) return;
   console.log("\ntargets");
@@ -78,8 +84,8 @@ function printVerdicts(verdicts) {
 }
 
 /** Every figure under its key. */
-function flat(operations, sizes, verdicts) {
-  const figures = {};
+function flat(operations, sizes, others, verdicts) {
+  const figures = { ...others };
   for (const { key, rows } of operations)
     for (const row of rows) {
       figures[`${row.key}.${row.name}`] = Number(row.us.toFixed(3));
@@ -98,11 +104,15 @@ async function main() {
   console.log(`bench: ${names.join(", ")} on Node ${process.version}, ${cpus()[0]?.model ?? process.arch}`);
   const operations = [];
   const sizes = [];
+  const others = {};
   for (const name of names) {
     const result = await SUITES[name].run(duration);
     if (result.operations) {
       printOperations(result);
       operations.push(...result.operations);
+    } else if (result.figures) {
+      printFigures(result);
+      Object.assign(others, result.figures);
     } else {
       printSizes(result);
       sizes.push(...result.rows);
@@ -111,7 +121,7 @@ async function main() {
   const byName = (rows) => new Map(rows.map((row) => [row.name, row]));
   const verdicts = judge(new Map(operations.map(({ key, rows }) => [key, byName(rows)])), byName(sizes));
   printVerdicts(verdicts);
-  if (json) console.log(JSON.stringify(flat(operations, sizes, verdicts)));
+  if (json) console.log(JSON.stringify(flat(operations, sizes, others, verdicts)));
 }
 
 await main();

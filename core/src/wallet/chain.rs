@@ -92,6 +92,11 @@ impl ChainView {
         self.waiting.keys().map(|(channel_id, _)| *channel_id).chain(self.undone.keys().copied()).collect()
     }
 
+    /// Whether a channel has anything to take in or back.
+    pub(super) fn waits_for(&self, channel_id: &B256) -> bool {
+        self.undone.contains_key(channel_id) || self.waits_beyond(channel_id, 0)
+    }
+
     /// Whether it is known that nothing of a channel is deep enough yet: its record need not be loaded.
     pub(super) fn is_too_young(&self, channel_id: &B256) -> bool {
         let depth = self.depths.get(channel_id).filter(|_| !self.undone.contains_key(channel_id));
@@ -106,7 +111,11 @@ impl ChainView {
     /// Drops the events of a channel that is not ours.
     pub(super) fn forget(&mut self, channel_id: &B256) {
         self.depths.remove(channel_id);
-        self.waiting.retain(|(id, _), _| id != channel_id);
+        let of_channel = self.waiting.range((*channel_id, Position::default())..);
+        let of_channel = of_channel.map(|(place, _)| *place).take_while(|(id, _)| id == channel_id);
+        for place in of_channel.collect::<Vec<_>>() {
+            self.waiting.remove(&place);
+        }
         self.undone.remove(channel_id);
     }
 

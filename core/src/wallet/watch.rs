@@ -1,7 +1,7 @@
 //! What comes from the chain: events, once they are deep enough, those that a reorganisation takes back, and the time
 //! that disputes wait for.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -58,9 +58,22 @@ impl Wallet {
     }
 
     /// Lets every channel take in what is deep enough, and take back what is gone.
-    pub(super) fn apply_confirmed(&mut self, now: u64) -> Result<(), Error> {
+    fn apply_confirmed(&mut self, now: u64) -> Result<(), Error> {
+        self.apply_to(self.chain.channels_waited_for(), now)
+    }
+
+    /// Lets channels whose records were loaded take in what waited for them, and with each the one whose money it goes on
+    /// with. The others still wait: looking at all of them with every record would take forever when there are many.
+    pub(super) fn apply_loaded(&mut self, keys: BTreeSet<B256>, now: u64) -> Result<(), Error> {
+        let before = |key: &B256| self.channel(key).and_then(|channel| channel.predecessor);
+        let predecessors: BTreeSet<B256> = keys.iter().filter_map(before).collect();
+        let waiting = keys.union(&predecessors).filter(|key| self.chain.waits_for(key)).copied().collect();
+        self.apply_to(waiting, now)
+    }
+
+    fn apply_to(&mut self, channels: BTreeSet<B256>, now: u64) -> Result<(), Error> {
         let mut result = Ok(());
-        for channel_id in self.chain.channels_waited_for() {
+        for channel_id in channels {
             match self.apply(channel_id, now) {
                 // Its events wait for its record.
                 Err(Error::Loading { .. }) => {}

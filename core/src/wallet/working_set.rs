@@ -111,6 +111,7 @@ impl Wallet {
             }
             channels.push((key, version, channel));
         }
+        let keys = channels.iter().map(|(key, ..)| *key).collect();
         for (key, version, channel) in channels {
             self.set.loading.remove(&key);
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
@@ -125,7 +126,7 @@ impl Wallet {
                 }
             }
         }
-        let result = if self.storing_failed { Ok(()) } else { self.apply_confirmed(now) };
+        let result = if self.storing_failed { Ok(()) } else { self.apply_loaded(keys, now) };
         self.trim(now);
         result
     }
