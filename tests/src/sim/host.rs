@@ -247,7 +247,7 @@ impl World {
         let Some(commit) = store.commits.remove(index) else { return };
         let Commit { host, id, done: Some(done), .. } = commit else { return store.commits.insert(index, commit) };
         if !done {
-            store.fail_what_stands_on(&commit);
+            store.forget_what_stands_on(&commit);
         }
         let at = At { party, host };
         if !done {
