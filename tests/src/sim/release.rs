@@ -111,6 +111,11 @@ impl World {
                 self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
             }
         }
+        if let Some(base) = channel.base {
+            let part = states::base(&channel.terms, base.turn, base.balances);
+            let challenge = challenge_digest(state_hash(channel_id, &part));
+            self.truth.parties[party].durable.insert((channel_id, challenge), (base.turn, base.balances));
+        }
     }
 
     /// A message left.
@@ -257,7 +262,9 @@ impl World {
         // Of two wallets one may ask for what the other has left behind; it will not be able to store anything on it.
         let behind = self.parties[at.party].hosts.len() > 1;
         let over = record.status() == Status::Closed;
-        if !signable.contains(&digest) && !posted && !behind && !over {
+        // By the time that a signature is asked for, the record may have gone on.
+        let before = self.truth.parties[at.party].durable.contains_key(&(channel_id, digest));
+        if !signable.contains(&digest) && !before && !posted && !behind && !over {
             self.broken(DURABLE, format!("a {} signature for {}", purpose.name(), self.name(&channel_id)));
         }
     }

@@ -105,10 +105,11 @@ impl World {
         }
         // One wallet of each party is enough now; the others stop. It starts again: one that only reads is not told what
         // another one wrote.
-        for &at in places.iter().filter(|at| self.parties[at.party].hosts.len() > 1) {
+        let shared: Vec<At> = places.iter().filter(|at| self.parties[at.party].hosts.len() > 1).copied().collect();
+        for &at in &shared {
             self.answer_everything(at);
         }
-        for &at in places.iter().filter(|at| self.parties[at.party].hosts.len() > 1) {
+        for &at in &shared {
             self.crash(at);
         }
         places.retain(|at| at.host == 0);
