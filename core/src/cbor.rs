@@ -97,6 +97,18 @@ impl<'b, C> minicbor::Decode<'b, C> for crate::crypto::Signature {
     }
 }
 
+/// The first field, which every version of a message or a record has.
+#[derive(minicbor::Decode)]
+struct Versioned {
+    #[n(0)]
+    version: u8,
+}
+
+/// The version in the first field of `bytes`, whatever the others are.
+pub(crate) fn version(bytes: &[u8]) -> Result<u8, Error> {
+    from_slice(bytes).map(|Versioned { version }| version)
+}
+
 /// Encodes `value` as CBOR.
 pub(crate) fn to_vec<T: minicbor::Encode<()>>(value: &T) -> alloc::vec::Vec<u8> {
     let mut bytes = alloc::vec::Vec::new();

@@ -5,7 +5,7 @@ use std::cell::{RefCell, RefMut};
 use js_sys::Array;
 use millstream_core::channel::{Chain, Terms, TermsError, derive_nonce};
 use millstream_core::crypto::{Signature, SignatureError};
-use millstream_core::payment::{Quote, QuoteError, SignedQuote, Unit};
+use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
 use millstream_core::protocol::OpenError;
 use millstream_core::wallet::{Command, Config, Error, Input, Wallet};
 use millstream_core::{Address, B256, nitro, wire};
@@ -18,8 +18,6 @@ use crate::error::Failure;
 use crate::input::Fields;
 use crate::{input, output};
 
-/// A quote is some 300 bytes; a larger one is none.
-const MAX_QUOTE_BYTES: usize = 1024;
 /// Names longer than any in the core.
 const NOW: &str = "now";
 const ID: &str = "channelId";
@@ -601,8 +599,8 @@ impl Core {
         #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<JsValue, Failure> {
-        let malformed = |_| Failure::from(QuoteError::Malformed);
-        let bytes = input::bytes_or(bytes, "bytes", MAX_QUOTE_BYTES, malformed)?;
+        let too_large = |length| QuoteError::TooLarge { length }.into();
+        let bytes = input::bytes_or(bytes, "bytes", MAX_QUOTE_BYTES, too_large)?;
         let now = input::seconds(now, NOW)?;
         let wallet = self.wallet()?;
         let quote = SignedQuote::from_bytes(&bytes, wallet.voucher_domain(), now)?.quote;

@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-use crate::B256;
 use crate::cbor;
 use crate::channel::terms::Terms;
-use crate::nitro;
+use crate::nitro::{self, Allocation};
+use crate::{B256, U256};
 
 /// How many events can be taken back. Older ones are folded away, so that strangers who deposit dust cannot make a record
 /// grow.
@@ -65,6 +65,15 @@ impl Payout {
     fn total(&self) -> u128 {
         self.paid.saturating_add(self.refunded).saturating_add(self.carried)
     }
+
+    /// Both pay-outs together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            paid: self.paid.saturating_add(other.paid),
+            refunded: self.refunded.saturating_add(other.refunded),
+            carried: self.carried.saturating_add(other.carried),
+        }
+    }
 }
 
 /// A confirmed event, as far as it matters to the channel.
@@ -114,6 +123,9 @@ pub struct Facts {
     /// What was paid out, once everything was.
     #[n(3)]
     pub payout: Option<Payout>,
+    /// What was paid out to some before everything is.
+    #[n(4)]
+    pub part: Payout,
 }
 
 impl Facts {
@@ -137,24 +149,59 @@ impl Facts {
             }
             ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
             ChainEvent::Paid(before, after) => {
-                let moved = before.saturating_sub(*after);
-                let payout = self.dispute.as_ref().and_then(|dispute| payout(terms, &dispute.outcome, *before));
                 self.holdings = *after;
-                // A part paid out by `transfer` leaves the rest to be paid.
-                self.payout = self.payout.or(payout.filter(|payout| payout.total() <= moved));
+                let moved = before.saturating_sub(*after);
+                let Some(dispute) = self.dispute.as_mut().filter(|_| self.payout.is_none()) else { return };
+                match paid(terms, &dispute.outcome, *before, moved) {
+                    Some((payout, None)) => self.payout = Some(self.part.and(payout)),
+                    Some((payout, Some(rest))) => {
+                        self.part = self.part.and(payout);
+                        dispute.outcome = rest;
+                    }
+                    None => {}
+                }
             }
         }
     }
 }
 
-/// What an outcome pays out of `holdings`, in its order, as the adjudicator does.
+/// What an outcome pays out of `holdings` if everybody is paid.
 fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
     let outcome = nitro::decode_outcome(outcome).ok()?;
+    Some(pay_out(terms, &mut outcome.first()?.allocations.clone(), holdings, |_| true))
+}
+
+/// What was paid when `moved` left the holdings: to everybody, or by somebody's `transfer` to a part of them. Then the
+/// outcome that is left is the one that the adjudicator now knows. Its event does not say who was paid, so the parts are
+/// tried one after the other.
+fn paid(terms: &Terms, outcome: &[u8], holdings: u128, moved: u128) -> Option<(Payout, Option<Vec<u8>>)> {
+    let mut outcome = nitro::decode_outcome(outcome).ok()?;
+    let exit = outcome.first_mut()?;
+    // Three at most: the payee, a successor, the payer.
+    let parts = 1u32.checked_shl(u32::try_from(exit.allocations.len()).ok().filter(|count| *count < 8)?)?;
+    for part in (1..parts).rev() {
+        let mut allocations = exit.allocations.clone();
+        let payout = pay_out(terms, &mut allocations, holdings, |index| part.checked_shr(index).unwrap_or(0) & 1 == 1);
+        if payout.total() == moved {
+            let is_all = part.checked_add(1) == Some(parts);
+            exit.allocations = allocations;
+            return Some((payout, (!is_all).then(|| nitro::encode_outcome(&outcome).to_vec())));
+        }
+    }
+    None
+}
+
+/// Takes what some of the allocations get out of `holdings`, in their order, as the adjudicator does.
+fn pay_out(terms: &Terms, allocations: &mut [Allocation], holdings: u128, is_paid: impl Fn(u32) -> bool) -> Payout {
     let mut left = holdings;
     let mut payout = Payout::default();
-    for (index, allocation) in outcome.first()?.allocations.iter().enumerate() {
+    for (index, allocation) in (0u32..).zip(allocations) {
         let amount = u128::try_from(allocation.amount).unwrap_or(u128::MAX).min(left);
         left = left.saturating_sub(amount);
+        if !is_paid(index) {
+            continue;
+        }
+        allocation.amount = allocation.amount.saturating_sub(U256::from(amount));
         let part = if nitro::destination_address(allocation.destination).is_none() {
             &mut payout.carried
         } else if allocation.destination == terms.payee_destination && index == 0 {
@@ -164,7 +211,7 @@ fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
         };
         *part = part.saturating_add(amount);
     }
-    Some(payout)
+    payout
 }
 
 /// The confirmed events of one channel, and what they add up to.

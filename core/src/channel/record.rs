@@ -180,13 +180,6 @@ impl RecordError {
     }
 }
 
-/// The first field of a record, which every version has.
-#[derive(Decode)]
-struct Versioned {
-    #[n(0)]
-    version: u8,
-}
-
 impl Channel {
     pub(crate) fn new(terms: Terms, role: Role) -> Self {
         Self {
@@ -309,7 +302,7 @@ impl Channel {
         if bytes.len() > MAX_RECORD_BYTES {
             return Err(RecordError::TooLarge { length: bytes.len() });
         }
-        let Versioned { version } = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
+        let version = cbor::version(bytes).map_err(|_| RecordError::Malformed)?;
         if version != RECORD_VERSION {
             return Err(RecordError::Version { version });
         }

@@ -22,6 +22,8 @@ pub(super) struct ChainView {
     waiting: BTreeMap<(B256, Position), Observed>,
     /// Events that were taken in, by place and channel, with the marks of their logs.
     applied: BTreeMap<(Position, B256), u64>,
+    /// How deep events of the channels in `waiting` must be, as far as their records were seen.
+    depths: BTreeMap<B256, u32>,
     /// Events that were taken in by records that are not stored yet.
     unstored: BTreeMap<B256, Vec<Observed>>,
     /// Channels from whose records events have to be taken back, and from where on.
@@ -45,6 +47,11 @@ impl ChainView {
     pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<Position, u64>) {
         let from = Position { block: from_block, log_index: 0 };
         self.waiting.retain(|(_, position), _| *position < from);
+        let waiting = &self.waiting;
+        self.depths.retain(|id, _| {
+            let mut of_channel = waiting.range((*id, Position::default())..);
+            of_channel.next().is_some_and(|((channel_id, _), _)| channel_id == id)
+        });
         // A node that lags says nothing about the blocks above its head.
         let covered = self.applied.range((from, B256::ZERO)..);
         let covered = covered.take_while(|((position, _), _)| position.block <= self.head_block);
@@ -85,8 +92,20 @@ impl ChainView {
         self.waiting.keys().map(|(channel_id, _)| *channel_id).chain(self.undone.keys().copied()).collect()
     }
 
+    /// Whether it is known that nothing of a channel is deep enough yet: its record need not be loaded.
+    pub(super) fn is_too_young(&self, channel_id: &B256) -> bool {
+        let depth = self.depths.get(channel_id).filter(|_| !self.undone.contains_key(channel_id));
+        depth.is_some_and(|depth| self.confirmed(channel_id, *depth).is_empty())
+    }
+
+    /// Remembers how deep events of a channel must be.
+    pub(super) fn set_depth(&mut self, channel_id: B256, confirmations: u32) {
+        self.depths.insert(channel_id, confirmations);
+    }
+
     /// Drops the events of a channel that is not ours.
     pub(super) fn forget(&mut self, channel_id: &B256) {
+        self.depths.remove(channel_id);
         self.waiting.retain(|(id, _), _| id != channel_id);
         self.undone.remove(channel_id);
     }
@@ -116,6 +135,7 @@ impl ChainView {
     /// The record of a channel is up to date with these events, once it is stored.
     pub(super) fn taken_in(&mut self, channel_id: B256, events: Vec<Observed>) {
         self.undone.remove(&channel_id);
+        self.depths.remove(&channel_id);
         for observed in &events {
             self.waiting.remove(&(channel_id, observed.position));
         }

@@ -51,6 +51,9 @@ pub struct Wallet {
     pub(super) set: WorkingSet,
     pub(super) outbox: Outbox,
     pub(super) chain: ChainView,
+    /// Whether storing failed since the last chain update: what has to be taken in waits for the next one, so that a store
+    /// that is full is not asked without end.
+    pub(super) storing_failed: bool,
     /// Signatures that an outside signer was asked for, by digest.
     pub(super) asked: BTreeMap<B256, Asked>,
     /// When channels that are not funded are given up, in seconds since 1970.
@@ -91,6 +94,7 @@ impl Wallet {
             set: WorkingSet::default(),
             outbox: Outbox::default(),
             chain: ChainView::default(),
+            storing_failed: false,
             asked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             answers: BTreeSet::new(),
@@ -209,6 +213,7 @@ impl Wallet {
     /// Drops what stood on writes that failed, and loads what the store has instead.
     fn commit_failed(&mut self, id: u64) -> Result<(), Error> {
         let failed = self.outbox.failed(id).ok_or(Error::UnknownCommit { id })?;
+        self.storing_failed = true;
         for channel_id in failed {
             if let Some(slot) = self.set.remove(&channel_id) {
                 self.unschedule(channel_id, &slot);

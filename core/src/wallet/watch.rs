@@ -21,6 +21,7 @@ impl Wallet {
     pub(super) fn chain_update(&mut self, update: ChainUpdate, now: u64) -> Result<(), Error> {
         let ChainUpdate { from_block, head_block, head_time, logs } = update;
         (self.chain.head_block, self.chain.head_time) = (head_block, head_time);
+        self.storing_failed = false;
         // Another process may have opened channels since.
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
@@ -71,6 +72,9 @@ impl Wallet {
     }
 
     fn apply(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        if self.chain.is_too_young(&channel_id) {
+            return Ok(());
+        }
         self.find(channel_id)?;
         let Some(channel) = self.channel(&channel_id) else { return Ok(()) };
         let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
@@ -79,6 +83,7 @@ impl Wallet {
         // A deposit that was taken back and is mined again must not be made twice.
         let waits = self.chain.waits_beyond(&channel_id, events.len());
         if events.is_empty() && undone.is_none() {
+            self.chain.set_depth(channel_id, confirmations);
             return Ok(());
         }
         if let Some(successor) = successor {

@@ -125,7 +125,7 @@ impl Wallet {
                 }
             }
         }
-        let result = self.apply_confirmed(now);
+        let result = if self.storing_failed { Ok(()) } else { self.apply_confirmed(now) };
         self.trim(now);
         result
     }

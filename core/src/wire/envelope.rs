@@ -107,7 +107,7 @@ pub struct Envelope {
 
 impl Draft {
     pub(crate) fn new(sender: Address, receiver: Address, channel_id: B256, sequence: u64, message: Message) -> Self {
-        Self { version: WIRE_VERSION, sender, receiver, channel_id, sequence, message }
+        Self { version: WIRE_VERSION, sender, receiver, channel_id, sequence, message: message.cut() }
     }
 
     /// What the sender signs.
@@ -122,7 +122,8 @@ impl Draft {
 }
 
 impl Envelope {
-    /// Reads a message for `receiver` and checks its sender's signature.
+    /// Reads a message for `receiver` and checks its sender's signature. What it says in words is cut to
+    /// [`MAX_CODE_BYTES`](super::MAX_CODE_BYTES) and [`MAX_TEXT_BYTES`](super::MAX_TEXT_BYTES).
     ///
     /// # Errors
     ///
@@ -132,16 +133,17 @@ impl Envelope {
             return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_MESSAGE_BYTES });
         }
         let Sealed { draft: signed, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
-        let draft: Draft = cbor::from_slice(&signed).map_err(|_| WireError::Malformed)?;
-        if draft.version != WIRE_VERSION {
-            return Err(WireError::Version { version: draft.version });
+        let version = cbor::version(&signed).map_err(|_| WireError::Malformed)?;
+        if version != WIRE_VERSION {
+            return Err(WireError::Version { version });
         }
+        let draft: Draft = cbor::from_slice(&signed).map_err(|_| WireError::Malformed)?;
         if draft.receiver != receiver {
             return Err(WireError::WrongReceiver { receiver: draft.receiver });
         }
         signature.verify(&digest(&signed), draft.sender).map_err(WireError::Signature)?;
         let Draft { sender, channel_id, sequence, message, .. } = draft;
-        Ok(Self { sender, channel_id, sequence, message })
+        Ok(Self { sender, channel_id, sequence, message: message.cut() })
     }
 }
 

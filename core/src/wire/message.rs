@@ -11,6 +11,11 @@ use crate::channel::{Balances, Base, Role, Terms, Wish};
 use crate::crypto::Signature;
 use crate::payment::SignedVoucher;
 
+/// What of an error code is sent and taken in, in bytes. Our own are shorter.
+pub const MAX_CODE_BYTES: usize = 64;
+/// What of an error in words is sent and taken in, in bytes.
+pub const MAX_TEXT_BYTES: usize = 512;
+
 /// What one side of a channel tells the other.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
@@ -166,4 +171,23 @@ pub enum Message {
     /// Either: is there.
     #[n(15)]
     Pong,
+}
+
+impl Message {
+    /// The message with its strings cut to what is sent and taken in.
+    pub(crate) fn cut(mut self) -> Self {
+        match &mut self {
+            Self::Error { code, text } => {
+                cut(code, MAX_CODE_BYTES);
+                cut(text, MAX_TEXT_BYTES);
+            }
+            Self::UpdateError { code, .. } => cut(code, MAX_CODE_BYTES),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn cut(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit));
 }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Terms};
-use millstream_core::wallet::{Command, LeaseTerms};
+use millstream_core::wallet::{Command, Input, LeaseTerms};
 use millstream_core::wire::Message;
 
 use super::{ALICE, BOB, CHALLENGE_DURATION, Pair, Traits};
@@ -30,6 +30,7 @@ pub fn all() -> Vec<Life> {
         ("snapshot", snapshot()),
         ("lease", lease()),
         ("outside", outside()),
+        ("restored", restored()),
     ]
 }
 
@@ -250,5 +251,24 @@ fn outside() -> Pair {
     pair.flush(ALICE);
     pair.deliver_all();
     pair.does(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO });
+    pair
+}
+
+/// The payer loses its store and comes back with a backup that misses what it signed last.
+fn restored() -> Pair {
+    let (mut pair, id) = open(Default::default());
+    pair.pays(ALICE, id, 7);
+    let backup = pair.hosts[ALICE].store[&id].bytes.clone();
+    pair.pays(ALICE, id, 8);
+    pair.does(BOB, Command::Fold { channel_id: id });
+    pair.deliver_all();
+    pair.hosts[ALICE].store.clear();
+    let now = pair.now();
+    pair.hosts[ALICE].crash(0, now);
+    pair.input(ALICE, Input::Restore(vec![(id, backup)])).expect("a backup of this wallet");
+    pair.go_on();
+    pair.pays(ALICE, id, 9);
+    pair.does(ALICE, Command::CloseChannel { channel_id: id });
+    pair.go_on();
     pair
 }

@@ -4,8 +4,8 @@ use alloy_primitives::B256;
 use millstream_core::channel::{Balances, Channel, MAX_RECORD_BYTES, Role, Status};
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{challenge_digest, state_hash};
-use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
 use millstream_core::payment::Voucher;
+use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
 use millstream_core::wallet::Write;
 use millstream_core::wire::{Message, decode_payment};
 

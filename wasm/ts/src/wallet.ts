@@ -258,7 +258,7 @@ export class Wallet {
   /**
    * Reads a quote: checks its signature, that it is for this wallet's chain and contracts, and that it has not expired.
    *
-   * @throws {MillstreamError} `QUOTE_MALFORMED`, `QUOTE_SIGNATURE`, `QUOTE_EXPIRED`, `QUOTE_IMPOSSIBLE`
+   * @throws {MillstreamError} `QUOTE_TOO_LARGE`, `QUOTE_MALFORMED`, `QUOTE_SIGNATURE`, `QUOTE_EXPIRED`, `QUOTE_IMPOSSIBLE`
    */
   readQuote(bytes: Uint8Array): Quote {
     return this.#core.readQuote(bytes, now());

@@ -1,0 +1,122 @@
+//! Writes the fixtures of a new version of the wire: `cargo run -p millstream-tests --example fixtures`.
+//!
+//! They are what whole lives with fixed keys sent and stored. A file that is there is never written again: what it says
+//! has to be read by every later version, or refused on purpose.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use alloy_primitives::{Address, B256, hex};
+use millstream_core::channel::Channel;
+use millstream_core::crypto::LocalSigner;
+use millstream_core::payment::{Quote, TickChain, Unit, Voucher, VoucherDomain};
+use millstream_core::wire::{Envelope, decode_payment, encode_payment};
+use millstream_tests::pair::{Pair, Parcel, lives};
+use serde_json::{Value, json};
+
+mod meaning;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn write(kind: &str, name: &str, mut fixture: Value, bytes: &[u8]) -> Outcome {
+    let file = format!("wire/v2/{kind}-{}.json", name.replace('_', "-"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+    if path.exists() {
+        return Ok(());
+    }
+    fixture["bytes"] = json!(hex::encode(bytes));
+    Ok(fs::write(path, serde_json::to_string_pretty(&fixture)? + "\n")?)
+}
+
+/// What a record has: one fixture for every combination that comes up.
+fn features(channel: &Channel) -> String {
+    let flags = [
+        ("base", channel.base.is_some()),
+        ("voucher", channel.best.is_some()),
+        ("unsigned", channel.unsigned.is_some()),
+        ("proposals", !channel.proposals.is_empty()),
+        ("final", channel.closing.is_some()),
+        ("lease", channel.lease.is_some()),
+        ("unsure", channel.unsure),
+        ("predecessor", channel.predecessor.is_some()),
+        ("successor", channel.successor.is_some()),
+        ("request", channel.request.is_some()),
+        ("posted", channel.posted.is_some()),
+    ];
+    let present = flags.iter().filter(|(_, present)| *present).map(|(name, _)| format!("-{name}"));
+    format!("{}-{}{}", channel.role.name(), channel.status().name(), present.collect::<String>())
+}
+
+fn life((life, pair): &(&str, Pair), seen: &mut BTreeSet<String>) -> Outcome {
+    for host in &pair.hosts {
+        let receiver = pair.hosts.iter().find(|other| other.account != host.account).ok_or("two parties")?;
+        for parcel in &host.sent {
+            match parcel {
+                Parcel::Message(bytes) => {
+                    let Envelope { sender, channel_id, sequence, message } =
+                        Envelope::open(bytes, receiver.wallet.address())?;
+                    let name = lives::name_of(&message);
+                    if seen.insert(format!("message {name}")) {
+                        let fixture = json!({
+                            "name": name,
+                            "sender": sender,
+                            "receiver": receiver.wallet.address(),
+                            "channelId": channel_id,
+                            "sequence": sequence,
+                            "message": meaning::message(&message),
+                        });
+                        write("message", name, fixture, bytes)?;
+                    }
+                }
+                Parcel::Payment(bytes) => {
+                    let payment = decode_payment(bytes)?;
+                    if seen.insert(format!("payment {life}")) {
+                        write("payment", life, json!({ "payment": meaning::payment(&payment) }), bytes)?;
+                    }
+                }
+            }
+        }
+        for (key, bytes) in &host.history {
+            let channel = Channel::from_bytes(*key, bytes)?;
+            let name = features(&channel);
+            if seen.insert(format!("record {name}")) {
+                write("record", &name, json!({ "key": key, "record": meaning::record(&channel) }), bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What no life shows: a voucher with ticks, and a quote.
+fn others() -> Outcome {
+    let (payer, payee) = (LocalSigner::from_secret_bytes(&[0xa1; 32])?, LocalSigner::from_secret_bytes(&[0xb2; 32])?);
+    let domain = VoucherDomain::new(31_337, Address::repeat_byte(0x5a));
+    let flat = Voucher::flat(B256::repeat_byte(0x55), (1 << 48) - 1, u32::MAX, u128::MAX, B256::repeat_byte(0x66));
+    let ticks = TickChain::new(B256::repeat_byte(0x44), 255);
+    let voucher = Voucher { tick_tip: ticks.tip(), tick_price: u128::MAX, tick_limit: 255, ..flat };
+    let signed = voucher.sign(&domain, &payer)?;
+    write("payment", "ticks", json!({ "payment": meaning::payment(&signed) }), &encode_payment(&signed))?;
+    let quote = Quote {
+        content_root: B256::repeat_byte(0x11),
+        length: 1_000_000,
+        chunk_size: 65_536,
+        unit: Unit::Chunk,
+        price: 250,
+        asset: Address::repeat_byte(0x22),
+        payee: payee.public_key().address(),
+        payee_destination: Address::repeat_byte(0x33).into_word(),
+        challenge_duration: 3_600,
+        confirmations: 3,
+        expires_at: 1_900_000_000,
+    };
+    let signed = quote.sign(&domain, &payee)?;
+    write("quote", "chunks", json!({ "quote": meaning::quote(&quote) }), &signed.to_bytes())
+}
+
+fn main() -> Outcome {
+    let mut seen = BTreeSet::new();
+    lives::all().iter().try_for_each(|it| life(it, &mut seen))?;
+    others()
+}

@@ -1,0 +1,213 @@
+//! What messages, payments, quotes and records say, as JSON: amounts as decimals, bytes in hex.
+
+use std::fmt::Debug;
+
+use alloy_primitives::hex;
+use millstream_core::channel::{Balances, Base, Channel, Proposal, Role, Signatures, Terms, Wish};
+use millstream_core::crypto::Signature;
+use millstream_core::payment::{Quote, SignedVoucher, Voucher};
+use millstream_core::wire::Message;
+use serde_json::{Value, json};
+
+/// A number that may not fit into one of JSON's.
+fn decimal(number: u128) -> Value {
+    json!(number.to_string())
+}
+
+fn signature(signature: &Signature) -> Value {
+    json!(hex::encode(signature.to_bytes()))
+}
+
+fn role(role: Role) -> Value {
+    json!(role.name())
+}
+
+fn balances(balances: &Balances) -> Value {
+    json!({ "payer": decimal(balances.payer), "payee": decimal(balances.payee) })
+}
+
+fn signatures(both: &Signatures) -> Value {
+    json!({ "payer": both.payer.as_ref().map(signature), "payee": both.payee.as_ref().map(signature) })
+}
+
+fn base(base: &Base) -> Value {
+    json!({ "turn": base.turn, "balances": balances(&base.balances), "signatures": signatures(&base.signatures) })
+}
+
+fn proposal(proposal: &Proposal) -> Value {
+    json!({ "base": base(&proposal.base), "agreed": proposal.agreed, "answers": proposal.answers })
+}
+
+fn wish(wish: Wish) -> Value {
+    match wish {
+        Wish::Fold => json!({ "fold": null }),
+        Wish::Give(amount) => json!({ "give": decimal(amount) }),
+        Wish::Withdraw(amount) => json!({ "withdraw": decimal(amount) }),
+    }
+}
+
+fn terms(terms: &Terms) -> Value {
+    json!({
+        "chainId": terms.chain.chain_id,
+        "adjudicator": terms.chain.adjudicator,
+        "streamApp": terms.chain.stream_app,
+        "consensusApp": terms.chain.consensus_app,
+        "payer": terms.payer,
+        "payee": terms.payee,
+        "payerDestination": terms.payer_destination,
+        "payeeDestination": terms.payee_destination,
+        "asset": terms.asset,
+        "deposit": decimal(terms.deposit),
+        "challengeDuration": terms.challenge_duration,
+        "confirmations": terms.confirmations,
+        "nonce": terms.nonce,
+        "kind": lower(terms.kind),
+        "payeeDeposit": decimal(terms.payee_deposit),
+        "reserve": decimal(terms.reserve),
+    })
+}
+
+/// The name of a variant without fields.
+fn lower(value: impl Debug) -> Value {
+    json!(format!("{value:?}").to_lowercase())
+}
+
+pub(crate) fn voucher(voucher: &Voucher) -> Value {
+    json!({
+        "channelId": voucher.channel_id,
+        "baseTurn": voucher.base_turn,
+        "serial": voucher.serial,
+        "cumulativeAmount": decimal(voucher.cumulative_amount),
+        "tickTip": voucher.tick_tip,
+        "tickPrice": decimal(voucher.tick_price),
+        "tickLimit": voucher.tick_limit,
+        "memo": voucher.memo,
+    })
+}
+
+pub(crate) fn payment(payment: &SignedVoucher) -> Value {
+    json!({ "voucher": voucher(&payment.voucher), "signature": signature(&payment.signature) })
+}
+
+pub(crate) fn quote(quote: &Quote) -> Value {
+    json!({
+        "contentRoot": quote.content_root,
+        "length": quote.length,
+        "chunkSize": quote.chunk_size,
+        "unit": lower(quote.unit),
+        "price": decimal(quote.price),
+        "asset": quote.asset,
+        "payee": quote.payee,
+        "payeeDestination": quote.payee_destination,
+        "challengeDuration": quote.challenge_duration,
+        "confirmations": quote.confirmations,
+        "expiresAt": quote.expires_at,
+    })
+}
+
+pub(crate) fn message(message: &Message) -> Value {
+    match message {
+        Message::ChannelOpen { terms: proposed, signature: by } => {
+            json!({ "terms": terms(proposed), "signature": signature(by) })
+        }
+        Message::ChannelAccept { signature: by }
+        | Message::FundingLocked { signature: by }
+        | Message::ShutdownAck { signature: by }
+        | Message::SuccessorAccept { signature: by } => json!({ "signature": signature(by) }),
+        Message::Shutdown { turn, balances: split, submitter, successor, signature: by } => json!({
+            "turn": turn,
+            "balances": balances(split),
+            "submitter": role(*submitter),
+            "successor": successor,
+            "signature": signature(by),
+        }),
+        Message::Error { code, text } => json!({ "code": code, "text": text }),
+        Message::Update { turn, follows, balances: split, answers, signature: by } => json!({
+            "turn": turn,
+            "follows": follows,
+            "balances": balances(split),
+            "answers": answers,
+            "signature": signature(by),
+        }),
+        Message::UpdateAck { turn, signature: by } => json!({ "turn": turn, "signature": signature(by) }),
+        Message::UpdateError { turn, code } => json!({ "turn": turn, "code": code }),
+        Message::UpdateRequest { number, wish: wished } => json!({ "number": number, "wish": wish(*wished) }),
+        Message::SuccessorOpen { predecessor, terms: proposed, signature: by } => {
+            json!({ "predecessor": predecessor, "terms": terms(proposed), "signature": signature(by) })
+        }
+        Message::ChannelReestablish { base: newest, voucher, answer } => {
+            json!({ "base": base(newest), "voucher": voucher.as_ref().map(payment), "answer": answer })
+        }
+        Message::ShutdownRequest | Message::Ping | Message::Pong => json!({}),
+        other => panic!("a message without a meaning here: {other:?}"),
+    }
+}
+
+pub(crate) fn record(channel: &Channel) -> Value {
+    let facts = channel.facts();
+    let dispute = facts.dispute.as_ref().map(|dispute| {
+        json!({
+            "turn": dispute.turn,
+            "finalizesAt": dispute.finalizes_at,
+            "stateHash": dispute.state_hash,
+            "outcome": hex::encode(&dispute.outcome),
+            "ours": dispute.ours,
+        })
+    });
+    let payout = facts.payout.map(|payout| {
+        json!({
+            "paid": decimal(payout.paid), "refunded": decimal(payout.refunded), "carried": decimal(payout.carried),
+        })
+    });
+    let closing = channel.closing.map(|closing| {
+        json!({
+            "turn": closing.turn,
+            "balances": balances(&closing.balances),
+            "signatures": signatures(&closing.signatures),
+            "submitter": role(closing.submitter),
+        })
+    });
+    let successor = channel.successor.map(|successor| {
+        json!({
+            "channelId": successor.channel_id,
+            "balances": balances(&successor.balances),
+            "ready": successor.ready,
+            "submitter": role(successor.submitter),
+        })
+    });
+    let posted = channel.posted.as_ref().map(|posted| {
+        json!({
+            "baseTurn": posted.base_turn,
+            "appData": hex::encode(&posted.app_data),
+            "signature": signature(&posted.signature),
+        })
+    });
+    json!({
+        "terms": terms(&channel.terms),
+        "role": role(channel.role),
+        "status": channel.status().name(),
+        "base": channel.base.as_ref().map(base),
+        "proposals": channel.proposals.iter().map(proposal).collect::<Vec<_>>(),
+        "best": channel.best.as_ref().map(payment),
+        "unsigned": channel.unsigned.as_ref().map(voucher),
+        "closing": closing,
+        "closeRequested": channel.close_requested,
+        "leaving": channel.leaving,
+        "chain": {
+            "holdings": decimal(facts.holdings), "turnRecord": facts.turn_record, "dispute": dispute, "payout": payout,
+        },
+        "aborted": channel.aborted,
+        "deadline": channel.deadline,
+        "sent": channel.sent,
+        "received": channel.received,
+        "signedTurn": channel.signed_turn,
+        "lease": channel.lease.map(|lease| json!({ "turn": lease.turn, "amount": decimal(lease.amount) })),
+        "unsure": channel.unsure,
+        "stale": channel.stale,
+        "predecessor": channel.predecessor,
+        "successor": successor,
+        "request": channel.request.map(|request| json!({ "number": request.number, "wish": wish(request.wish) })),
+        "requests": channel.requests,
+        "posted": posted,
+    })
+}
