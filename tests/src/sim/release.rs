@@ -79,7 +79,10 @@ impl World {
         if whole(base) != whole(channel.balances()) {
             self.broken("no state makes or loses money", format!("{:?} of {base:?}", channel.balances()));
         }
-        if let Some(closing) = channel.closing {
+        // A final state that was signed once stays what it was, whatever becomes of the splits that it stands on.
+        let signed_before = self.record(party, &write.key).and_then(|record| record.closing);
+        let signed_before = signed_before.map(|closing| closing.turn);
+        if let Some(closing) = channel.closing.filter(|closing| Some(closing.turn) != signed_before) {
             let newest = channel.proposals.last().map_or(base, |proposal| proposal.base.balances);
             let most = whole(base).max(whole(newest));
             let mut all = with_successor(&channel, closing.balances);
@@ -99,6 +102,8 @@ impl World {
             return self.liar.learn_record(channel);
         }
         let channel_id = channel.terms.channel_id();
+        let number = self.truth.parties[party].numbers.entry(channel_id).or_default();
+        *number = channel.sent.max(*number);
         let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
         let turns = turns.map(|base| (base.turn, base.balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
@@ -127,6 +132,10 @@ impl World {
             return self.broken("messages can be read", self.name(&channel_id));
         };
         let name = wire::name(&opened.message);
+        let highest = self.truth.parties[party].numbers.get(&channel_id).copied().unwrap_or(0);
+        if opened.sequence > highest {
+            self.broken(DURABLE, format!("{name} for {} has a number that is not stored", self.name(&channel_id)));
+        }
         if let Some((turn, signature)) = signed_state(&opened.message) {
             self.released_state(party, channel_id, turn, &signature, &name);
         }
@@ -235,6 +244,10 @@ impl World {
         let domain = self.chain.contracts().voucher_domain();
         let wallet = self.parties[at.party].hosts[at.host].wallet.as_ref();
         let unsigned = wallet.and_then(|wallet| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
+        // By the time that a signature is asked for, the record may have gone on, or be forgotten.
+        if self.truth.parties[at.party].durable.contains_key(&(channel_id, digest)) {
+            return;
+        }
         let Some(record) = self.record(at.party, &channel_id) else {
             return self.broken(DURABLE, format!("a signature for {}, which is not stored", self.name(&channel_id)));
         };
@@ -262,9 +275,7 @@ impl World {
         // Of two wallets one may ask for what the other has left behind; it will not be able to store anything on it.
         let behind = self.parties[at.party].hosts.len() > 1;
         let over = record.status() == Status::Closed;
-        // By the time that a signature is asked for, the record may have gone on.
-        let before = self.truth.parties[at.party].durable.contains_key(&(channel_id, digest));
-        if !signable.contains(&digest) && !before && !posted && !behind && !over {
+        if !signable.contains(&digest) && !posted && !behind && !over {
             self.broken(DURABLE, format!("a {} signature for {}", purpose.name(), self.name(&channel_id)));
         }
     }
