@@ -153,6 +153,7 @@ impl Wallet {
             if counts {
                 count(channel, sequence)?;
             }
+            let base = channel.base;
             let result: Result<(), MessageError> = match message {
                 Message::ChannelAccept { signature } => {
                     protocol::accept_channel_accept(channel, signature, effects).map_err(Into::into)
@@ -208,7 +209,12 @@ impl Wallet {
                 }
                 Message::ChannelOpen { .. } | Message::SuccessorOpen { .. } | Message::SuccessorAccept { .. } => Ok(()),
             };
-            Ok(result?)
+            result?;
+            if channel.base != base && channel.facts().dispute.is_some() {
+                // What stands on chain may be worth less to us than what both have signed now.
+                protocol::outstanding_transactions(context, channel, effects)?;
+            }
+            Ok(())
         })
     }
 

@@ -247,7 +247,7 @@ impl World {
         let Some(commit) = store.commits.remove(index) else { return };
         let Commit { host, id, done: Some(done), .. } = commit else { return store.commits.insert(index, commit) };
         if !done {
-            store.fail_what_stands_on(&commit);
+            store.forget_what_stands_on(&commit);
         }
         let at = At { party, host };
         if !done {
@@ -267,6 +267,7 @@ impl World {
         let store = &mut self.parties[at.party].store;
         let ordered: Result<(), String> = keys.iter().try_for_each(|key| store.before_reading(at.host, *key));
         let records = keys.iter().map(|key| store.read(*key)).collect();
+        self.say(|world| format!("   {} reads {}", world.place(at), world.name(&keys[0])));
         self.note_stored(at.party, ordered);
         let now = self.now_of(at.party);
         let host = self.host(at);

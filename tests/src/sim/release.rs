@@ -79,7 +79,10 @@ impl World {
         if whole(base) != whole(channel.balances()) {
             self.broken("no state makes or loses money", format!("{:?} of {base:?}", channel.balances()));
         }
-        if let Some(closing) = channel.closing {
+        // A final state that was signed once stays what it was, whatever becomes of the splits that it stands on.
+        let signed_before = self.record(party, &write.key).and_then(|record| record.closing);
+        let signed_before = signed_before.map(|closing| closing.turn);
+        if let Some(closing) = channel.closing.filter(|closing| Some(closing.turn) != signed_before) {
             let newest = channel.proposals.last().map_or(base, |proposal| proposal.base.balances);
             let most = whole(base).max(whole(newest));
             let mut all = with_successor(&channel, closing.balances);
@@ -99,6 +102,8 @@ impl World {
             return self.liar.learn_record(channel);
         }
         let channel_id = channel.terms.channel_id();
+        let number = self.truth.parties[party].numbers.entry(channel_id).or_default();
+        *number = channel.sent.max(*number);
         let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
         let turns = turns.map(|base| (base.turn, base.balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
@@ -111,6 +116,11 @@ impl World {
                 self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
             }
         }
+        if let Some(base) = channel.base {
+            let part = states::base(&channel.terms, base.turn, base.balances);
+            let challenge = challenge_digest(state_hash(channel_id, &part));
+            self.truth.parties[party].durable.insert((channel_id, challenge), (base.turn, base.balances));
+        }
     }
 
     /// A message left.
@@ -122,6 +132,10 @@ impl World {
             return self.broken("messages can be read", self.name(&channel_id));
         };
         let name = wire::name(&opened.message);
+        let highest = self.truth.parties[party].numbers.get(&channel_id).copied().unwrap_or(0);
+        if opened.sequence > highest {
+            self.broken(DURABLE, format!("{name} for {} has a number that is not stored", self.name(&channel_id)));
+        }
         if let Some((turn, signature)) = signed_state(&opened.message) {
             self.released_state(party, channel_id, turn, &signature, &name);
         }
@@ -230,6 +244,10 @@ impl World {
         let domain = self.chain.contracts().voucher_domain();
         let wallet = self.parties[at.party].hosts[at.host].wallet.as_ref();
         let unsigned = wallet.and_then(|wallet| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
+        // By the time that a signature is asked for, the record may have gone on, or be forgotten.
+        if self.truth.parties[at.party].durable.contains_key(&(channel_id, digest)) {
+            return;
+        }
         let Some(record) = self.record(at.party, &channel_id) else {
             return self.broken(DURABLE, format!("a signature for {}, which is not stored", self.name(&channel_id)));
         };

@@ -103,9 +103,13 @@ impl World {
         if !self.profile.liar_answers_at_the_end {
             places.retain(|at| self.is_honest(at.party));
         }
-        // One wallet of each party is enough now; the others stop.
-        for &at in places.iter().filter(|at| at.host > 0) {
+        // One wallet of each party is enough now; the others stop. It starts again: one that only reads is not told what
+        // another one wrote.
+        let shared: Vec<At> = places.iter().filter(|at| self.parties[at.party].hosts.len() > 1).copied().collect();
+        for &at in &shared {
             self.answer_everything(at);
+        }
+        for &at in &shared {
             self.crash(at);
         }
         places.retain(|at| at.host == 0);

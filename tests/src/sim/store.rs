@@ -118,16 +118,18 @@ impl Store {
         Ok(())
     }
 
-    /// Lets every commit fail that the same wallet asked for after one that failed and that writes one of its records: it
-    /// stands on what was not stored, whatever another wallet has stored since.
-    pub fn fail_what_stands_on(&mut self, failed: &Commit) {
+    /// Forgets every commit of the same wallet that writes a record of one that failed, and failed too or came later: it
+    /// stands on what was not stored, whatever another wallet has stored since. The wallet has forgotten it too.
+    pub fn forget_what_stands_on(&mut self, failed: &Commit) {
         let mut keys: Vec<B256> = failed.writes.iter().map(|write| write.key).collect();
-        for commit in self.commits.iter_mut().filter(|commit| commit.host == failed.host && commit.id > failed.id) {
-            if commit.done.is_none() && commit.writes.iter().any(|write| keys.contains(&write.key)) {
-                commit.done = Some(false);
+        self.commits.retain(|commit| {
+            let goes_with_it = commit.id > failed.id || commit.done == Some(false);
+            let stands = commit.host == failed.host && goes_with_it && commit.writes.iter().any(|write| keys.contains(&write.key));
+            if stands {
                 keys.extend(commit.writes.iter().map(|write| write.key));
             }
-        }
+            !stands
+        });
     }
 
     /// Before a record is read, what the same wallet wrote to it is carried out.

@@ -32,6 +32,8 @@ pub struct Signed {
     /// Every state that a durable record ever agreed to: by channel and digest its turn and its balances. Starts anew
     /// with a restore.
     pub durable: BTreeMap<(B256, B256), (u64, Balances)>,
+    /// The highest number of a message that was ever stored, by channel.
+    pub numbers: BTreeMap<B256, u64>,
     /// The states of every record as it was stored last, so that they are not hashed again.
     pub last_states: BTreeMap<B256, Vec<(u64, Balances)>>,
 }

@@ -11,6 +11,8 @@ use super::signer::Key;
 pub struct Opened {
     /// The channel it is about.
     pub channel_id: B256,
+    /// Its number.
+    pub sequence: u64,
     /// What it says.
     pub message: Message,
 }
@@ -25,8 +27,8 @@ pub fn open(bytes: &[u8]) -> Option<Opened> {
     draft.bytes().ok()?;
     draft.bytes().ok()?;
     let channel_id = B256::try_from(draft.bytes().ok()?).ok()?;
-    draft.u64().ok()?;
-    Some(Opened { channel_id, message: draft.decode().ok()? })
+    let sequence = draft.u64().ok()?;
+    Some(Opened { channel_id, sequence, message: draft.decode().ok()? })
 }
 
 /// Seals a message with a key.
