@@ -7,7 +7,7 @@ use alloy_primitives::hex;
 use millstream_tests::pair::{Pair, describe};
 use millstream_tests::random::Random;
 
-const SEEDS: &str = "0..150";
+const SEEDS: &str = "0..100";
 const STEPS: u64 = 60;
 
 fn seeds() -> std::ops::Range<u64> {

@@ -151,19 +151,28 @@ impl Pair {
     /// Runs a history: its first byte says who the parties are, every other one is a step.
     pub fn run(history: &[u8]) -> Self {
         let (first, rest) = history.split_first().unwrap_or((&0, &[]));
-        let mut pair = Self::new(traits(*first));
-        let mut selected = [0; 2];
+        let mut pair = Self::parties(*first);
         for byte in rest {
-            let (host, step) = read(*byte);
-            pair.step(host, step, &mut selected);
-            pair.wake();
+            pair.act(*byte);
         }
         pair
     }
 
-    fn step(&mut self, host: usize, step: Step, selected: &mut [usize; 2]) {
+    /// The two parties that the first byte of a history names.
+    pub fn parties(byte: u8) -> Self {
+        Self::new(traits(byte))
+    }
+
+    /// Takes one more step of a history.
+    pub fn act(&mut self, byte: u8) {
+        let (host, step) = read(byte);
+        self.step(host, step);
+        self.wake();
+    }
+
+    fn step(&mut self, host: usize, step: Step) {
         let now = self.now();
-        let channel_id = self.channels.get(selected[host]).copied().unwrap_or(B256::ZERO);
+        let channel_id = self.channels.get(self.selected[host]).copied().unwrap_or(B256::ZERO);
         let command = match step {
             S::Open(variant) if self.channels.len() < MAX_CHANNELS => {
                 let terms = self.variant(host, variant);
@@ -183,17 +192,20 @@ impl Pair {
             S::Abort => Command::AbortChannel { channel_id },
             S::Resume => Command::Resume { channel_id },
             S::Ping => Command::Ping { channel_id },
-            other => return self.happen(host, other, selected, now),
+            other => return self.happen(host, other, now),
         };
         if let Err(error) = self.command(host, command) {
             assert!(!error.code().is_empty() && !error.to_string().is_empty());
         }
     }
 
-    fn happen(&mut self, host: usize, step: Step, selected: &mut [usize; 2], now: u64) {
+    fn happen(&mut self, host: usize, step: Step, now: u64) {
+        if step == S::Select {
+            self.selected[host] = (self.selected[host] + 1) % self.channels.len().max(1);
+            return;
+        }
         let it = &mut self.hosts[host];
         match step {
-            S::Select => selected[host] = (selected[host] + 1) % self.channels.len().max(1),
             S::DeliverFirst => self.deliver(host, 0),
             S::DeliverLast => {
                 let last = it.outgoing.len().saturating_sub(1);

@@ -52,6 +52,21 @@ pub struct Pending {
     pub(super) transaction: Transaction,
 }
 
+/// One input of a wallet, and what came out before the next one.
+#[derive(Clone, Debug)]
+pub struct Taped {
+    /// Whether the wallet was new.
+    pub restarted: bool,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// What went in.
+    pub input: Input,
+    /// Why it was refused, if it was.
+    pub code: Option<&'static str>,
+    /// What came out.
+    pub outputs: Vec<Output>,
+}
+
 /// One party: everything that an application around a wallet has.
 #[derive(Debug)]
 pub struct Host {
@@ -82,6 +97,9 @@ pub struct Host {
     asked: VecDeque<B256>,
     /// What left, and whether it may.
     audit: Audit,
+    /// What went in and what came out, if somebody wants to know.
+    pub tape: Option<Vec<Taped>>,
+    restarted: bool,
     /// The first block that the next chain update reports.
     pub(super) next_block: u64,
     /// When the chain was last looked at, by its clock.
@@ -109,6 +127,8 @@ impl Host {
             stalled: VecDeque::new(),
             asked: VecDeque::new(),
             audit: Audit::default(),
+            tape: None,
+            restarted: true,
             next_block: 0,
             watched: 0,
             wake_at: None,
@@ -145,19 +165,22 @@ impl Host {
     pub(super) fn input(&mut self, input: Input, now: u64) -> Result<(), Error> {
         // A withdrawal names two channels, and with one slot in memory each load may drop the other.
         for _ in 0..4 {
-            let result = self.wallet.handle(input.clone(), now);
+            let result = self.handle(input.clone(), now);
             self.run(now);
             match result {
                 Err(Error::Loading { .. }) => {}
                 result => return result,
             }
         }
-        Err(self.wallet.handle(input, now).expect_err("it did not succeed four times"))
+        Err(self.handle(input, now).expect_err("it did not succeed four times"))
     }
 
     /// Carries out everything that the wallet asks for.
     fn run(&mut self, now: u64) {
         while let Some(output) = self.wallet.poll_output() {
+            if let Some(last) = self.tape.as_mut().and_then(|tape| tape.last_mut()) {
+                last.outputs.push(output.clone());
+            }
             self.audit.check(&output, &self.wallet, &self.store);
             match output {
                 Output::Commit { id, writes } => {
@@ -173,7 +196,7 @@ impl Host {
                 }
                 Output::Load { keys } => {
                     let records = keys.into_iter().map(|key| self.record(key)).collect();
-                    self.wallet.handle(Input::Loaded(records), now).expect("what was stored can be read");
+                    self.handle(Input::Loaded(records), now).expect("what was stored can be read");
                 }
                 Output::Send { bytes, .. } => self.send(Parcel::Message(bytes)),
                 Output::Payment { bytes, .. } => self.send(Parcel::Payment(bytes)),
@@ -183,6 +206,18 @@ impl Host {
                 Output::WakeAt(time) => self.wake_at = Some(time),
             }
         }
+    }
+
+    /// Hands an input to the wallet, and keeps both for the tape.
+    fn handle(&mut self, input: Input, now: u64) -> Result<(), Error> {
+        let kept = self.tape.is_some().then(|| input.clone());
+        let result = self.wallet.handle(input, now);
+        if let (Some(tape), Some(input)) = (&mut self.tape, kept) {
+            let code = result.as_ref().err().map(Error::code);
+            tape.push(Taped { restarted: self.restarted, now, input, code, outputs: Vec::new() });
+            self.restarted = false;
+        }
+        result
     }
 
     fn send(&mut self, parcel: Parcel) {
@@ -210,7 +245,7 @@ impl Host {
         let Some((id, writes)) = self.stalled.pop_front() else { return false };
         // The wallet has given up a commit that stands on one which failed, if it could still do so.
         let answer = if self.write(writes) { Input::Committed { id } } else { Input::CommitFailed { id } };
-        match (self.wallet.handle(answer.clone(), now), answer) {
+        match (self.handle(answer.clone(), now), answer) {
             (Ok(()), _) | (Err(Error::UnknownCommit { .. }), Input::CommitFailed { .. }) => {}
             (Err(error), answer) => panic!("{answer:?}: {error}"),
         }
@@ -240,7 +275,7 @@ impl Host {
     /// Refuses the oldest commit that waits.
     pub fn fail_next(&mut self, now: u64) {
         if let Some((id, _)) = self.stalled.pop_front() {
-            match self.wallet.handle(Input::CommitFailed { id }, now) {
+            match self.handle(Input::CommitFailed { id }, now) {
                 Ok(()) | Err(Error::UnknownCommit { .. }) => {}
                 Err(error) => panic!("commit {id} failed: {error}"),
             }
@@ -270,6 +305,18 @@ impl Host {
         }
     }
 
+    /// Loses its store and comes back with a backup of it.
+    ///
+    /// # Errors
+    ///
+    /// What the wallet says of the backup.
+    pub fn lose_store(&mut self, now: u64) -> Result<(), Error> {
+        let backup = self.store.iter().map(|(key, stored)| (*key, stored.bytes.clone())).collect();
+        self.store.clear();
+        self.crash(0, now);
+        self.input(Input::Restore(backup), now)
+    }
+
     /// Stops as a power cut does, after `stored` of the waiting commits, and starts again from the store.
     pub fn crash(&mut self, stored: usize, now: u64) {
         for (_, writes) in self.stalled.drain(..).take(stored).collect::<Vec<_>>() {
@@ -280,10 +327,11 @@ impl Host {
         self.asked.clear();
         self.commits = Commits::Store;
         self.wallet = wallet(&self.config, &self.signer, self.external);
+        self.restarted = true;
         (self.next_block, self.wake_at) = (0, None);
         let awake = self.store.iter().filter(|(_, stored)| stored.wake_at.is_some());
         let records = awake.map(|(key, _)| self.record(*key)).collect();
-        self.wallet.handle(Input::Loaded(records), now).expect("what was stored can be read");
+        self.handle(Input::Loaded(records), now).expect("what was stored can be read");
         self.run(now);
     }
 }

@@ -18,7 +18,7 @@ use millstream_core::protocol::Policy;
 use millstream_core::wallet::{Command, Config, Error, Input, LeaseTerms};
 
 pub use actions::{byte, describe};
-pub use host::{Commits, Host, Parcel, Stored};
+pub use host::{Commits, Host, Parcel, Stored, Taped};
 pub use signer::CachingSigner;
 
 use crate::model::{ModelChain, Transaction};
@@ -57,6 +57,8 @@ pub struct Pair {
     pub channels: Vec<B256>,
     /// How many channels were proposed.
     proposed: u32,
+    /// The channel that each party's next command is about, by its place in `channels`.
+    selected: [usize; 2],
     /// The block that nothing reaches back behind.
     first_block: u64,
 }
@@ -75,7 +77,7 @@ impl Pair {
             Host::new(Config { policy, lease: traits.lease, max_loaded, ..base }, [seed; 32], account, traits.external)
         });
         let first_block = chain.block();
-        Self { chain, hosts, channels: Vec::new(), proposed: 0, first_block }
+        Self { chain, hosts, channels: Vec::new(), proposed: 0, selected: [0; 2], first_block }
     }
 
     /// The time that both call now: the chain's, in seconds since 1970.
