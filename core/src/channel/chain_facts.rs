@@ -239,9 +239,11 @@ impl ChainFacts {
         &self.now
     }
 
-    /// The place of the last event that was taken in.
+    /// The place of the last event of the channel itself that was taken in. What came from the channel that it succeeds
+    /// may be newer than events that are still to be taken in.
     pub(crate) fn last(&self) -> Option<Position> {
-        self.recent.last().map(|confirmed| confirmed.position).or(self.folded_to)
+        let own = |confirmed: &&Confirmed| !matches!(confirmed.event, ChainEvent::Carried(_));
+        self.recent.iter().rev().find(own).map(|confirmed| confirmed.position).or(self.folded_to)
     }
 
     /// What came from the channel that this one succeeds.
@@ -256,8 +258,14 @@ impl ChainFacts {
 
     /// Takes an event in.
     pub(crate) fn push(&mut self, terms: &Terms, confirmed: Confirmed) {
-        self.now.apply(terms, &confirmed.event);
-        self.recent.push(confirmed);
+        let index = self.recent.partition_point(|before| before.position < confirmed.position);
+        let is_last = index == self.recent.len();
+        self.recent.insert(index, confirmed);
+        if !is_last {
+            self.replay(terms);
+        } else if let Some(confirmed) = self.recent.last() {
+            self.now.apply(terms, &confirmed.event);
+        }
         if self.recent.len() > MAX_RECENT {
             let oldest = self.recent.remove(0);
             self.folded.apply(terms, &oldest.event);
