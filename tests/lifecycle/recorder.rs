@@ -42,7 +42,7 @@ impl Recorder {
                 let closing = record.and_then(|channel| channel.closing).expect("stored before it is signed");
                 (closing.turn, signature)
             }
-            Message::ChannelReestablish { base, voucher, .. } => {
+            Message::ChannelReestablish { base: Some(base), voucher, .. } => {
                 let role = record.map(|channel| channel.role).expect("a channel of ours");
                 if let Some(voucher) = voucher.filter(|_| role == Role::Payer) {
                     self.voucher(&voucher);

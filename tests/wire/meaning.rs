@@ -135,8 +135,9 @@ pub(crate) fn message(message: &Message) -> Value {
         Message::SuccessorOpen { predecessor, terms: proposed, signature: by } => {
             json!({ "predecessor": predecessor, "terms": terms(proposed), "signature": signature(by) })
         }
-        Message::ChannelReestablish { base: newest, voucher, answer } => {
-            json!({ "base": base(newest), "voucher": voucher.as_ref().map(payment), "answer": answer })
+        Message::ChannelReestablish { base: newest, voucher, asks, answers } => {
+            let voucher = voucher.as_ref().map(payment);
+            json!({ "base": newest.as_ref().map(base), "voucher": voucher, "asks": asks, "answers": answers })
         }
         Message::ShutdownRequest | Message::Ping | Message::Pong => json!({}),
         other => panic!("a message without a meaning here: {other:?}"),

@@ -140,6 +140,14 @@ pub struct Channel {
     /// Whether our best state is to be put on chain while the channel goes on.
     #[n(24)]
     pub recording: bool,
+    /// The number of the question that takes the doubt away. It grows with every doubt, so that nothing said before the
+    /// doubt can be taken for an answer.
+    #[n(25)]
+    pub question: u64,
+    /// Payer: whether the payee missed a proposal. From then on each is sent again when the one before it is answered, until
+    /// none waits.
+    #[n(26)]
+    pub lagging: bool,
 }
 
 /// Why stored bytes are not a record.
@@ -211,7 +219,16 @@ impl Channel {
             requests: 0,
             posted: None,
             recording: false,
+            question: 0,
+            lagging: false,
         }
+    }
+
+    /// Notes that we may have forgotten what we signed: only what the other side says from `now` on, in seconds since
+    /// 1970, tells.
+    pub(crate) fn doubt(&mut self, now: u64) {
+        self.unsure = true;
+        self.question = self.question.saturating_add(1).max(now);
     }
 
     /// Where the channel is in its life.

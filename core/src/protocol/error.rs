@@ -359,6 +359,12 @@ pub enum UpdateError {
         /// The newest we have.
         newest: u64,
     },
+    /// We gave the turn up before we signed it, and may not use it again.
+    #[error("turn {turn} was given up unsigned")]
+    GivenUp {
+        /// The turn.
+        turn: u64,
+    },
     /// The turn is not above every voucher, or uses up the turns of the channel.
     #[error("turn {turn} is out of range")]
     Turn {
@@ -391,6 +397,7 @@ impl UpdateError {
             Self::Underpays { .. } => "UPDATE_UNDERPAYS",
             Self::NotCovered { .. } => "UPDATE_NOT_COVERED",
             Self::Stale { .. } => "UPDATE_STALE",
+            Self::GivenUp { .. } => "UPDATE_GIVEN_UP",
             Self::Turn { .. } => "UPDATE_TURN",
             Self::Signature(error) => error.code(),
             Self::Sign(error) => error.code(),

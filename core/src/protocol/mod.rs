@@ -37,7 +37,7 @@ pub(crate) use effects::{Effect, Effects};
 pub(crate) use open::{abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose};
 pub(crate) use outstanding::{outstanding_messages, outstanding_transactions};
 pub(crate) use pay::{accept_payment, pay};
-pub(crate) use reestablish::{RESTORE_GAP, accept_reestablish, reestablish};
+pub(crate) use reestablish::{RESTORE_GAP, Said, accept_reestablish, question};
 pub(crate) use sign::{ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};
 pub(crate) use update::{

@@ -5,7 +5,7 @@ use crate::crypto::Signature;
 use crate::nitro::calls;
 use crate::protocol::dispute::{next_transaction as next_dispute_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, TransactionKind};
-use crate::protocol::reestablish::reestablish;
+use crate::protocol::reestablish::report;
 use crate::protocol::sign::{complete, promote};
 use crate::protocol::{Context, OpenError, PolicyError};
 use crate::wire::Message;
@@ -43,7 +43,7 @@ pub(crate) fn accept_channel_open(
         // A payer that asks again once the channel is open lost its record.
         let ours = channel.base.filter(|base| base.turn == PREFUND_TURN).and_then(|base| base.signatures.payee);
         let accept = ours.map(|signature| Message::ChannelAccept { signature });
-        effects.send_all(accept.or_else(|| reestablish(channel, false)));
+        effects.send(accept.unwrap_or_else(|| report(channel)));
         return Ok(channel.clone());
     }
     terms.validate()?;
@@ -88,8 +88,6 @@ pub(crate) fn accept_channel_accept(
     prefund.base.state(&channel.terms).verify(&signature, channel.terms.payee)?;
     prefund.base.signatures.set(Role::Payee, signature);
     promote(channel, effects);
-    // The payee has no more than the prefund, so there is nothing that we forgot.
-    channel.unsure = false;
     if channel.terms.payee_deposit == 0 {
         channel.deadline = None;
     }

@@ -3,7 +3,7 @@
 use crate::channel::{Base, Channel, POSTFUND_TURN, Role, Status};
 use crate::payment::SignedVoucher;
 use crate::protocol::effects::Effects;
-use crate::protocol::outstanding::outstanding_messages;
+use crate::protocol::outstanding::{outstanding_messages, proposal_message};
 use crate::protocol::sign::{promote, set_base};
 use crate::protocol::{Context, ReestablishError, open, pay};
 use crate::wire::Message;
@@ -12,11 +12,28 @@ use crate::wire::Message;
 /// room for a quarter of a million restores below 2^46.
 pub(crate) const RESTORE_GAP: u64 = 1 << 28;
 
-/// What we have: the newest state signed by both and the newest voucher on it. `None` before there is one.
-pub(crate) fn reestablish(channel: &Channel, answer: bool) -> Option<Message> {
-    let base = channel.base?;
-    base.signatures.both()?;
-    Some(Message::ChannelReestablish { base, voucher: channel.best, answer })
+/// What the other side says that it has.
+pub(crate) struct Said {
+    pub(crate) base: Option<Base>,
+    pub(crate) voucher: Option<SignedVoucher>,
+    pub(crate) asks: Option<u64>,
+    pub(crate) answers: Option<u64>,
+}
+
+/// What we have: the newest state signed by both and the newest voucher on it.
+fn statement(channel: &Channel, asks: Option<u64>, answers: Option<u64>) -> Message {
+    let base = channel.base.filter(|base| base.signatures.both().is_some());
+    Message::ChannelReestablish { base, voucher: channel.best.filter(|_| base.is_some()), asks, answers }
+}
+
+/// Says what we have and asks the other side for the same.
+pub(crate) fn question(channel: &Channel) -> Message {
+    statement(channel, Some(channel.question), None)
+}
+
+/// Says what we have, unasked.
+pub(crate) fn report(channel: &Channel) -> Message {
+    statement(channel, None, None)
 }
 
 /// The highest turn that we can prove.
@@ -30,32 +47,41 @@ pub(crate) fn known_turn(channel: &Channel) -> u64 {
 pub(crate) fn accept_reestablish(
     context: &Context<'_>,
     channel: &mut Channel,
-    base: Base,
-    voucher: Option<SignedVoucher>,
-    answer: bool,
+    Said { base, voucher, asks, answers }: Said,
     effects: &mut Effects,
 ) -> Result<(), ReestablishError> {
     let status = channel.status();
     if matches!(status, Status::Closed | Status::Aborted) {
         return Err(ReestablishError::WrongStatus { status });
     }
-    adopt_base(channel, base, effects)?;
+    if let Some(base) = base {
+        adopt_base(channel, base, effects)?;
+    }
+    if answers == Some(channel.question) {
+        channel.unsure = false;
+    }
     // A payee takes payments only on an open channel, and the payment may be what it lacks.
-    channel.unsure = false;
-    let stale = channel.stale.take();
+    let doubts = (channel.stale.take(), core::mem::take(&mut channel.unsure));
     if let Some(voucher) = voucher.filter(|signed| signed.voucher.base_turn == channel.base_turn()) {
         adopt_voucher(context, channel, voucher, effects)?;
     }
-    channel.stale = stale.filter(|turn| *turn > known_turn(channel));
-    let behind = base.turn < channel.base_turn() || (channel.role == Role::Payee && voucher != channel.best);
-    effects.send_all(reestablish(channel, false).filter(|_| answer || (behind && channel.role == Role::Payee)));
-    let waits = channel.role == Role::Payer && !channel.proposals.is_empty();
-    if answer || behind || waits {
+    channel.stale = doubts.0.filter(|turn| *turn > known_turn(channel));
+    channel.unsure = doubts.1;
+    let (theirs, ours) = (base.map_or(0, |base| base.turn), channel.base_turn());
+    let behind = theirs < ours || (channel.role == Role::Payee && voucher != channel.best);
+    if asks.is_some() || (behind && channel.role == Role::Payee) {
+        // Whoever doubts asks again: its question may be what was lost.
+        let question = channel.question;
+        effects.send(statement(channel, asks.and(channel.unsure.then_some(question)), asks));
+    }
+    if asks.is_some() || (behind && channel.proposals.is_empty()) {
         effects.send_all(outstanding_messages(channel));
+    } else if channel.role == Role::Payer && theirs <= ours && !channel.proposals.is_empty() {
+        // It says so of every proposal that came out of order: if each were answered with all of them, they would breed.
+        channel.lagging = true;
+        effects.send_all(proposal_message(channel, 0));
     }
-    if channel.role == Role::Payer {
-        open::next_transaction(channel, effects);
-    }
+    open::next_transaction(channel, effects);
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use crate::crypto::Signature;
 use crate::nitro::MAX_UINT48;
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open;
-use crate::protocol::outstanding::outstanding_messages;
-use crate::protocol::reestablish::reestablish;
+use crate::protocol::outstanding::{outstanding_messages, proposal_message};
+use crate::protocol::reestablish::report;
 use crate::protocol::sign::{complete, promote};
 use crate::protocol::{Context, UpdateError};
 use crate::wire::Message;
@@ -128,12 +128,15 @@ pub(crate) fn accept_update(
         return Ok(());
     }
     check_open(channel, Role::Payee)?;
-    if turn <= newest.turn || turn <= channel.signed_turn {
+    if turn <= newest.turn {
         return Err(UpdateError::Stale { turn, newest: newest.turn });
+    }
+    if turn <= channel.signed_turn {
+        return Err(UpdateError::GivenUp { turn });
     }
     if follows != newest.turn {
         // Something between was lost: the payer sends it again when it sees how far we are.
-        effects.send_all(reestablish(channel, false));
+        effects.send(report(channel));
         return Ok(());
     }
     if channel.proposals.len() >= MAX_QUEUE {
@@ -176,6 +179,10 @@ pub(crate) fn accept_update_ack(
     proposal.base.state(&channel.terms).verify(&signature, channel.terms.payee)?;
     proposal.base.signatures.set(Role::Payee, signature);
     promote(channel, effects);
+    if channel.lagging {
+        effects.send_all(proposal_message(channel, 0));
+        channel.lagging = !channel.proposals.is_empty();
+    }
     open::next_transaction(channel, effects);
     Ok(())
 }

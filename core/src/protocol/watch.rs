@@ -9,7 +9,7 @@ use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open::{is_deposited, lock_funding};
-use crate::protocol::reestablish::{known_turn, reestablish};
+use crate::protocol::reestablish::{known_turn, question};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
 use crate::{B256, Bytes};
@@ -198,6 +198,6 @@ fn signed_base(channel: &Channel, signed: &SignedVariablePart) -> Option<Base> {
 fn note_turn(channel: &mut Channel, turn: u64, effects: &mut Effects) {
     if turn > supported_turn(channel) && channel.base.is_some() {
         channel.stale = Some(channel.stale.map_or(turn, |known| known.max(turn)));
-        effects.send_all(reestablish(channel, true));
+        effects.send(question(channel));
     }
 }

@@ -121,8 +121,8 @@ impl Wallet {
         self.step(channel_id, now, |context, channel, effects| {
             protocol::complete(context, channel, effects)?;
             let funded = channel.base_turn() > 0;
-            if funded && !matches!(channel.status(), Status::Closed | Status::Aborted) {
-                effects.send_all(protocol::reestablish(channel, true));
+            if (funded || channel.unsure) && !matches!(channel.status(), Status::Closed | Status::Aborted) {
+                effects.send(protocol::question(channel));
             }
             effects.send_all(protocol::outstanding_messages(channel));
             Ok(protocol::outstanding_transactions(context, channel, effects)?)
@@ -139,7 +139,9 @@ impl Wallet {
                 return Err(Error::ForeignRecord { channel_id: key });
             }
             channel.lease = None;
-            channel.unsure = !matches!(channel.status(), Status::Closed | Status::Aborted);
+            if !matches!(channel.status(), Status::Closed | Status::Aborted) {
+                channel.doubt(now);
+            }
             // What was said since the backup is not said again under the same numbers.
             channel.sent = channel.sent.saturating_add(protocol::RESTORE_GAP);
             if channel.role == Role::Payer {
@@ -153,7 +155,7 @@ impl Wallet {
             }
             let mut effects = protocol::Effects::default();
             if channel.unsure {
-                effects.send_all(protocol::reestablish(&channel, true));
+                effects.send(protocol::question(&channel));
             }
             if channel.base.is_none() {
                 effects.send_all(protocol::outstanding_messages(&channel));

@@ -3,7 +3,7 @@
 use alloc::string::ToString;
 
 use crate::channel::{Channel, Closing, Request, Role, Signatures, Status, Wish};
-use crate::protocol::{self, Event, MessageError, Proposed};
+use crate::protocol::{self, Event, MessageError, Proposed, Said};
 use crate::wallet::error::Error;
 use crate::wallet::machine::Wallet;
 use crate::wire::{self, Envelope, Message};
@@ -187,8 +187,9 @@ impl Wallet {
                     let request = Request { number, wish };
                     protocol::accept_update_request(context, channel, request, effects).map_err(Into::into)
                 }
-                Message::ChannelReestablish { base, voucher, answer } => {
-                    protocol::accept_reestablish(context, channel, base, voucher, answer, effects).map_err(Into::into)
+                Message::ChannelReestablish { base, voucher, asks, answers } => {
+                    let said = Said { base, voucher, asks, answers };
+                    protocol::accept_reestablish(context, channel, said, effects).map_err(Into::into)
                 }
                 Message::Ping => {
                     effects.send(Message::Pong);

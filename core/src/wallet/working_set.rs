@@ -134,7 +134,7 @@ impl Wallet {
     fn enter(&mut self, key: B256, version: u64, mut channel: Channel, now: u64) {
         if channel.lease.take().is_some() {
             // Nobody knows how much of it was signed; only the other side does.
-            channel.unsure = true;
+            channel.doubt(now);
         }
         if matches!(channel.status(), Status::Closing | Status::Withdrawing | Status::Challenged) {
             // What it owes the chain may not have been sent: look after the next update, whatever its time is.

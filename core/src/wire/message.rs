@@ -155,15 +155,19 @@ pub enum Message {
     /// Either, after a restart or a lost connection: the newest state signed by both, and the newest voucher on it.
     #[n(13)]
     ChannelReestablish {
-        /// The newest base, with both signatures.
+        /// The newest base, with both signatures, if there is one.
         #[n(0)]
-        base: Base,
+        base: Option<Base>,
         /// The newest voucher on it.
         #[n(1)]
         voucher: Option<SignedVoucher>,
-        /// Whether the other side is to say the same of itself.
+        /// The question that the other side is to answer by saying the same of itself.
         #[n(2)]
-        answer: bool,
+        asks: Option<u64>,
+        /// The question that this answers. Only an answer to the newest question tells who forgot something how far it
+        /// got: what was on its way before does not.
+        #[n(3)]
+        answers: Option<u64>,
     },
     /// Either: asks whether the other side is there.
     #[n(14)]

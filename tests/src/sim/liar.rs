@@ -33,6 +33,8 @@ pub struct Known {
     pub said: Vec<Vec<u8>>,
     /// The highest number on one of them.
     pub sequence: u64,
+    /// The question that the other side asked last.
+    pub question: u64,
 }
 
 /// What the liar knows.
@@ -85,8 +87,9 @@ impl World {
                 let key = &self.parties[packet.from].key;
                 let known = self.liar.channels.entry(opened.channel_id).or_default();
                 match opened.message {
-                    Message::ChannelReestablish { base, voucher, .. } => {
-                        if base.signatures.both().is_some() {
+                    Message::ChannelReestablish { base, voucher, asks, .. } => {
+                        known.question = asks.unwrap_or(known.question);
+                        if let Some(base) = base.filter(|base| base.signatures.both().is_some()) {
                             remember(&mut known.bases, base);
                         }
                         known.vouchers.extend(voucher);
@@ -315,7 +318,9 @@ impl World {
                     let on_base: Vec<SignedVoucher> =
                         known.vouchers.iter().filter(|signed| signed.voucher.base_turn == base.turn).copied().collect();
                     let voucher = self.one_of_list(&on_base).filter(|_| self.random.chance(70));
-                    Message::ChannelReestablish { base, voucher, answer: self.random.chance(50) }
+                    let asks = self.random.chance(50).then(|| self.random.below(4));
+                    let answers = self.random.chance(50).then_some(known.question);
+                    Message::ChannelReestablish { base: Some(base), voucher, asks, answers }
                 }
                 None => Message::Pong,
             },

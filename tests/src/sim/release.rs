@@ -139,7 +139,7 @@ impl World {
         if let Some((turn, signature)) = signed_state(&opened.message) {
             self.released_state(party, channel_id, turn, &signature, &name);
         }
-        if let Message::ChannelReestablish { base, voucher, .. } = &opened.message {
+        if let Message::ChannelReestablish { base: Some(base), voucher, .. } = &opened.message {
             // What it says of itself may be the first that anybody hears of it.
             let key = self.parties[party].key.clone();
             for signature in [base.signatures.payer, base.signatures.payee].into_iter().flatten() {

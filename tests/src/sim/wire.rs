@@ -70,9 +70,12 @@ pub fn describe(message: &Message) -> String {
         Message::UpdateError { turn, code } => format!("UpdateError {turn} {code}"),
         Message::UpdateRequest { number, wish } => format!("UpdateRequest {number} {wish:?}"),
         Message::Error { code, .. } => format!("Error {code}"),
-        Message::ChannelReestablish { base, voucher, answer } => {
+        Message::ChannelReestablish { base, voucher, asks, answers } => {
             let serial = voucher.map_or(0, |signed| signed.voucher.serial);
-            format!("ChannelReestablish {}/{serial}{}", base.turn, if *answer { ", answer" } else { "" })
+            let turn = base.map_or(0, |base| base.turn);
+            let [asks, answers] = [("asks", asks), ("answers", answers)]
+                .map(|(verb, number)| number.map_or(String::new(), |number| format!(", {verb} {number}")));
+            format!("ChannelReestablish {turn}/{serial}{asks}{answers}")
         }
         other => name(other),
     }
