@@ -182,7 +182,12 @@ fn a_channel_challenged_before_its_deposit_never_opens() {
     world.chain.send(account, adjudicator, 0, data).expect("a supported state");
     world.chain.pass(3_600);
     let command = Command::Resume { channel_id: world.id };
-    world.payer.command(&mut world.chain, command).expect("deposits now");
+    world.payer.command(&mut world.chain, command).expect("an honest wallet hears of the challenge first");
+    world.settle();
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, 0, "and makes no deposit");
+    let (nothing, all) = (U256::ZERO, U256::from(DEPOSIT));
+    let deposit = millstream_core::nitro::calls::deposit(Address::ZERO, world.id, nothing, all);
+    world.chain.send(account, adjudicator, DEPOSIT, deposit).expect("anybody may deposit");
     world.settle();
     assert_eq!(world.payee.channel(&world.id).facts().holdings, DEPOSIT);
     assert_eq!(world.payee.status(&world.id), Status::Challenged);

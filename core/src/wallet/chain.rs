@@ -28,6 +28,9 @@ pub(super) struct ChainView {
     unstored: BTreeMap<B256, Vec<Observed>>,
     /// Channels from whose records events have to be taken back, and from where on.
     undone: BTreeMap<B256, Position>,
+    /// Channels whose records are older than what the chain was heard to say, or may be: the money that one of them waits
+    /// for may have come and gone, and a deposit would never come back.
+    unheard: BTreeSet<B256>,
 }
 
 /// Tells a log from another one at the same place: the start of the hash of what it says.
@@ -80,6 +83,28 @@ impl ChainView {
         for confirmed in own {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
+    }
+
+    /// Whether an update came since the wallet was started.
+    pub(super) const fn is_heard(&self) -> bool {
+        self.head_block > 0 || self.head_time > 0
+    }
+
+    /// Makes no deposit in a channel before the next update.
+    pub(super) fn distrust(&mut self, channel_id: B256) {
+        self.unheard.insert(channel_id);
+    }
+
+    /// Whether a deposit in a channel has to wait for the next update.
+    pub(super) fn is_unheard(&self, channel_id: &B256) -> bool {
+        self.unheard.contains(channel_id)
+    }
+
+    /// The channels that waited for an update and have taken in what it said.
+    pub(super) fn take_heard(&mut self) -> BTreeSet<B256> {
+        let (behind, heard) = core::mem::take(&mut self.unheard).into_iter().partition(|id| self.waits_for(id));
+        self.unheard = behind;
+        heard
     }
 
     /// Keeps an event until it is deep enough and its channel is there.

@@ -153,6 +153,7 @@ impl Wallet {
             if self.set.slots.contains_key(&channel_id) {
                 continue;
             }
+            self.chain.distrust(channel_id);
             let mut effects = protocol::Effects::default();
             if channel.unsure {
                 effects.send(protocol::question(&channel));

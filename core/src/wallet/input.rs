@@ -40,7 +40,8 @@ pub enum Input {
     /// [`Output::Load`](super::Output::Load) names.
     Loaded(Vec<StoredRecord>),
     /// Records of a backup, by channel id. Those that the wallet does not have are stored; before anything is signed on
-    /// them, the other side is asked how far it got.
+    /// them, the other side is asked how far it got. The next [`Input::Chain`] has to reach back to before the backup was
+    /// made: until it comes no deposit is.
     Restore(Vec<(B256, Vec<u8>)>),
     /// The signature that [`Output::Sign`](super::Output::Sign) asked for: 65 bytes, `r ‖ s ‖ v`.
     Signed {

@@ -133,6 +133,9 @@ impl Wallet {
                         bytes: wire::encode_payment(&payment),
                     }),
                     Effect::Submit(transaction) if submitted == Some(transaction.kind) => {}
+                    Effect::Submit(Transaction {
+                        kind: TransactionKind::Approve | TransactionKind::Deposit, ..
+                    }) if self.chain.is_unheard(&channel_id) => {}
                     // An approval goes before the deposit that needs it, which is under way.
                     Effect::Submit(Transaction { kind: TransactionKind::Approve, .. })
                         if submitted == Some(TransactionKind::Deposit) => {}

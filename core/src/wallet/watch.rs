@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::Position;
+use crate::channel::{Position, Status};
 use crate::nitro::{AdjudicatorEvent, DecodeError};
 use crate::protocol::{self, Event, MessageError, Observed};
 use crate::wallet::chain::mark;
@@ -35,7 +35,7 @@ impl Wallet {
                 self.log(log, place, mark);
             }
         }
-        self.apply_confirmed(now).and(self.settle_due(now))
+        self.apply_confirmed(now).and(self.settle_heard(now)).and(self.settle_due(now))
     }
 
     /// Keeps what a log says, unless it was taken in before.
@@ -131,6 +131,19 @@ impl Wallet {
             }
         }
         Ok(())
+    }
+
+    /// Asks for the deposits that waited for the update.
+    fn settle_heard(&mut self, now: u64) -> Result<(), Error> {
+        let mut result = Ok(());
+        for channel_id in self.chain.take_heard() {
+            if self.channel(&channel_id).is_some_and(|channel| channel.status() != Status::Disconnected) {
+                result = result.and(self.step(channel_id, now, |context, channel, effects| {
+                    Ok(protocol::outstanding_transactions(context, channel, effects)?)
+                }));
+            }
+        }
+        result
     }
 
     /// Asks for the transactions of disputes whose time has come.

@@ -140,6 +140,9 @@ impl Wallet {
             // What it owes the chain may not have been sent: look after the next update, whatever its time is.
             self.disputes.insert((0, key));
         }
+        if !self.chain.is_heard() {
+            self.chain.distrust(key);
+        }
         self.chain.remember(key, &channel);
         let answer_by = self.answer_by(None, &channel, now);
         let slot = Slot { answer_by, ..Slot::new(channel, version) };

@@ -124,7 +124,9 @@ impl Store {
         let mut keys: Vec<B256> = failed.writes.iter().map(|write| write.key).collect();
         self.commits.retain(|commit| {
             let goes_with_it = commit.id > failed.id || commit.done == Some(false);
-            let stands = commit.host == failed.host && goes_with_it && commit.writes.iter().any(|write| keys.contains(&write.key));
+            let stands = commit.host == failed.host
+                && goes_with_it
+                && commit.writes.iter().any(|write| keys.contains(&write.key));
             if stands {
                 keys.extend(commit.writes.iter().map(|write| write.key));
             }
