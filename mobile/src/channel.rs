@@ -102,6 +102,8 @@ pub struct ChannelInfo {
     pub remaining: Amount,
     /// Of the last voucher on the newest base; 0 before the first.
     pub serial: u32,
+    /// How many of its ticks are paid.
+    pub ticks: u8,
     /// The turn of the newest state signed by both that is not final; 0 before there is one.
     pub base_turn: u64,
     /// What the adjudicator holds for the channel, as far as confirmed.
@@ -152,6 +154,7 @@ impl ChannelInfo {
             cumulative_amount: channel.paid(),
             remaining: channel.remaining(),
             serial: channel.last_serial(),
+            ticks: channel.shown.map_or(0, |shown| shown.ticks),
             base_turn: channel.base.map_or(0, |base| base.turn),
             holdings: facts.holdings,
             turn_record: facts.turn_record,

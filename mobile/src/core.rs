@@ -176,7 +176,7 @@ impl Core {
 /// Errors: `MESSAGE_TOO_LARGE`, `MESSAGE_MALFORMED`, `SIGNATURE_...`.
 #[uniffi::export]
 pub fn payment_channel(bytes: &[u8]) -> Result<Bytes32, MillstreamError> {
-    Ok(wire::decode_payment(bytes)?.voucher.channel_id)
+    Ok(wire::decode_payment(bytes)?.channel_id())
 }
 
 fn refuse_secret(config: &CoreConfig) -> Result<(), MillstreamError> {

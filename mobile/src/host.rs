@@ -78,6 +78,8 @@ pub struct Payment {
     pub channel_id: Bytes32,
     /// The voucher's serial.
     pub serial: u32,
+    /// How many of its ticks are paid with this; zero if it is the voucher.
+    pub ticks: u8,
     /// What it pays beyond the voucher before, in base units.
     pub amount: Amount,
     /// All that was paid on the channel with it, in base units.

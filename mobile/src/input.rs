@@ -104,6 +104,8 @@ pub enum Command {
         amount: Amount,
         /// What is paid for: the hash of a quote, or zero.
         memo: Bytes32,
+        /// For how many more payments of the same amount and memo to prepare.
+        ticks: u8,
     },
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
     TopUp {
@@ -172,7 +174,7 @@ pub enum Command {
 impl From<Command> for wallet::Command {
     fn from(command: Command) -> Self {
         match command {
-            Command::Pay { channel_id, amount, memo } => Self::Pay { channel_id, amount, memo },
+            Command::Pay { channel_id, amount, memo, ticks } => Self::Pay { channel_id, amount, memo, ticks },
             Command::TopUp { channel_id, amount } => Self::TopUp { channel_id, amount },
             Command::Fold { channel_id } => Self::Fold { channel_id },
             Command::GiveBack { channel_id, amount } => Self::GiveBack { channel_id, amount },

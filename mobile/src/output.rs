@@ -36,6 +36,8 @@ pub enum Output {
         channel_id: Bytes32,
         /// The voucher's serial.
         serial: u32,
+        /// How many of its ticks are paid with it.
+        ticks: u8,
         /// What it pays beyond the voucher before, in base units.
         amount: Amount,
         /// All that was paid on the channel with it, in base units.
@@ -79,8 +81,8 @@ impl From<wallet::Output> for Output {
             From::Commit { id, writes } => Self::Commit { id, writes: writes.into_iter().map(Into::into).collect() },
             From::Load { keys } => Self::Load { keys },
             From::Send { peer, channel_id, bytes } => Self::Send { peer, channel_id, bytes },
-            From::Payment { channel_id, serial, amount, cumulative_amount, bytes } => {
-                Self::Payment { channel_id, serial, amount, cumulative_amount, bytes }
+            From::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes } => {
+                Self::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes }
             }
             From::Sign { channel_id, digest, purpose } => Self::Sign { channel_id, digest, purpose: purpose.into() },
             From::Submit { channel_id, transaction } => Self::Submit { channel_id, transaction: transaction.into() },
@@ -171,6 +173,8 @@ pub enum Event {
         channel_id: Bytes32,
         /// The voucher's serial.
         serial: u32,
+        /// How many of its ticks are paid with it.
+        ticks: u8,
         /// What is new, in base units.
         amount: Amount,
         /// All that was paid on the channel, in base units.
@@ -276,8 +280,8 @@ impl From<protocol::Event> for Event {
         use protocol::Event as From;
         match event {
             From::StatusChanged { channel_id, status } => Self::StatusChanged { channel_id, status: status.into() },
-            From::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo } => {
-                Self::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo }
+            From::PaymentReceived { channel_id, serial, ticks, amount, cumulative_amount, memo } => {
+                Self::PaymentReceived { channel_id, serial, ticks, amount, cumulative_amount, memo }
             }
             From::Updated { channel_id, turn, balances } => {
                 Self::Updated { channel_id, turn, balances: balances.into() }

@@ -94,12 +94,20 @@ impl Wallet {
     }
 
     /// Pays `amount` more base units: the payer in a stream, either side in a ledger. A voucher goes to `Transport.pay`
-    /// once it is stored; `memo` is the hash of the quote paid for, or zero.
+    /// once it is stored; `memo` is the hash of the quote paid for, or zero. `ticks` says for how many more payments of the
+    /// same amount and memo to prepare: they need no signature and no write.
     ///
     /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`, `UPDATE_...`.
     /// Every call that names a channel may also fail with `STORE_FAILED` or `RECORD_...`, if it has to be loaded.
-    pub fn pay(&self, channel_id: Bytes32, amount: Amount, memo: Bytes32, now: u64) -> Result<(), MillstreamError> {
-        self.command(Command::Pay { channel_id, amount, memo }, now)
+    pub fn pay(
+        &self,
+        channel_id: Bytes32,
+        amount: Amount,
+        memo: Bytes32,
+        ticks: u8,
+        now: u64,
+    ) -> Result<(), MillstreamError> {
+        self.command(Command::Pay { channel_id, amount, memo, ticks }, now)
     }
 
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit goes to `Chain.submit`.
@@ -300,8 +308,8 @@ impl Wallet {
                         let sent = self.transport.send(peer, channel_id, bytes);
                         self.check("PEER_UNREACHABLE", Some(channel_id), sent);
                     }
-                    Output::Payment { channel_id, serial, amount, cumulative_amount, bytes } => {
-                        self.pay_peer(Payment { channel_id, serial, amount, cumulative_amount, bytes }, now);
+                    Output::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes } => {
+                        self.pay_peer(Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes }, now);
                     }
                     // A deposit directly follows the approval that it needs.
                     Output::Submit { channel_id, .. } if unapproved == Some(channel_id) => unapproved = None,

@@ -126,7 +126,7 @@ impl Case {
         }
         .expect("a local key signs");
         let mut claim =
-            Claim { ticks, preimage: chain.preimage(ticks).expect("in range"), ..Claim::without_ticks(&signed) };
+            Claim { ticks, preimage: chain.preimage(ticks).expect("in range"), ..Claim::new(&signed, None) };
         if is(Break::TooManyTicks) {
             claim.ticks = claim.ticks.max(1);
             claim.voucher.tick_limit = claim.ticks - 1;

@@ -12,8 +12,8 @@ use millstream_core::channel::Channel;
 use millstream_core::crypto::{LocalSigner, Signer};
 use millstream_core::keys::{Backup, BackupRecord, KdfParams, Mnemonic, export_records};
 use millstream_core::nitro::{AdjudicatorEvent, calls, encode_outcome};
-use millstream_core::payment::{Claim, Quote, TickChain, Unit, Voucher};
-use millstream_core::wire::{Envelope, decode_payment, encode_payment};
+use millstream_core::payment::{Claim, Quote, Shown, TickChain, Unit, Voucher};
+use millstream_core::wire::{Envelope, Payment, Tick, decode_payment, encode_payment};
 use millstream_tests::pair::{ALICE, BOB, Pair, Parcel, byte, lives};
 use serde_json::Value;
 
@@ -90,8 +90,9 @@ fn send(life: &str, parcel: &Parcel, receiver: Address) -> Outcome {
         }
         Parcel::Payment(bytes) => {
             let payment = decode_payment(bytes)?;
-            write("payment", &format!("{life}-{}", payment.voucher.serial), bytes)?;
-            write("signature", &format!("{life}-{}", payment.voucher.serial), &payment.signature.to_bytes())
+            let name = format!("{life}-{}-{}", payment.serial(), payment.ticks());
+            write("payment", &name, bytes)?;
+            payment.voucher().map_or(Ok(()), |signed| write("signature", &name, &signed.signature.to_bytes()))
         }
     }
 }
@@ -133,9 +134,12 @@ fn values() -> Outcome {
     let flat = Voucher::flat(B256::repeat_byte(0x55), 1, 7, 1_000, quote.hash());
     let voucher = Voucher { tick_tip: ticks.tip(), tick_price: 3, tick_limit: 255, ..flat };
     let signed = voucher.sign(&domain, &payer)?;
-    write("payment", "ticks", &encode_payment(&signed))?;
-    let preimage = ticks.preimage(200).ok_or("above the limit")?;
-    let claim = Claim { ticks: 200, preimage, ..Claim::without_ticks(&signed) }.to_app_data().to_vec();
+    let shown = Shown { ticks: 200, preimage: ticks.preimage(200).ok_or("above the limit")? };
+    write("payment", "voucher", &encode_payment(&signed.into()))?;
+    write("payment", "claim", &encode_payment(&Payment::Claim { signed, shown: Some(shown) }))?;
+    let tick = Tick { channel_id: voucher.channel_id, serial: voucher.serial, shown };
+    write("payment", "tick", &encode_payment(&Payment::Tick(tick)))?;
+    let claim = Claim::new(&signed, Some(shown)).to_app_data().to_vec();
     write("claim", "ticks", &claim)?;
     // The choices of the `claim` target: everything right, and a base that holds enough for the payer.
     let mut supported = claim;

@@ -14,7 +14,7 @@ fn of_two(terms: &mut Terms) {
 }
 
 fn pay(world: &World, amount: u128) -> Command {
-    Command::Pay { channel_id: world.id, amount, memo: B256::ZERO }
+    Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 }
 }
 
 fn leader_pays(world: &mut World, amount: u128) {

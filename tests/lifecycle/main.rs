@@ -34,6 +34,7 @@ mod replay;
 mod restore;
 mod rows;
 mod signer;
+mod ticks;
 mod timers;
 mod together;
 mod topup;

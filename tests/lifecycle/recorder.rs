@@ -56,7 +56,10 @@ impl Recorder {
 
     /// A payment that leaves.
     pub(crate) fn payment(&mut self, bytes: &[u8]) {
-        self.voucher(&decode_payment(bytes).expect("what a wallet pays can be read"));
+        let payment = decode_payment(bytes).expect("what a wallet pays can be read");
+        if let Some(voucher) = payment.voucher() {
+            self.voucher(voucher);
+        }
     }
 
     /// The logs of a transaction of ours, which shows states to the chain.

@@ -33,7 +33,7 @@ fn a_deposit_is_undone_and_made_again() {
     reorganised(&mut world);
     assert!(world.payer.was_told(was_reorganised) && world.payee.was_told(was_reorganised));
     assert_eq!(world.payer.transactions, [TransactionKind::Deposit], "made again by itself");
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "INSUFFICIENT_BALANCE");
     world.settle();
     world.paid(1);

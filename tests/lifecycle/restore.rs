@@ -7,7 +7,7 @@ use millstream_core::wallet::Command;
 use crate::{Asset, DEPOSIT, World};
 
 fn pay_one(world: &World) -> Command {
-    Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO }
+    Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 }
 }
 
 #[test]

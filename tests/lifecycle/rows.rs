@@ -137,7 +137,7 @@ pub(crate) fn a_challenge_is_cleared_and_payments_go_on(asset: Asset) {
     world.settle();
     world.assert_status(Status::Challenged);
     assert!(world.payer.was_told(|event| matches!(event, Event::Challenged { ours: false, .. })));
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_NOT_OPEN");
     world.payer_does(Command::ClearChallenge { channel_id: world.id });
     assert_eq!(world.payer.transactions.last(), Some(&TransactionKind::Checkpoint));

@@ -49,7 +49,7 @@ fn the_whole_deposit_can_be_paid_and_not_a_unit_more() {
     let mut world = World::open(Asset::Native);
     world.pay(DEPOSIT);
     world.deliver();
-    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
     let error = world.payer.command(&mut world.chain, command).expect_err("nothing is left");
     assert_eq!(error.code(), "INSUFFICIENT_BALANCE");
     world.payee.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");

@@ -21,7 +21,7 @@ pub(crate) fn raises_then_deposits(asset: Asset) {
     world.assert_split(DEPOSIT - 400_000 + MORE, 400_000);
     assert_eq!(world.chain.holdings(world.asset, world.id), DEPOSIT + MORE, "deposited once both had signed");
     // Until it is deep enough, only the old deposit counts.
-    let pay = |amount| Command::Pay { channel_id: world.id, amount, memo: B256::ZERO };
+    let pay = |amount| Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 };
     let (all, more) = (pay(DEPOSIT - 400_000), pay(1));
     world.payer_does(all);
     world.deliver();

@@ -76,7 +76,7 @@ fn no_voucher_is_signed_while_a_base_is_under_way() {
     let mut world = World::open(Asset::Native);
     world.paid(100);
     world.payer_does(Command::Fold { channel_id: world.id });
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_BUSY");
     assert_eq!(world.payer_cannot(Command::Fold { channel_id: world.id }), "CHANNEL_BUSY");
     world.deliver();

@@ -9,7 +9,7 @@ use millstream_core::wallet::Command;
 use crate::{Asset, DEPOSIT, World};
 
 fn pay_in(world: &mut World, id: B256, amount: u128) {
-    world.payer_does(Command::Pay { channel_id: id, amount, memo: B256::ZERO });
+    world.payer_does(Command::Pay { channel_id: id, amount, memo: B256::ZERO, ticks: 0 });
     world.deliver();
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn an_unanswered_withdrawal_is_given_up(asset: Asset) {
     world.payer_does(Command::Withdraw { channel_id: world.id, amount: 200_000 });
     world.payer.outgoing.clear();
     assert_eq!(world.payer.status(&world.id), Status::Withdrawing);
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_NOT_OPEN");
     world.payer.wait(&mut world.chain, 24 * 3_600);
     assert!(world.payer.was_told(|event| matches!(event, Event::PeerSilent { .. })));

@@ -120,7 +120,7 @@ impl World {
     }
 
     pub(crate) fn pay(&mut self, amount: u128) {
-        let command = Command::Pay { channel_id: self.id, amount, memo: B256::repeat_byte(9) };
+        let command = Command::Pay { channel_id: self.id, amount, memo: B256::repeat_byte(9), ticks: 0 };
         self.payer.command(&mut self.chain, command).expect("the channel is open and holds enough");
     }
 

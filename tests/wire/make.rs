@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use alloy_primitives::{Address, B256, hex};
 use millstream_core::channel::Channel;
 use millstream_core::crypto::LocalSigner;
-use millstream_core::payment::{Quote, TickChain, Unit, Voucher, VoucherDomain};
-use millstream_core::wire::{Envelope, decode_payment, encode_payment};
+use millstream_core::payment::{Quote, Shown, TickChain, Unit, Voucher, VoucherDomain};
+use millstream_core::wire::{Envelope, Payment, Tick, decode_payment, encode_payment};
 use millstream_tests::pair::{Pair, Parcel, lives};
 use serde_json::{Value, json};
 
@@ -97,7 +97,16 @@ fn others() -> Outcome {
     let ticks = TickChain::new(B256::repeat_byte(0x44), 255);
     let voucher = Voucher { tick_tip: ticks.tip(), tick_price: u128::MAX, tick_limit: 255, ..flat };
     let signed = voucher.sign(&domain, &payer)?;
-    write("payment", "ticks", json!({ "payment": meaning::payment(&signed) }), &encode_payment(&signed))?;
+    let shown = Shown { ticks: 200, preimage: ticks.preimage(200).ok_or("above the limit")? };
+    let tick = Tick { channel_id: voucher.channel_id, serial: voucher.serial, shown };
+    let shapes = [
+        ("voucher", Payment::from(signed)),
+        ("claim", Payment::Claim { signed, shown: Some(shown) }),
+        ("tick", Payment::Tick(tick)),
+    ];
+    for (name, payment) in shapes {
+        write("payment", name, json!({ "payment": meaning::payment(&payment) }), &encode_payment(&payment))?;
+    }
     let quote = Quote {
         content_root: B256::repeat_byte(0x11),
         length: 1_000_000,

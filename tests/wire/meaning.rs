@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use alloy_primitives::hex;
 use millstream_core::channel::{Balances, Base, Channel, Proposal, Role, Signatures, Terms, Wish};
 use millstream_core::crypto::Signature;
-use millstream_core::payment::{Quote, SignedVoucher, Voucher};
+use millstream_core::payment::{Quote, Shown, SignedVoucher, Voucher};
 use millstream_core::wire::Message;
+use millstream_core::wire::Payment;
 use serde_json::{Value, json};
 
 /// A number that may not fit into one of JSON's.
@@ -85,8 +86,23 @@ pub(crate) fn voucher(voucher: &Voucher) -> Value {
     })
 }
 
-pub(crate) fn payment(payment: &SignedVoucher) -> Value {
-    json!({ "voucher": voucher(&payment.voucher), "signature": signature(&payment.signature) })
+pub(crate) fn payment(payment: &Payment) -> Value {
+    match payment {
+        Payment::Claim { signed: paid, shown: ticks } => {
+            json!({ "claim": signed(paid), "shown": ticks.as_ref().map(shown) })
+        }
+        Payment::Tick(tick) => {
+            json!({ "channelId": tick.channel_id, "serial": tick.serial, "shown": shown(&tick.shown) })
+        }
+    }
+}
+
+fn shown(shown: &Shown) -> Value {
+    json!({ "ticks": shown.ticks, "preimage": shown.preimage })
+}
+
+fn signed(signed: &SignedVoucher) -> Value {
+    json!({ "voucher": voucher(&signed.voucher), "signature": signature(&signed.signature) })
 }
 
 pub(crate) fn quote(quote: &Quote) -> Value {
@@ -135,9 +151,10 @@ pub(crate) fn message(message: &Message) -> Value {
         Message::SuccessorOpen { predecessor, terms: proposed, signature: by } => {
             json!({ "predecessor": predecessor, "terms": terms(proposed), "signature": signature(by) })
         }
-        Message::ChannelReestablish { base: newest, voucher, asks, answers } => {
-            let voucher = voucher.as_ref().map(payment);
-            json!({ "base": newest.as_ref().map(base), "voucher": voucher, "asks": asks, "answers": answers })
+        Message::ChannelReestablish { base: newest, voucher, asks, answers, shown: ticks } => {
+            let (base, voucher) = (newest.as_ref().map(base), voucher.as_ref().map(signed));
+            let ticks = ticks.as_ref().map(shown);
+            json!({ "base": base, "voucher": voucher, "asks": asks, "answers": answers, "shown": ticks })
         }
         Message::ShutdownRequest | Message::Ping | Message::Pong => json!({}),
         other => panic!("a message without a meaning here: {other:?}"),
@@ -189,7 +206,8 @@ pub(crate) fn record(channel: &Channel) -> Value {
         "status": channel.status().name(),
         "base": channel.base.as_ref().map(base),
         "proposals": channel.proposals.iter().map(proposal).collect::<Vec<_>>(),
-        "best": channel.best.as_ref().map(payment),
+        "best": channel.best.as_ref().map(signed),
+        "shown": channel.shown.as_ref().map(shown),
         "unsigned": channel.unsigned.as_ref().map(voucher),
         "closing": closing,
         "closeRequested": channel.close_requested,

@@ -168,7 +168,7 @@ impl Core {
     }
 
     /// Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid
-    /// for.
+    /// for; `ticks`, 0 to 255, says for how many more payments of the same amount and memo to prepare.
     ///
     /// # Errors
     ///
@@ -179,11 +179,13 @@ impl Core {
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "Hex")] memo: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] ticks: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<(), Failure> {
         let amount = input::amount(amount, "amount")?;
         let memo = input::hash(memo, "memo")?;
-        self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, memo })
+        let ticks = input::uint8(ticks, "ticks")?;
+        self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, memo, ticks })
     }
 
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
@@ -372,7 +374,7 @@ impl Core {
         let bytes = payment_bytes(bytes)?;
         let now = input::seconds(now, NOW)?;
         // Decoded twice: it costs a hundredth of checking the signature.
-        let channel_id = wire::decode_payment(&bytes)?.voucher.channel_id;
+        let channel_id = wire::decode_payment(&bytes)?.channel_id();
         self.handle(Input::Payment(bytes), now)?;
         Ok(output::hash(&channel_id))
     }

@@ -152,12 +152,12 @@ pub fn recover_address(
 /// # Errors
 ///
 /// `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`, `MESSAGE_MALFORMED`, `SIGNATURE_...`.
-#[wasm_bindgen(js_name = decodePayment, unchecked_return_type = "VoucherFields")]
+#[wasm_bindgen(js_name = decodePayment, unchecked_return_type = "PaymentFields")]
 pub fn decode_payment(
     #[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue,
 ) -> Result<JsValue, Failure> {
     let payment = wire::decode_payment(&payment_bytes(bytes)?)?;
-    if payment.voucher.base_turn > nitro::MAX_UINT48 {
+    if payment.voucher().is_some_and(|signed| signed.voucher.base_turn > nitro::MAX_UINT48) {
         return Err(wire::WireError::Malformed.into());
     }
     Ok(output::payment(&payment))

@@ -90,6 +90,11 @@ pub(crate) fn seconds(value: &JsValue, field: &'static str) -> Result<u64, Failu
     integer(value, field, MAX_SECONDS)
 }
 
+pub(crate) fn uint8(value: &JsValue, field: &'static str) -> Result<u8, Failure> {
+    let value = integer(value, field, u8::MAX.into())?;
+    Ok(u8::try_from(value).unwrap_or(u8::MAX))
+}
+
 pub(crate) fn uint32(value: &JsValue, field: &'static str) -> Result<u32, Failure> {
     let number = integer(value, field, u32::MAX.into())?;
     u32::try_from(number).map_err(|_| Failure::argument(field, "an integer of 32 bits"))

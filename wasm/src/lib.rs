@@ -47,6 +47,6 @@ import type {
   QuoteTerms,
   StoredRecord,
   TransactionKind,
-  VoucherFields,
+  PaymentFields,
 } from "./types.js";
 "#;

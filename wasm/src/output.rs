@@ -5,6 +5,7 @@ use millstream_core::channel::{Balances, Channel, Kind, Role};
 use millstream_core::payment::{Quote, SignedVoucher};
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Output, Write};
+use millstream_core::wire::Payment;
 use millstream_core::{Address, B256};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -33,7 +34,7 @@ words! {
     SEEN_BLOCK = "seenBlock", ABORTED = "aborted", HASH = "hash", CONTENT_ROOT = "contentRoot", LENGTH = "length",
     CHUNK_SIZE = "chunkSize", UNIT = "unit", PRICE = "price", PAYEE_DESTINATION = "payeeDestination",
     EXPIRES_AT = "expiresAt", CHUNKS = "chunks", TOTAL = "total", BASE_TURN = "baseTurn", TICK_TIP = "tickTip",
-    TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
+    TICKS = "ticks", PREIMAGE = "preimage", TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
     COMMIT = "commit", LOAD = "load", SEND = "send", PAYMENT = "payment", SUBMIT = "submit", NOTIFY = "notify",
     WAKE_AT = "wakeAt", STATUS_CHANGED = "statusChanged", PAYMENT_RECEIVED = "paymentReceived",
     CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
@@ -117,13 +118,16 @@ pub(crate) fn output(output: Output) -> JsValue {
             .with(&CHANNEL_ID, hash(&channel_id))
             .with(&BYTES, bytes(&message))
             .into(),
-        Output::Payment { channel_id, serial, amount, cumulative_amount, bytes: payment } => Plain::of_type(&PAYMENT)
-            .with(&CHANNEL_ID, hash(&channel_id))
-            .with(&SERIAL, serial)
-            .with(&AMOUNT, amount)
-            .with(&CUMULATIVE_AMOUNT, cumulative_amount)
-            .with(&BYTES, bytes(&payment))
-            .into(),
+        Output::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes: payment } => {
+            Plain::of_type(&PAYMENT)
+                .with(&CHANNEL_ID, hash(&channel_id))
+                .with(&SERIAL, serial)
+                .with(&TICKS, ticks)
+                .with(&AMOUNT, amount)
+                .with(&CUMULATIVE_AMOUNT, cumulative_amount)
+                .with(&BYTES, bytes(&payment))
+                .into()
+        }
         Output::Sign { channel_id, digest, purpose } => Plain::of_type(&SIGN)
             .with(&CHANNEL_ID, hash(&channel_id))
             .with(&DIGEST, bytes(digest.as_slice()))
@@ -155,9 +159,10 @@ fn event(event: &Event) -> JsValue {
     let of = |name, channel_id: &B256| Plain::of_type(name).with(&CHANNEL_ID, hash(channel_id));
     match event {
         Event::StatusChanged { channel_id, status } => of(&STATUS_CHANGED, channel_id).with(&STATUS, status.name()),
-        Event::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo } => {
+        Event::PaymentReceived { channel_id, serial, ticks, amount, cumulative_amount, memo } => {
             of(&PAYMENT_RECEIVED, channel_id)
                 .with(&SERIAL, *serial)
+                .with(&TICKS, *ticks)
                 .with(&AMOUNT, *amount)
                 .with(&CUMULATIVE_AMOUNT, *cumulative_amount)
                 .with(&MEMO, hash(memo))
@@ -221,6 +226,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&CUMULATIVE_AMOUNT, channel.paid())
         .with(&REMAINING, channel.remaining())
         .with(&SERIAL, channel.last_serial())
+        .with(&TICKS, channel.shown.map_or(0, |shown| shown.ticks))
         .with(&BASE_TURN, number(channel.base.map_or(0, |base| base.turn)))
         .with(&HOLDINGS, facts.holdings)
         .with(&TURN_RECORD, number(facts.turn_record))
@@ -280,17 +286,27 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
         .into()
 }
 
-pub(crate) fn payment(payment: &SignedVoucher) -> JsValue {
-    let voucher = &payment.voucher;
-    Plain::new()
-        .with(&CHANNEL_ID, hash(&voucher.channel_id))
-        .with(&BASE_TURN, number(voucher.base_turn))
-        .with(&SERIAL, voucher.serial)
-        .with(&CUMULATIVE_AMOUNT, voucher.cumulative_amount)
-        .with(&TICK_TIP, hash(&voucher.tick_tip))
-        .with(&TICK_PRICE, voucher.tick_price)
-        .with(&TICK_LIMIT, voucher.tick_limit)
-        .with(&MEMO, hash(&voucher.memo))
-        .with(&SIGNATURE, bytes(&payment.signature.to_bytes()))
-        .into()
+pub(crate) fn payment(payment: &Payment) -> JsValue {
+    let common = Plain::new()
+        .with(&CHANNEL_ID, hash(&payment.channel_id()))
+        .with(&SERIAL, payment.serial())
+        .with(&TICKS, payment.ticks());
+    let (shown, common) = match payment {
+        Payment::Tick(tick) => (Some(tick.shown), common),
+        Payment::Claim { signed: SignedVoucher { voucher, signature }, shown } => {
+            let common = common
+                .with(&BASE_TURN, number(voucher.base_turn))
+                .with(&CUMULATIVE_AMOUNT, voucher.cumulative_amount)
+                .with(&TICK_TIP, hash(&voucher.tick_tip))
+                .with(&TICK_PRICE, voucher.tick_price)
+                .with(&TICK_LIMIT, voucher.tick_limit)
+                .with(&MEMO, hash(&voucher.memo))
+                .with(&SIGNATURE, bytes(&signature.to_bytes()));
+            (*shown, common)
+        }
+    };
+    match shown {
+        Some(shown) => common.with(&PREIMAGE, hash(&shown.preimage)).into(),
+        None => common.into(),
+    }
 }

@@ -11,7 +11,7 @@ use crate::channel::chain_facts::{ChainFacts, Facts};
 use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
 use crate::channel::states::POSTFUND_TURN;
 use crate::channel::terms::Terms;
-use crate::payment::{SignedVoucher, Voucher};
+use crate::payment::{Claim, Shown, SignedVoucher, Voucher};
 use crate::{Address, B256};
 
 /// The version that records are written in, and the only one that is read.
@@ -148,6 +148,9 @@ pub struct Channel {
     /// none waits.
     #[n(26)]
     pub lagging: bool,
+    /// The ticks shown for the best voucher: released by us as payer, accepted by us as payee.
+    #[n(27)]
+    pub shown: Option<Shown>,
 }
 
 /// Why stored bytes are not a record.
@@ -221,6 +224,7 @@ impl Channel {
             recording: false,
             question: 0,
             lagging: false,
+            shown: None,
         }
     }
 
@@ -282,9 +286,20 @@ impl Channel {
         base.pay(Role::Payer, self.cumulative_amount()).unwrap_or(base)
     }
 
-    /// What the last voucher on the base says, in base units; zero before the first.
+    /// The best voucher with the ticks shown for it.
+    pub fn claim(&self) -> Option<Claim> {
+        self.best.map(|signed| Claim::new(&signed, self.shown))
+    }
+
+    /// What the best voucher and its ticks pay on top of the base, in base units; zero before the first.
     pub fn cumulative_amount(&self) -> u128 {
-        self.best.map_or(0, |signed| signed.voucher.cumulative_amount)
+        self.best.map_or(0, |signed| signed.voucher.amount_with(self.shown.map_or(0, |shown| shown.ticks)))
+    }
+
+    /// Takes a voucher as the best one, with the ticks shown for it.
+    pub(crate) fn set_best(&mut self, signed: SignedVoucher, shown: Option<Shown>) {
+        self.signed_turn = self.signed_turn.max(signed.voucher.last_turn());
+        (self.best, self.shown) = (Some(signed), shown);
     }
 
     /// What went from payer to payee since the channel was opened, in base units: signed by the payer, or accepted by the

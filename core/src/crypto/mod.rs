@@ -16,3 +16,4 @@ pub use error::{PublicKeyError, SignError, SignatureError};
 pub use public_key::PublicKey;
 pub use signature::Signature;
 pub use signer::{LocalSigner, Signer};
+pub use zeroize::Zeroizing;

@@ -1,10 +1,13 @@
 //! Whoever holds a secret key, and the one kind of signer this crate brings along.
 
-use super::{PublicKey, SignError, Signature};
+use super::{PublicKey, SignError, Signature, keccak256};
 use alloy_primitives::{Address, B256};
 use core::fmt;
 use k256::ecdsa::SigningKey;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Sets derived secrets apart from everything else that is hashed with the key.
+const SECRET_LABEL: &[u8] = b"millstream derived secret\n";
 
 /// Something that signs digests with one secp256k1 key.
 ///
@@ -22,6 +25,13 @@ pub trait Signer {
     ///
     /// [`SignError::Unavailable`] if the signer cannot sign now.
     fn sign_digest(&self, digest: &B256) -> Result<Signature, SignError>;
+
+    /// A 32-byte secret that belongs to the key and `context`, and that nobody else can compute: the seed of a tick chain.
+    /// `None` if the key does not lend itself to it; then every payment is a voucher.
+    fn derive_secret(&self, context: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let _ = context;
+        None
+    }
 }
 
 /// A signer that holds its secret key in memory and overwrites it with zeros when dropped.
@@ -67,6 +77,14 @@ impl Signer for LocalSigner {
     fn sign_digest(&self, digest: &B256) -> Result<Signature, SignError> {
         let (signature, id) = self.key.sign_prehash_recoverable(digest.as_slice());
         Ok(Signature::from_k256(&signature, id))
+    }
+
+    /// Keccak-256 of a label, the key and the context: a sponge needs no more to be keyed.
+    fn derive_secret(&self, context: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let mut key: [u8; 32] = self.key.to_bytes().into();
+        let parts = Zeroizing::new([SECRET_LABEL, &key, context].concat());
+        key.zeroize();
+        Some(Zeroizing::new(keccak256(parts.as_slice()).0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The claim: a voucher with the ticks shown for it, as the payee puts it on chain.
 
 use crate::crypto::{Signature, SignatureError};
-use crate::payment::ticks::hash_chain;
+use crate::payment::ticks::{Shown, hash_chain};
 use crate::payment::voucher::{SignedVoucher, Voucher, VoucherDomain, word, write_words};
 use crate::{Address, B256, Bytes, U256};
 
@@ -99,10 +99,16 @@ impl ClaimError {
 }
 
 impl Claim {
-    /// The claim that shows no tick: the voucher's cumulative amount alone.
-    pub fn without_ticks(signed: &SignedVoucher) -> Self {
+    /// The claim of a voucher with the ticks shown for it. Without any it is worth the cumulative amount alone.
+    pub fn new(signed: &SignedVoucher, shown: Option<Shown>) -> Self {
         let SignedVoucher { voucher, signature } = *signed;
-        Self { voucher, signature: signature.into(), ticks: 0, preimage: voucher.tick_tip }
+        let Shown { ticks, preimage } = shown.unwrap_or(Shown { ticks: 0, preimage: voucher.tick_tip });
+        Self { voucher, signature: signature.into(), ticks, preimage }
+    }
+
+    /// The ticks that it shows, if any.
+    pub(crate) fn shown(&self) -> Option<Shown> {
+        (self.ticks > 0).then_some(Shown { ticks: self.ticks, preimage: self.preimage })
     }
 
     /// What the claim moves from payer to payee, in base units: `cumulativeAmount + ticks * tickPrice`.
@@ -128,7 +134,7 @@ impl Claim {
         self.verify_signature(domain, payer)
     }
 
-    pub(super) fn verify_ticks(&self) -> Result<(), ClaimError> {
+    pub(crate) fn verify_ticks(&self) -> Result<(), ClaimError> {
         let tick_limit = self.voucher.tick_limit;
         if self.ticks > tick_limit {
             return Err(ClaimError::TooManyTicks { ticks: self.ticks, tick_limit });

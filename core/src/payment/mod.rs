@@ -12,5 +12,5 @@ pub mod voucher;
 pub use claim::{Claim, ClaimError, RawSignature};
 pub use quote::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
 pub use stream_app::StreamAppError;
-pub use ticks::TickChain;
+pub use ticks::{Shown, TickChain};
 pub use voucher::{SignedVoucher, Voucher, VoucherDomain};

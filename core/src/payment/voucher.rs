@@ -82,6 +82,12 @@ impl Voucher {
         }
     }
 
+    /// What is owed on top of the base with so many ticks shown, in base units: `cumulativeAmount + ticks * tickPrice`, or
+    /// 2^128 - 1 if that is more.
+    pub fn amount_with(&self, ticks: u8) -> u128 {
+        self.cumulative_amount.saturating_add(self.tick_price.saturating_mul(ticks.into()))
+    }
+
     /// The highest turn that a redemption of the voucher can have, with all its ticks.
     pub(crate) fn last_turn(&self) -> u64 {
         last_redemption_turn(self.base_turn, self.serial)

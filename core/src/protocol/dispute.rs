@@ -178,7 +178,7 @@ pub(crate) fn best_content(channel: &Channel) -> Option<State> {
 /// Payee: the redemption of its best voucher. Payer: the one that the payee put on chain.
 fn best_redemption(channel: &Channel, base: &Base) -> Option<State> {
     let claim = match channel.role {
-        Role::Payee => Claim::without_ticks(channel.best.as_ref()?),
+        Role::Payee => channel.claim()?,
         Role::Payer => {
             let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn)?;
             Claim::from_app_data(&posted.app_data).ok()?

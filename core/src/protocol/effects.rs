@@ -5,15 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::channel::{Balances, Channel, Status};
-use crate::payment::SignedVoucher;
-use crate::wire::Message;
+use crate::wire::{Message, Payment};
 use crate::{Address, B256, Bytes};
 
 /// One thing that follows from a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
     Send(Box<Message>),
-    Pay(SignedVoucher),
+    Pay(Payment),
     Submit(Transaction),
     Notify(Event),
 }
@@ -35,7 +34,7 @@ impl Effects {
         self.list.extend(messages.into_iter().map(|message| Effect::Send(Box::new(message))));
     }
 
-    pub(crate) fn pay(&mut self, payment: SignedVoucher) {
+    pub(crate) fn pay(&mut self, payment: Payment) {
         self.list.push(Effect::Pay(payment));
     }
 
@@ -117,12 +116,15 @@ pub enum Event {
         /// Where it is now.
         status: Status,
     },
-    /// Payee: a payment was accepted and stored. The same payment again is announced with an `amount` of zero.
+    /// Payee: a payment was accepted and stored. One that says no more than those before is announced with an
+    /// `amount` of zero.
     PaymentReceived {
         /// The channel.
         channel_id: B256,
         /// The voucher's serial.
         serial: u32,
+        /// How many of its ticks are paid now.
+        ticks: u8,
         /// What is new, in base units.
         amount: u128,
         /// All that was paid on the channel, in base units.

@@ -2,6 +2,7 @@
 
 use crate::channel::{Balances, Status, TermsError};
 use crate::crypto::{SignError, SignatureError};
+use crate::payment::ClaimError;
 use crate::protocol::policy::PolicyError;
 use crate::wire::WireError;
 
@@ -171,6 +172,15 @@ pub enum PaymentError {
         /// Base units that the base and the deposit cover.
         deposit: u128,
     },
+    /// A tick of a voucher that did not come yet: the payer shows the voucher with it.
+    #[error("tick of voucher {serial}, which is not known")]
+    UnknownVoucher {
+        /// The serial that came.
+        serial: u32,
+    },
+    /// The ticks are not those of the voucher.
+    #[error(transparent)]
+    Ticks(#[from] ClaimError),
     /// The payer did not sign it.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -189,6 +199,8 @@ impl PaymentError {
             Self::SerialTooHigh { .. } => "VOUCHER_SERIAL_TOO_HIGH",
             Self::Decreasing { .. } => "VOUCHER_DECREASING",
             Self::AboveDeposit { .. } => "VOUCHER_ABOVE_DEPOSIT",
+            Self::UnknownVoucher { .. } => "VOUCHER_UNKNOWN",
+            Self::Ticks(error) => error.code(),
             Self::Signature(error) => error.code(),
         }
     }

@@ -1,12 +1,12 @@
 //! After a restart or a lost connection: both sides say what they have, and the one behind catches up.
 
 use crate::channel::{Base, Channel, POSTFUND_TURN, Role, Status};
-use crate::payment::SignedVoucher;
+use crate::payment::{Claim, Shown, SignedVoucher};
 use crate::protocol::effects::Effects;
 use crate::protocol::outstanding::{outstanding_messages, proposal_message};
 use crate::protocol::sign::{promote, set_base};
-use crate::protocol::{Context, ReestablishError, open, pay};
-use crate::wire::Message;
+use crate::protocol::{Context, PaymentError, ReestablishError, open, pay};
+use crate::wire::{Message, Payment};
 
 /// How many turns a restored payer leaves out, in case its backup misses some that it signed: a million vouchers, and
 /// room for a quarter of a million restores below 2^46.
@@ -16,6 +16,7 @@ pub(crate) const RESTORE_GAP: u64 = 1 << 28;
 pub(crate) struct Said {
     pub(crate) base: Option<Base>,
     pub(crate) voucher: Option<SignedVoucher>,
+    pub(crate) shown: Option<Shown>,
     pub(crate) asks: Option<u64>,
     pub(crate) answers: Option<u64>,
 }
@@ -23,7 +24,8 @@ pub(crate) struct Said {
 /// What we have: the newest state signed by both and the newest voucher on it.
 fn statement(channel: &Channel, asks: Option<u64>, answers: Option<u64>) -> Message {
     let base = channel.base.filter(|base| base.signatures.both().is_some());
-    Message::ChannelReestablish { base, voucher: channel.best.filter(|_| base.is_some()), asks, answers }
+    let (voucher, shown) = base.map_or((None, None), |_| (channel.best, channel.shown));
+    Message::ChannelReestablish { base, voucher, asks, answers, shown }
 }
 
 /// Says what we have and asks the other side for the same.
@@ -47,7 +49,7 @@ pub(crate) fn known_turn(channel: &Channel) -> u64 {
 pub(crate) fn accept_reestablish(
     context: &Context<'_>,
     channel: &mut Channel,
-    Said { base, voucher, asks, answers }: Said,
+    Said { base, voucher, shown, asks, answers }: Said,
     effects: &mut Effects,
 ) -> Result<(), ReestablishError> {
     let status = channel.status();
@@ -63,12 +65,12 @@ pub(crate) fn accept_reestablish(
     // A payee takes payments only on an open channel, and the payment may be what it lacks.
     let doubts = (channel.stale.take(), core::mem::take(&mut channel.unsure));
     if let Some(voucher) = voucher.filter(|signed| signed.voucher.base_turn == channel.base_turn()) {
-        adopt_voucher(context, channel, voucher, effects)?;
+        adopt_payment(context, channel, (voucher, shown), effects)?;
     }
     channel.stale = doubts.0.filter(|turn| *turn > known_turn(channel));
     channel.unsure = doubts.1;
     let (theirs, ours) = (base.map_or(0, |base| base.turn), channel.base_turn());
-    let behind = theirs < ours || (channel.role == Role::Payee && voucher != channel.best);
+    let behind = theirs < ours || (channel.role == Role::Payee && (voucher, shown) != (channel.best, channel.shown));
     if asks.is_some() || (behind && channel.role == Role::Payee) {
         // Whoever doubts asks again: its question may be what was lost.
         let question = channel.question;
@@ -115,23 +117,27 @@ fn adopt_base(channel: &mut Channel, base: Base, effects: &mut Effects) -> Resul
     Ok(())
 }
 
-/// Payer: a voucher of ours that we may have forgotten. Payee: a payment that may have been lost.
-fn adopt_voucher(
+/// Payer: what we paid and may have forgotten. Payee: a payment that may have been lost.
+fn adopt_payment(
     context: &Context<'_>,
     channel: &mut Channel,
-    payment: SignedVoucher,
+    (signed, shown): (SignedVoucher, Option<Shown>),
     effects: &mut Effects,
 ) -> Result<(), ReestablishError> {
-    if payment.voucher.channel_id != channel.terms.channel_id() || payment.voucher.serial <= channel.last_serial() {
+    let claim = Claim::new(&signed, shown);
+    let known = channel.claim().map_or(0, |claim| claim.turn());
+    if signed.voucher.channel_id != channel.terms.channel_id() || claim.turn() <= known {
         return Ok(());
     }
     match channel.role {
-        Role::Payee if channel.status() == Status::Open => Ok(pay::accept_payment(context, channel, payment, effects)?),
+        Role::Payee if channel.status() == Status::Open => {
+            Ok(pay::accept_payment(context, channel, Payment::Claim { signed, shown }, effects)?)
+        }
         Role::Payee => Ok(()),
         Role::Payer => {
-            payment.verify(context.domain, channel.terms.payer)?;
-            channel.signed_turn = channel.signed_turn.max(payment.voucher.last_turn());
-            channel.best = Some(payment);
+            signed.verify(context.domain, channel.terms.payer)?;
+            claim.verify_ticks().map_err(PaymentError::from)?;
+            channel.set_best(signed, claim.shown());
             Ok(())
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::channel::{Base, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, State};
 use crate::crypto::{SignError, Signature};
-use crate::payment::SignedVoucher;
+use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::Context;
 use crate::protocol::close;
 use crate::protocol::effects::{Effects, Event};
@@ -41,6 +41,37 @@ pub(crate) trait ChannelKey {
 
     /// The signature, or `None` if it was asked for and will come.
     fn sign(&self, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError>;
+
+    /// The preimage that pays the first `ticks` ticks of a voucher, or the tip of its chain for zero. `None` above `limit`,
+    /// or if the key cannot derive secrets.
+    fn preimage(&self, of: &ChainOf, ticks: u8) -> Option<B256>;
+}
+
+/// The voucher that a tick chain belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChainOf {
+    pub(crate) channel_id: B256,
+    pub(crate) base_turn: u64,
+    pub(crate) serial: u32,
+    /// How many ticks it has.
+    pub(crate) limit: u8,
+}
+
+impl ChainOf {
+    pub(crate) const fn voucher(voucher: &Voucher) -> Self {
+        let Voucher { channel_id, base_turn, serial, tick_limit, .. } = *voucher;
+        Self { channel_id, base_turn, serial, limit: tick_limit }
+    }
+
+    /// What the seed is derived from: channel, base and serial. Of one serial there is one chain, whatever its length.
+    pub(crate) fn to_bytes(self) -> [u8; 44] {
+        let mut bytes = [0; 44];
+        let parts = [self.channel_id.as_slice(), &self.base_turn.to_be_bytes(), &self.serial.to_be_bytes()];
+        for (slot, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
+            *slot = *byte;
+        }
+        bytes
+    }
 }
 
 /// Signs what the record says we agreed to, tells the other side, and makes the newest state that both signed the base.
@@ -96,7 +127,7 @@ pub(crate) fn promote(channel: &mut Channel, effects: &mut Effects) {
 pub(crate) fn set_base(channel: &mut Channel, base: Base) {
     channel.signed_turn = channel.signed_turn.max(base.turn);
     channel.base = Some(base);
-    (channel.best, channel.unsigned, channel.lease) = (None, None, None);
+    (channel.best, channel.shown, channel.unsigned, channel.lease) = (None, None, None, None);
     if channel.stale.is_some_and(|turn| turn <= base.turn) {
         channel.stale = None;
     }
@@ -122,8 +153,9 @@ fn complete_voucher(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     let Some(voucher) = channel.unsigned else { return Ok(()) };
     if let Some(signature) = context.key.sign(voucher.digest(context.domain), Purpose::Voucher)? {
         let payment = SignedVoucher { voucher, signature };
-        (channel.best, channel.unsigned) = (Some(payment), None);
-        effects.pay(payment);
+        channel.set_best(payment, None);
+        channel.unsigned = None;
+        effects.pay(payment.into());
     }
     Ok(())
 }

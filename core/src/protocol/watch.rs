@@ -159,9 +159,9 @@ fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePa
         let app_data = claim.to_app_data().to_vec();
         channel.posted = Some(Posted { base_turn: base.turn, app_data, signature });
     }
-    if let (true, Ok(signature)) = (claim.voucher.serial > channel.last_serial(), claim.signature.try_into()) {
-        channel.signed_turn = channel.signed_turn.max(claim.voucher.last_turn());
-        channel.best = Some(SignedVoucher { voucher: claim.voucher, signature });
+    let known = channel.claim().map_or(0, |claim| claim.turn());
+    if let (true, Ok(signature)) = (claim.turn() > known, claim.signature.try_into()) {
+        channel.set_best(SignedVoucher { voucher: claim.voucher, signature }, claim.shown());
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Kind, Role, Status, Terms, Wish};
-use crate::protocol::{self, OpenError, PayError};
+use crate::protocol::{self, OpenError, Order, PayError};
 use crate::wallet::error::Error;
 use crate::wallet::input::Command;
 use crate::wallet::machine::Wallet;
@@ -15,7 +15,9 @@ impl Wallet {
     pub(super) fn command(&mut self, command: Command, now: u64) -> Result<(), Error> {
         match command {
             Command::OpenChannel(terms) => self.open_channel(terms, now),
-            Command::Pay { channel_id, amount, memo } => self.pay(channel_id, amount, memo, now),
+            Command::Pay { channel_id, amount, memo, ticks } => {
+                self.pay(channel_id, Order { amount, memo, ticks }, now)
+            }
             Command::TopUp { channel_id, amount } => self.step(channel_id, now, |context, channel, effects| {
                 Ok(protocol::top_up(context, channel, amount, effects)?)
             }),
@@ -67,10 +69,11 @@ impl Wallet {
         self.create(channel_id, now, |_, context, effects| Ok(protocol::propose(context, terms, effects)?))
     }
 
-    fn pay(&mut self, channel_id: B256, amount: u128, memo: B256, now: u64) -> Result<(), Error> {
+    fn pay(&mut self, channel_id: B256, order: Order, now: u64) -> Result<(), Error> {
+        let amount = order.amount;
         self.step(channel_id, now, |context, channel, effects| {
             match (channel.terms.kind, channel.role) {
-                (Kind::Stream, _) => protocol::pay(context, channel, channel_id, (amount, memo), effects)?,
+                (Kind::Stream, _) => protocol::pay(context, channel, channel_id, order, effects)?,
                 (Kind::Ledger, Role::Payer) => {
                     protocol::pay_in_ledger(context, channel, amount, effects).map_err(PayError::from)?;
                 }

@@ -187,8 +187,8 @@ impl Wallet {
                     let request = Request { number, wish };
                     protocol::accept_update_request(context, channel, request, effects).map_err(Into::into)
                 }
-                Message::ChannelReestablish { base, voucher, asks, answers } => {
-                    let said = Said { base, voucher, asks, answers };
+                Message::ChannelReestablish { base, voucher, asks, answers, shown } => {
+                    let said = Said { base, voucher, shown, asks, answers };
                     protocol::accept_reestablish(context, channel, said, effects).map_err(Into::into)
                 }
                 Message::Ping => {
@@ -221,7 +221,7 @@ impl Wallet {
 
     pub(super) fn payment(&mut self, bytes: &[u8], now: u64) -> Result<(), Error> {
         let payment = wire::decode_payment(bytes).map_err(protocol::PaymentError::from)?;
-        self.step(payment.voucher.channel_id, now, |context, channel, effects| {
+        self.step(payment.channel_id(), now, |context, channel, effects| {
             Ok(protocol::accept_payment(context, channel, payment, effects)?)
         })
     }

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::crypto::{SignError, Signature, Signer};
-use crate::protocol::{ChannelKey, Purpose};
+use crate::payment::TickChain;
+use crate::protocol::{ChainOf, ChannelKey, Purpose};
 use crate::{Address, B256};
 
 /// Who signs for the wallet.
@@ -28,13 +29,18 @@ impl Key {
 pub(super) struct StepKey<'a> {
     key: &'a Key,
     known: Option<&'a BTreeMap<B256, Signature>>,
+    chains: &'a RefCell<TickChains>,
     wanted: RefCell<Vec<(B256, Purpose)>>,
 }
 
 impl<'a> StepKey<'a> {
     /// `known` are the signatures that came from outside for the channel of the step.
-    pub(super) fn new(key: &'a Key, known: Option<&'a BTreeMap<B256, Signature>>) -> Self {
-        Self { key, known, wanted: RefCell::default() }
+    pub(super) fn new(
+        key: &'a Key,
+        chains: &'a RefCell<TickChains>,
+        known: Option<&'a BTreeMap<B256, Signature>>,
+    ) -> Self {
+        Self { key, known, chains, wanted: RefCell::default() }
     }
 
     /// What the step would have signed and could not.
@@ -59,5 +65,38 @@ impl ChannelKey for StepKey<'_> {
                 Ok(known)
             }
         }
+    }
+
+    fn preimage(&self, of: &ChainOf, ticks: u8) -> Option<B256> {
+        let Key::Local(signer) = self.key else { return None };
+        self.chains.borrow_mut().preimage(&**signer, of, ticks)
+    }
+}
+
+/// How many tick chains are kept, of 8 KiB each at most.
+const MAX_CHAINS: usize = 32;
+
+/// The tick chains that were used last. They are derived again when they are needed again: 255 hashes.
+#[derive(Default)]
+pub(super) struct TickChains {
+    /// The one used longest ago first.
+    recent: Vec<(ChainOf, TickChain)>,
+}
+
+impl TickChains {
+    fn preimage(&mut self, signer: &dyn Signer, of: &ChainOf, ticks: u8) -> Option<B256> {
+        let index = match self.recent.iter().rposition(|(known, _)| known == of) {
+            Some(index) => index,
+            None => {
+                let seed = signer.derive_secret(&of.to_bytes())?;
+                if self.recent.len() >= MAX_CHAINS {
+                    self.recent.remove(0);
+                }
+                self.recent.push((*of, TickChain::new(B256::from(*seed), of.limit)));
+                self.recent.len().saturating_sub(1)
+            }
+        };
+        self.recent.get_mut(index..)?.rotate_left(1);
+        self.recent.last().and_then(|(_, chain)| chain.preimage(ticks))
     }
 }

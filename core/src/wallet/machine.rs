@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use crate::channel::{Chain, Channel};
 use crate::crypto::Signer;
@@ -11,7 +12,7 @@ use crate::protocol::{self, LeaseTerms, Policy, TransactionKind};
 use crate::wallet::chain::ChainView;
 use crate::wallet::error::Error;
 use crate::wallet::input::Input;
-use crate::wallet::key::Key;
+use crate::wallet::key::{Key, TickChains};
 use crate::wallet::outbox::Outbox;
 use crate::wallet::output::Output;
 use crate::wallet::signing::Asked;
@@ -47,6 +48,7 @@ impl Config {
 pub struct Wallet {
     pub(super) config: Config,
     pub(super) key: Key,
+    pub(super) chains: RefCell<TickChains>,
     pub(super) domain: VoucherDomain,
     pub(super) set: WorkingSet,
     pub(super) outbox: Outbox,
@@ -91,6 +93,7 @@ impl Wallet {
             domain: config.chain.voucher_domain(),
             config,
             key,
+            chains: RefCell::default(),
             set: WorkingSet::default(),
             outbox: Outbox::default(),
             chain: ChainView::default(),

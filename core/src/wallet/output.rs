@@ -36,6 +36,8 @@ pub enum Output {
         channel_id: B256,
         /// The voucher's serial.
         serial: u32,
+        /// How many of its ticks are paid with this; zero if it is the voucher.
+        ticks: u8,
         /// What it pays beyond the voucher before, in base units.
         amount: u128,
         /// All that was paid on the channel with it, in base units.

@@ -38,7 +38,7 @@ impl Wallet {
     ) -> Result<Option<Output>, SignError> {
         let draft = Draft::new(self.key.address(), peer, channel_id, sequence, message);
         let digest = draft.digest();
-        let key = StepKey::new(&self.key, None);
+        let key = StepKey::new(&self.key, &self.chains, None);
         if let Some(signature) = key.sign(digest, Purpose::Message)? {
             return Ok(Some(Output::Send { peer, channel_id, bytes: draft.seal(signature) }));
         }

@@ -48,7 +48,7 @@ impl Wallet {
         let slot = self.set.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
         let mut channel = slot.channel.clone();
         let mut effects = Effects::default();
-        let key = StepKey::new(&self.key, Some(&slot.known));
+        let key = StepKey::new(&self.key, &self.chains, Some(&slot.known));
         change(&context!(self, key, now), &mut channel, &mut effects)?;
         let wanted = key.into_wanted();
         self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
@@ -62,7 +62,7 @@ impl Wallet {
         make: impl FnOnce(&Self, &Context<'_>, &mut Effects) -> Result<Channel, Error>,
     ) -> Result<(), Error> {
         let mut effects = Effects::default();
-        let key = StepKey::new(&self.key, self.set.slots.get(&channel_id).map(|slot| &slot.known));
+        let key = StepKey::new(&self.key, &self.chains, self.set.slots.get(&channel_id).map(|slot| &slot.known));
         let channel = make(self, &context!(self, key, now), &mut effects)?;
         let wanted = key.into_wanted();
         self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
@@ -85,7 +85,7 @@ impl Wallet {
         let mut channel = slot.channel.clone();
         let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| &slot.channel);
         let (mut effects, mut effects_other) = (Effects::default(), Effects::default());
-        let key = StepKey::new(&self.key, Some(&slot.known));
+        let key = StepKey::new(&self.key, &self.chains, Some(&slot.known));
         let made = change(&context!(self, key, now), (&mut channel, &mut effects), (other, &mut effects_other))?;
         let (wanted_other, wanted) = key.into_wanted().into_iter().partition(|(digest, _)| {
             made.as_ref().is_some_and(|(_, channel)| {
@@ -127,7 +127,8 @@ impl Wallet {
                     }
                     Effect::Pay(payment) => outputs.push(Output::Payment {
                         channel_id,
-                        serial: payment.voucher.serial,
+                        serial: payment.serial(),
+                        ticks: payment.ticks(),
                         amount: channel.paid().saturating_sub(paid_before),
                         cumulative_amount: channel.paid(),
                         bytes: wire::encode_payment(&payment),

@@ -9,7 +9,7 @@ use crate::B256;
 use crate::cbor;
 use crate::channel::{Balances, Base, Role, Terms, Wish};
 use crate::crypto::Signature;
-use crate::payment::SignedVoucher;
+use crate::payment::{Shown, SignedVoucher};
 
 /// What of an error code is sent and taken in, in bytes. Our own are shorter.
 pub const MAX_CODE_BYTES: usize = 64;
@@ -168,6 +168,9 @@ pub enum Message {
         /// got: what was on its way before does not.
         #[n(3)]
         answers: Option<u64>,
+        /// The ticks shown for the voucher.
+        #[n(4)]
+        shown: Option<Shown>,
     },
     /// Either: asks whether the other side is there.
     #[n(14)]

@@ -12,49 +12,9 @@
 
 mod envelope;
 mod message;
+mod payment;
 
 pub(crate) use envelope::Draft;
 pub use envelope::{Envelope, MAX_MESSAGE_BYTES, WireError};
 pub use message::{MAX_CODE_BYTES, MAX_TEXT_BYTES, Message};
-
-use alloc::vec::Vec;
-
-use minicbor::Decode;
-
-use crate::cbor;
-use crate::crypto::Signature;
-use crate::payment::{SignedVoucher, Voucher};
-
-/// The largest payment that is read, in bytes.
-pub const MAX_PAYMENT_BYTES: usize = 512;
-
-/// A payment as it travels: the shape of [`SignedVoucher`], its signature not looked at yet.
-#[derive(Decode)]
-struct RawPayment {
-    #[n(0)]
-    voucher: Voucher,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    signature: Vec<u8>,
-}
-
-/// A payment as bytes: the signed voucher in CBOR, about 220 bytes.
-pub fn encode_payment(payment: &SignedVoucher) -> Vec<u8> {
-    cbor::to_vec(payment)
-}
-
-/// Reads a payment. Its signature has the right form; who signed it is not checked here.
-///
-/// # Errors
-///
-/// [`WireError::TooLarge`] above [`MAX_PAYMENT_BYTES`], [`WireError::Malformed`] if the bytes are no payment,
-/// [`WireError::Form`] if the signature in it is none.
-pub fn decode_payment(bytes: &[u8]) -> Result<SignedVoucher, WireError> {
-    if bytes.len() > MAX_PAYMENT_BYTES {
-        return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_PAYMENT_BYTES });
-    }
-    let RawPayment { voucher, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
-    let signature = Signature::from_bytes(&signature).map_err(WireError::Form)?;
-    let payment = SignedVoucher { voucher, signature };
-    // One payment has one form, so that hosts may compare payments by their bytes.
-    if encode_payment(&payment) == bytes { Ok(payment) } else { Err(WireError::Malformed) }
-}
+pub use payment::{MAX_PAYMENT_BYTES, Payment, Tick, decode_payment, encode_payment};

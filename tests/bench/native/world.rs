@@ -217,7 +217,7 @@ impl World {
 
     /// One payment, from the call to the payee's durable record.
     pub(crate) fn pay(&mut self, channel_id: B256) {
-        self.payer.input(Input::Command(Command::Pay { channel_id, amount: 1, memo: B256::ZERO }));
+        self.payer.input(Input::Command(Command::Pay { channel_id, amount: 1, memo: B256::ZERO, ticks: 0 }));
         let payment = self.payer.outgoing.pop().expect("a payment");
         self.payee.input(Input::Payment(payment));
     }

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::payment::{Claim, VoucherDomain};
-use millstream_core::wire::{MAX_PAYMENT_BYTES, WireError, decode_payment, encode_payment};
+use millstream_core::wire::{MAX_PAYMENT_BYTES, Payment, WireError, decode_payment, encode_payment};
 use millstream_fuzz::{above_limit, bounded, longer};
 
 fuzz_target!(|input: &[u8]| {
@@ -16,11 +16,12 @@ fuzz_target!(|input: &[u8]| {
             let encoded = encode_payment(&payment);
             assert_eq!(encoded, input, "a payment has one form");
             assert_eq!(decode_payment(&longer(&encoded)), Err(WireError::Malformed));
-            let claim = Claim::without_ticks(&payment);
+            let Payment::Claim { signed, shown } = payment else { return };
+            let claim = Claim::new(&signed, shown);
             // A turn that `uint48` does not hold is refused by the contract, and by what reads the contract's bytes.
-            let fits = payment.voucher.base_turn < 1 << 48;
-            assert_eq!(Claim::from_app_data(&claim.to_app_data()).ok(), fits.then_some(claim));
-            let _ = payment.verify(&VoucherDomain::new(31_337, Address::ZERO), Address::ZERO);
+            let fits = signed.voucher.base_turn < 1 << 48;
+            assert_eq!(Claim::from_app_data(&claim.to_app_data()).ok(), fits.then_some(claim.clone()));
+            let _ = claim.verify(&VoucherDomain::new(31_337, Address::ZERO), Address::ZERO);
         }
         Err(error) => assert!(!error.code().is_empty() && !error.to_string().is_empty()),
     }

@@ -203,7 +203,9 @@ fn command(command: &Command) -> (&'static str, Vec<Value>) {
             });
             ("openChannel", vec![terms])
         }
-        Command::Pay { channel_id, amount, memo } => ("pay", vec![json!(channel_id), bigint(*amount), json!(memo)]),
+        Command::Pay { channel_id, amount, memo, ticks } => {
+            ("pay", vec![json!(channel_id), bigint(*amount), json!(memo), json!(ticks)])
+        }
         Command::TopUp { channel_id, amount } => with("topUp", channel_id, amount),
         Command::Fold { channel_id } => on("fold", channel_id),
         Command::GiveBack { channel_id, amount } => with("giveBack", channel_id, amount),
@@ -251,10 +253,11 @@ fn output(output: &Output) -> Value {
         Output::Send { peer, channel_id, bytes: message } => {
             json!({ "type": "send", "peer": address(*peer), "channelId": channel_id, "bytes": bytes(message) })
         }
-        Output::Payment { channel_id, serial, amount, cumulative_amount, bytes: payment } => json!({
+        Output::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes: payment } => json!({
             "type": "payment",
             "channelId": channel_id,
             "serial": serial,
+            "ticks": ticks,
             "amount": bigint(*amount),
             "cumulativeAmount": bigint(*cumulative_amount),
             "bytes": bytes(payment),
@@ -280,10 +283,11 @@ fn event(event: &Event) -> Value {
         Event::StatusChanged { channel_id, status } => {
             json!({ "type": "statusChanged", "channelId": channel_id, "status": status.name() })
         }
-        Event::PaymentReceived { channel_id, serial, amount, cumulative_amount, memo } => json!({
+        Event::PaymentReceived { channel_id, serial, ticks, amount, cumulative_amount, memo } => json!({
             "type": "paymentReceived",
             "channelId": channel_id,
             "serial": serial,
+            "ticks": ticks,
             "amount": bigint(*amount),
             "cumulativeAmount": bigint(*cumulative_amount),
             "memo": memo,

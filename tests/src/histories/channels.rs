@@ -207,7 +207,7 @@ impl Maker {
         let payer = &self.keys[if is(7) { 2 } else { 0 }];
         let signed = voucher.sign(&domain, payer).expect("a local key signs");
         let preimage = if is(8) { chain.tip() } else { chain.preimage(ticks).expect("in range") };
-        let claim = Claim { ticks, preimage, ..Claim::without_ticks(&signed) };
+        let claim = Claim { ticks, preimage, ..Claim::new(&signed, None) };
 
         let mut state = VariablePart {
             outcome: base.outcome.clone(),

@@ -180,7 +180,7 @@ impl Pair {
                 return;
             }
             S::Open(_) => return,
-            S::Pay(amount) => Command::Pay { channel_id, amount, memo: B256::ZERO },
+            S::Pay(amount) => Command::Pay { channel_id, amount, memo: B256::ZERO, ticks: 2 },
             S::TopUp(amount) => Command::TopUp { channel_id, amount },
             S::Fold => Command::Fold { channel_id },
             S::GiveBack(amount) => Command::GiveBack { channel_id, amount },

@@ -8,7 +8,7 @@ use millstream_core::crypto::Signature;
 use millstream_core::payment::{Claim, SignedVoucher};
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Output, Wallet};
-use millstream_core::wire::{Envelope, Message, decode_payment};
+use millstream_core::wire::{Envelope, Message, Payment, decode_payment};
 
 use super::host::Stored;
 
@@ -39,9 +39,13 @@ impl Audit {
             Output::Payment { channel_id, bytes, .. } => {
                 let payment = decode_payment(bytes).expect("our own payment");
                 let signed = durable(channel_id).signed_turn;
-                let turn = last_turn(&payment);
+                let voucher = match payment.voucher() {
+                    Some(voucher) => *voucher,
+                    None => self.voucher_of(&payment),
+                };
+                let turn = last_turn(&voucher);
                 assert!(signed >= turn, "turn {turn} leaves in a voucher, the store knows of {signed}");
-                self.voucher(payment);
+                self.voucher(voucher);
             }
             Output::Notify(Event::PaymentReceived { channel_id, serial, .. }) => {
                 let stored = durable(channel_id);
@@ -56,7 +60,7 @@ impl Audit {
         let before = self.states.insert((channel_id, turn), signature);
         assert!(before.is_none_or(|before| before == signature), "turn {turn} was signed twice with other content");
         for ((_, _, serial), voucher) in self.vouchers_of(channel_id) {
-            let (first, last) = (Claim::without_ticks(voucher).turn(), last_turn(voucher));
+            let (first, last) = (Claim::new(voucher, None).turn(), last_turn(voucher));
             assert!(!(first..=last).contains(&turn), "turn {turn} is one of voucher {serial}");
         }
     }
@@ -66,9 +70,16 @@ impl Audit {
         let key = (voucher.channel_id, voucher.base_turn, voucher.serial);
         let before = self.vouchers.insert(key, payment);
         assert!(before.is_none_or(|before| before == payment), "serial {} was signed twice", voucher.serial);
-        let (first, last) = (Claim::without_ticks(&payment).turn(), last_turn(&payment));
+        let (first, last) = (Claim::new(&payment, None).turn(), last_turn(&payment));
         let states = (voucher.channel_id, first)..=(voucher.channel_id, last);
         assert!(self.states.range(states).next().is_none(), "voucher {} takes turns of a state", voucher.serial);
+    }
+
+    /// The voucher that a tick belongs to; it left before.
+    fn voucher_of(&self, payment: &Payment) -> SignedVoucher {
+        let of_channel = self.vouchers_of(payment.channel_id());
+        let of_serial = of_channel.filter(|((_, _, serial), _)| *serial == payment.serial());
+        *of_serial.last().expect("a tick leaves after its voucher").1
     }
 
     fn vouchers_of(&self, channel_id: B256) -> impl Iterator<Item = (&(B256, u64, u32), &SignedVoucher)> {

@@ -158,7 +158,9 @@ impl Host {
             Parcel::Payment(bytes) => decode_payment(bytes).ok(),
             Parcel::Message(_) => None,
         });
-        payments.map(|payment| payment.voucher).filter(move |voucher| voucher.channel_id == channel_id)
+        payments
+            .filter_map(|payment| payment.voucher().map(|signed| signed.voucher))
+            .filter(move |voucher| voucher.channel_id == channel_id)
     }
 
     /// Feeds the wallet, once more after a load, and carries out what it asks for.

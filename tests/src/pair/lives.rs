@@ -88,7 +88,7 @@ impl Pair {
     }
 
     fn pays(&mut self, host: usize, channel_id: B256, amount: u128) {
-        self.does(host, Command::Pay { channel_id, amount, memo: B256::repeat_byte(9) });
+        self.does(host, Command::Pay { channel_id, amount, memo: B256::repeat_byte(9), ticks: 0 });
         self.flush(host);
         self.deliver_all();
     }
@@ -118,7 +118,11 @@ fn together() -> Pair {
 /// The payer leaves on a stale state, the payee answers.
 fn alone() -> Pair {
     let (mut pair, id) = open(Default::default());
-    pair.pays(ALICE, id, 400);
+    for _ in 0..3 {
+        pair.does(ALICE, Command::Pay { channel_id: id, amount: 100, memo: B256::repeat_byte(9), ticks: 9 });
+        pair.flush(ALICE);
+        pair.deliver_all();
+    }
     pair.does(ALICE, Command::LeaveChannel { channel_id: id });
     pair.go_on();
     pair.go_on();
@@ -144,11 +148,11 @@ fn ledger() -> Pair {
     let terms = Terms { kind: Kind::Ledger, payee_deposit: 500_000, reserve: 1_000, ..pair.terms(ALICE, DEPOSIT) };
     let id = pair.open_now(ALICE, terms);
     for amount in [1, 2, 3] {
-        pair.does(ALICE, Command::Pay { channel_id: id, amount, memo: B256::ZERO });
+        pair.does(ALICE, Command::Pay { channel_id: id, amount, memo: B256::ZERO, ticks: 0 });
     }
     pair.deliver_all();
     pair.pays(BOB, id, 70_000);
-    pair.does(ALICE, Command::Pay { channel_id: id, amount: 9, memo: B256::ZERO });
+    pair.does(ALICE, Command::Pay { channel_id: id, amount: 9, memo: B256::ZERO, ticks: 0 });
     pair.hosts[ALICE].outgoing.clear();
     pair.does(ALICE, Command::Resume { channel_id: id });
     pair.deliver_all();
@@ -236,7 +240,7 @@ fn lease() -> Pair {
     }
     let now = pair.now();
     pair.hosts[ALICE].crash(usize::MAX, now);
-    let _ = pair.command(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO });
+    let _ = pair.command(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO, ticks: 0 });
     pair.does(ALICE, Command::Resume { channel_id: id });
     pair.go_on();
     pair.pays(ALICE, id, 5);
@@ -250,7 +254,7 @@ fn outside() -> Pair {
     pair.does(ALICE, Command::Fold { channel_id: id });
     pair.flush(ALICE);
     pair.deliver_all();
-    pair.does(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO });
+    pair.does(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO, ticks: 0 });
     pair
 }
 

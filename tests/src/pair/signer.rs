@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use alloy_primitives::{Address, B256};
-use millstream_core::crypto::{LocalSigner, SignError, Signature, Signer};
+use millstream_core::crypto::{LocalSigner, SignError, Signature, Signer, Zeroizing};
 
 /// What was signed in this process, by key and digest. Histories that begin alike sign alike.
 static SIGNED: LazyLock<Mutex<BTreeMap<(Address, B256), Signature>>> = LazyLock::new(Mutex::default);
@@ -43,5 +43,9 @@ impl Signer for CachingSigner {
         }
         signed.insert(key, signature);
         Ok(signature)
+    }
+
+    fn derive_secret(&self, context: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        self.0.derive_secret(context)
     }
 }

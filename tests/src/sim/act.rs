@@ -121,10 +121,14 @@ impl World {
             Parcel::Message(bytes) => self.describe(bytes),
             Parcel::Payment(bytes) => match millstream_core::wire::decode_payment(bytes) {
                 Ok(payment) => {
-                    let voucher = payment.voucher;
-                    let name = self.name(&voucher.channel_id);
-                    let (base, serial, amount) = (voucher.base_turn, voucher.serial, voucher.cumulative_amount);
-                    format!("{name} Payment {base}/{serial}: {amount} in all")
+                    let (name, serial) = (self.name(&payment.channel_id()), payment.serial());
+                    match payment.voucher().map(|signed| signed.voucher) {
+                        Some(voucher) => {
+                            let (base, amount) = (voucher.base_turn, voucher.amount_with(payment.ticks()));
+                            format!("{name} Payment {base}/{serial}: {amount} in all")
+                        }
+                        None => format!("{name} Tick {} of {serial}", payment.ticks()),
+                    }
                 }
                 Err(_) => "bytes".into(),
             },
@@ -198,7 +202,12 @@ impl World {
         let at = At { party, host: self.random.index(self.parties[party].hosts.len()) };
         let amount = u128::from(self.random.below(60) + 1);
         let command = match kind {
-            Kind::Pay => Command::Pay { channel_id, amount, memo: B256::ZERO },
+            // Equal payments are ticks of one voucher.
+            Kind::Pay => {
+                let ticks = self.random.one_of([0, 0, 2, 255]);
+                let amount = if self.random.chance(60) { 7 } else { amount };
+                Command::Pay { channel_id, amount, memo: B256::ZERO, ticks }
+            }
             Kind::Update => match (self.random.below(3), by_payer) {
                 (0, true) => Command::TopUp { channel_id, amount: amount * 5 },
                 (0, false) => Command::GiveBack { channel_id, amount },

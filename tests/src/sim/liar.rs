@@ -7,8 +7,8 @@ use alloy_primitives::B256;
 use millstream_core::channel::{
     Balances, Base, Channel, Closing, Role, Signatures, Successor, Terms, Wish, derive_nonce,
 };
-use millstream_core::payment::{SignedVoucher, Voucher};
-use millstream_core::wire::{Message, decode_payment, encode_payment};
+use millstream_core::payment::{Shown, SignedVoucher, Voucher};
+use millstream_core::wire::{Message, Payment, Tick, decode_payment, encode_payment};
 
 use super::network::{Packet, Parcel};
 use super::states;
@@ -35,6 +35,8 @@ pub struct Known {
     pub sequence: u64,
     /// The question that the other side asked last.
     pub question: u64,
+    /// The ticks that were shown for a voucher last, by its serial.
+    pub shown: BTreeMap<u32, Shown>,
 }
 
 /// What the liar knows.
@@ -77,8 +79,13 @@ impl World {
         match &packet.parcel {
             Parcel::Payment(bytes) => {
                 if let Ok(payment) = decode_payment(bytes) {
-                    let known = self.liar.channels.entry(payment.voucher.channel_id).or_default();
-                    remember(&mut known.vouchers, payment);
+                    let known = self.liar.channels.entry(payment.channel_id()).or_default();
+                    match payment {
+                        Payment::Claim { signed, .. } => remember(&mut known.vouchers, signed),
+                        Payment::Tick(Tick { serial, shown, .. }) => {
+                            known.shown.insert(serial, shown);
+                        }
+                    }
                 }
             }
             Parcel::Message(bytes) => {
@@ -216,7 +223,7 @@ impl World {
             format!("{} forges voucher {base_turn}/{serial} over {amount} on {}", NAMES[liar], world.name(&channel_id))
         });
         remember(&mut self.liar.channels.entry(channel_id).or_default().vouchers, payment);
-        self.post(liar, peer, Parcel::Payment(encode_payment(&payment)));
+        self.post(liar, peer, Parcel::Payment(encode_payment(&payment.into())));
     }
 
     /// A split that the other side may like, or not.
@@ -320,7 +327,7 @@ impl World {
                     let voucher = self.one_of_list(&on_base).filter(|_| self.random.chance(70));
                     let asks = self.random.chance(50).then(|| self.random.below(4));
                     let answers = self.random.chance(50).then_some(known.question);
-                    Message::ChannelReestablish { base: Some(base), voucher, asks, answers }
+                    Message::ChannelReestablish { base: Some(base), voucher, asks, answers, shown: None }
                 }
                 None => Message::Pong,
             },

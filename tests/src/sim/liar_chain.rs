@@ -41,7 +41,9 @@ impl World {
         let (mut proof, mut candidate) = (Vec::new(), signed.clone());
         if role == Role::Payee && !vouchers.is_empty() && self.random.chance(70) {
             let voucher = vouchers[self.random.index(vouchers.len())];
-            if let Some(part) = states::redemption(&terms, &base, voucher) {
+            if let Some(part) =
+                states::redemption(&terms, &base, voucher, known.shown.get(&voucher.voucher.serial).copied())
+            {
                 proof = vec![signed];
                 candidate = states::signed_by(&terms, part, &self.parties[liar].key);
             }

@@ -7,7 +7,7 @@ use millstream_core::nitro::{challenge_digest, state_hash};
 use millstream_core::payment::Voucher;
 use millstream_core::protocol::{Event, Purpose, Transaction, TransactionKind};
 use millstream_core::wallet::Write;
-use millstream_core::wire::{Message, decode_payment};
+use millstream_core::wire::{Message, Payment, decode_payment};
 
 use super::states;
 use super::wire;
@@ -139,7 +139,7 @@ impl World {
         if let Some((turn, signature)) = signed_state(&opened.message) {
             self.released_state(party, channel_id, turn, &signature, &name);
         }
-        if let Message::ChannelReestablish { base: Some(base), voucher, .. } = &opened.message {
+        if let Message::ChannelReestablish { base: Some(base), voucher, shown, .. } = &opened.message {
             // What it says of itself may be the first that anybody hears of it.
             let key = self.parties[party].key.clone();
             for signature in [base.signatures.payer, base.signatures.payee].into_iter().flatten() {
@@ -148,7 +148,7 @@ impl World {
                 }
             }
             if let Some(payment) = voucher.filter(|payment| key.digest_of(&payment.signature).is_some()) {
-                self.released_voucher(party, payment.voucher);
+                self.released_voucher(party, payment.voucher, shown.map_or(0, |shown| shown.ticks));
             }
         }
     }
@@ -182,23 +182,32 @@ impl World {
         let Ok(payment) = decode_payment(bytes) else {
             return self.broken("messages can be read", "a payment".into());
         };
-        self.released_voucher(party, payment.voucher);
+        match payment {
+            Payment::Claim { signed, shown } => {
+                self.released_voucher(party, signed.voucher, shown.map_or(0, |shown| shown.ticks));
+            }
+            Payment::Tick(tick) => match self.truth.voucher_of(party, tick.channel_id, tick.serial) {
+                Some(voucher) => self.released_voucher(party, voucher, tick.shown.ticks),
+                None => self.broken(DURABLE, format!("a tick of voucher {}, which never left", tick.serial)),
+            },
+        }
     }
 
-    fn released_voucher(&mut self, party: usize, voucher: Voucher) {
+    fn released_voucher(&mut self, party: usize, voucher: Voucher, ticks: u8) {
+        let released = voucher.amount_with(ticks);
         let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
         let covered = self.record(party, &voucher.channel_id).is_some_and(|record| {
             let base_turn = record.base.map_or(0, |base| base.turn);
             let leased = record.lease.map_or(0, |lease| lease.amount);
             let amount = record.cumulative_amount().max(leased);
-            let amount_covered = base_turn > voucher.base_turn || amount >= voucher.cumulative_amount;
+            let amount_covered = base_turn > voucher.base_turn || amount >= released;
             record.signed_turn >= last_turn && amount_covered
         });
         if !covered {
             let name = self.name(&voucher.channel_id);
-            self.broken(DURABLE, format!("voucher {} over {} on {name}", voucher.serial, voucher.cumulative_amount));
+            self.broken(DURABLE, format!("voucher {} over {released} on {name}", voucher.serial));
         }
-        if let Err(why) = self.truth.pay(party, voucher) {
+        if let Err(why) = self.truth.pay(party, voucher, ticks) {
             self.broken(ONCE, why);
         }
     }
@@ -264,7 +273,7 @@ impl World {
         signable.extend(record.unsigned.iter().chain(&leased).map(|voucher| voucher.digest(&domain)));
         if let Some(base) = &record.base {
             let mut parts = vec![states::base(terms, base.turn, base.balances)];
-            parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best)));
+            parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best, record.shown)));
             for part in parts {
                 signable.push(states::digest(terms, &part));
                 signable.push(challenge_digest(state_hash(channel_id, &part)));

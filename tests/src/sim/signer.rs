@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_primitives::{Address, B256};
-use millstream_core::crypto::{LocalSigner, SignError, Signature, Signer};
+use millstream_core::crypto::{LocalSigner, SignError, Signature, Signer, Zeroizing};
 
 /// A key. Clones share one memory.
 #[derive(Clone, Debug)]
@@ -72,5 +72,9 @@ impl Signer for Key {
 
     fn sign_digest(&self, digest: &B256) -> Result<Signature, SignError> {
         Ok(self.sign(*digest))
+    }
+
+    fn derive_secret(&self, context: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        self.0.signer.derive_secret(context)
     }
 }

@@ -6,7 +6,7 @@ use millstream_core::crypto::eip191_digest;
 use millstream_core::nitro::{
     Allocation, AllocationType, AssetType, Outcome, SignedVariablePart, SingleAssetExit, VariablePart, state_hash,
 };
-use millstream_core::payment::{Claim, SignedVoucher};
+use millstream_core::payment::{Claim, Shown, SignedVoucher};
 
 use super::signer::Key;
 
@@ -52,10 +52,11 @@ pub fn closing(terms: &Terms, closing: &Closing, successor: Option<&Successor>) 
     VariablePart { outcome, app_data: Bytes::new(), turn_num: closing.turn, is_final: true }
 }
 
-/// The redemption of a voucher; `None` if it claims more than there is.
-pub fn redemption(terms: &Terms, base: &Base, voucher: &SignedVoucher) -> Option<VariablePart> {
-    let balances = base.balances.pay(Role::Payer, voucher.voucher.cumulative_amount)?;
-    let claim = Claim::without_ticks(voucher);
+/// The redemption of a voucher and the ticks shown for it; `None` if it claims more than there is.
+pub fn redemption(terms: &Terms, base: &Base, voucher: &SignedVoucher, shown: Option<Shown>) -> Option<VariablePart> {
+    let claimed = voucher.voucher.amount_with(shown.map_or(0, |shown| shown.ticks));
+    let balances = base.balances.pay(Role::Payer, claimed)?;
+    let claim = Claim::new(voucher, shown);
     Some(VariablePart {
         outcome: both(terms, balances),
         app_data: claim.to_app_data(),

@@ -27,6 +27,8 @@ pub struct Signed {
     pub states: BTreeMap<(B256, u64), Vec<SignedState>>,
     /// By channel, turn of the base, and serial.
     pub vouchers: BTreeMap<(B256, u64, u32), Voucher>,
+    /// How many of a voucher's ticks left.
+    pub ticks: BTreeMap<(B256, u64, u32), u8>,
     /// How often the party was restored from a backup that may be old.
     pub restores: u32,
     /// Every state that a durable record ever agreed to: by channel and digest its turn and its balances. Starts anew
@@ -93,13 +95,15 @@ impl Truth {
         }
     }
 
-    /// A party let out a voucher. A serial has one content.
+    /// A party let out a voucher, or some of its ticks. A serial has one content.
     ///
     /// # Errors
     ///
     /// Says which serial was signed twice.
-    pub fn pay(&mut self, party: usize, voucher: Voucher) -> Result<(), String> {
+    pub fn pay(&mut self, party: usize, voucher: Voucher, ticks: u8) -> Result<(), String> {
         let key = (voucher.channel_id, voucher.base_turn, voucher.serial);
+        let released = self.parties[party].ticks.entry(key).or_default();
+        *released = ticks.max(*released);
         let before = *self.parties[party].vouchers.entry(key).or_insert(voucher);
         if before == voucher {
             return Ok(());
@@ -109,10 +113,18 @@ impl Truth {
         Err(format!("serial {serial} on turn {base_turn} of {channel_id}: first {first}, then {cumulative_amount}"))
     }
 
-    /// The most that a party signed away in vouchers on a base.
+    /// The most that a party let out in vouchers and ticks on a base.
     pub fn most_paid(&self, party: usize, channel_id: B256, base_turn: u64) -> u128 {
         let on_base = (channel_id, base_turn, 0)..=(channel_id, base_turn, u32::MAX);
         let vouchers = self.parties[party].vouchers.range(on_base);
-        vouchers.map(|(_, voucher)| voucher.cumulative_amount).max().unwrap_or(0)
+        let ticks = |key| self.parties[party].ticks.get(key).copied().unwrap_or(0);
+        vouchers.map(|(key, voucher)| voucher.amount_with(ticks(key))).max().unwrap_or(0)
+    }
+
+    /// The newest voucher of a serial that a party let out.
+    pub fn voucher_of(&self, party: usize, channel_id: B256, serial: u32) -> Option<Voucher> {
+        let of_channel = (channel_id, 0, 0)..=(channel_id, u64::MAX, u32::MAX);
+        let vouchers = self.parties[party].vouchers.range(of_channel);
+        vouchers.map(|(_, voucher)| *voucher).rfind(|voucher| voucher.serial == serial)
     }
 }

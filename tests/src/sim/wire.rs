@@ -70,7 +70,7 @@ pub fn describe(message: &Message) -> String {
         Message::UpdateError { turn, code } => format!("UpdateError {turn} {code}"),
         Message::UpdateRequest { number, wish } => format!("UpdateRequest {number} {wish:?}"),
         Message::Error { code, .. } => format!("Error {code}"),
-        Message::ChannelReestablish { base, voucher, asks, answers } => {
+        Message::ChannelReestablish { base, voucher, asks, answers, .. } => {
             let serial = voucher.map_or(0, |signed| signed.voucher.serial);
             let turn = base.map_or(0, |base| base.turn);
             let [asks, answers] = [("asks", asks), ("answers", answers)]

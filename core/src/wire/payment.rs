@@ -1,0 +1,152 @@
+//! Payments as they travel: a voucher, a voucher with ticks, or ticks alone. They authenticate themselves.
+
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Encode};
+
+use crate::B256;
+use crate::cbor;
+use crate::crypto::Signature;
+use crate::payment::{Shown, SignedVoucher, Voucher};
+use crate::wire::WireError;
+
+/// The largest payment that is read, in bytes.
+pub const MAX_PAYMENT_BYTES: usize = 512;
+
+/// One payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payment {
+    /// A voucher, with the ticks shown for it, if any: about 220 or 260 bytes.
+    Claim {
+        /// The voucher.
+        signed: SignedVoucher,
+        /// Its ticks.
+        shown: Option<Shown>,
+    },
+    /// Ticks of a voucher that the payee has: at most 76 bytes.
+    Tick(Tick),
+}
+
+/// Ticks of a voucher, without the voucher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// The channel that pays.
+    pub channel_id: B256,
+    /// The voucher's serial.
+    pub serial: u32,
+    /// How many ticks are paid, and the proof.
+    pub shown: Shown,
+}
+
+impl Payment {
+    /// The channel that pays.
+    pub const fn channel_id(&self) -> B256 {
+        match self {
+            Self::Claim { signed, .. } => signed.voucher.channel_id,
+            Self::Tick(tick) => tick.channel_id,
+        }
+    }
+
+    /// The voucher's serial.
+    pub const fn serial(&self) -> u32 {
+        match self {
+            Self::Claim { signed, .. } => signed.voucher.serial,
+            Self::Tick(tick) => tick.serial,
+        }
+    }
+
+    /// How many ticks it shows.
+    pub fn ticks(&self) -> u8 {
+        match self {
+            Self::Claim { shown, .. } => shown.map_or(0, |shown| shown.ticks),
+            Self::Tick(tick) => tick.shown.ticks,
+        }
+    }
+
+    /// The voucher, if it is shown.
+    pub const fn voucher(&self) -> Option<&SignedVoucher> {
+        match self {
+            Self::Claim { signed, .. } => Some(signed),
+            Self::Tick(_) => None,
+        }
+    }
+}
+
+impl From<SignedVoucher> for Payment {
+    fn from(signed: SignedVoucher) -> Self {
+        Self::Claim { signed, shown: None }
+    }
+}
+
+/// `[voucher, signature]` or `[voucher, signature, shown]`, its signature not looked at yet.
+#[derive(Decode)]
+struct RawClaim {
+    #[n(0)]
+    voucher: Voucher,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    signature: Vec<u8>,
+    #[n(2)]
+    shown: Option<Shown>,
+}
+
+/// `[channelId, serial, ticks, preimage]`: no other payment has four parts.
+#[derive(Encode, Decode)]
+struct RawTick {
+    #[cbor(n(0), with = "cbor::b256")]
+    channel_id: B256,
+    #[n(1)]
+    serial: u32,
+    #[n(2)]
+    ticks: u8,
+    #[cbor(n(3), with = "cbor::b256")]
+    preimage: B256,
+}
+
+/// The head of a CBOR array of four.
+const FOUR_PARTS: u8 = 0x84;
+
+#[derive(Encode)]
+struct ClaimForm<'a> {
+    #[n(0)]
+    voucher: &'a Voucher,
+    #[n(1)]
+    signature: &'a Signature,
+    #[n(2)]
+    shown: Option<&'a Shown>,
+}
+
+/// A payment as bytes: CBOR.
+pub fn encode_payment(payment: &Payment) -> Vec<u8> {
+    match payment {
+        Payment::Claim { signed, shown } => {
+            let SignedVoucher { voucher, signature } = signed;
+            cbor::to_vec(&ClaimForm { voucher, signature, shown: shown.as_ref() })
+        }
+        Payment::Tick(Tick { channel_id, serial, shown: Shown { ticks, preimage } }) => {
+            cbor::to_vec(&RawTick { channel_id: *channel_id, serial: *serial, ticks: *ticks, preimage: *preimage })
+        }
+    }
+}
+
+/// Reads a payment. Its signature, if it has one, has the right form; who signed it is not checked here.
+///
+/// # Errors
+///
+/// [`WireError::TooLarge`] above [`MAX_PAYMENT_BYTES`], [`WireError::Malformed`] if the bytes are no payment,
+/// [`WireError::Form`] if the signature in it is none.
+pub fn decode_payment(bytes: &[u8]) -> Result<Payment, WireError> {
+    if bytes.len() > MAX_PAYMENT_BYTES {
+        return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_PAYMENT_BYTES });
+    }
+    let payment = if bytes.first() == Some(&FOUR_PARTS) {
+        let RawTick { channel_id, serial, ticks, preimage } =
+            cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        Payment::Tick(Tick { channel_id, serial, shown: Shown { ticks, preimage } })
+    } else {
+        let RawClaim { voucher, signature, shown } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        let signature = Signature::from_bytes(&signature).map_err(WireError::Form)?;
+        Payment::Claim { signed: SignedVoucher { voucher, signature }, shown }
+    };
+    // One payment has one form, so that hosts may compare payments by their bytes.
+    if encode_payment(&payment) == bytes { Ok(payment) } else { Err(WireError::Malformed) }
+}
