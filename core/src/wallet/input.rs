@@ -75,7 +75,8 @@ pub enum Command {
         /// What is paid for: the hash of a quote, or zero.
         memo: B256,
         /// Streams: for how many more payments of the same amount and memo to prepare. Each of them is then a tick, which
-        /// needs no signature and no write. They are used up in any order of payments; zero for a payment that stands alone.
+        /// needs no signature and no write, and for that the wallet has to be the only one on its store. Zero for a payment
+        /// that stands alone.
         ticks: u8,
     },
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.

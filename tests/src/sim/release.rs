@@ -186,10 +186,15 @@ impl World {
             Payment::Claim { signed, shown } => {
                 self.released_voucher(party, signed.voucher, shown.map_or(0, |shown| shown.ticks));
             }
-            Payment::Tick(tick) => match self.truth.voucher_of(party, tick.channel_id, tick.serial) {
-                Some(voucher) => self.released_voucher(party, voucher, tick.shown.ticks),
-                None => self.broken(DURABLE, format!("a tick of voucher {}, which never left", tick.serial)),
-            },
+            Payment::Tick(tick) => {
+                // A voucher that was stored and lost on its way out is known from the record alone.
+                let stored = self.record(party, &tick.channel_id).and_then(|record| record.best);
+                let stored = stored.map(|signed| signed.voucher).filter(|voucher| voucher.serial == tick.serial);
+                match stored.or_else(|| self.truth.voucher_of(party, tick.channel_id, tick.serial)) {
+                    Some(voucher) => self.released_voucher(party, voucher, tick.shown.ticks),
+                    None => self.broken(DURABLE, format!("a tick of voucher {}, which is not stored", tick.serial)),
+                }
+            }
         }
     }
 
