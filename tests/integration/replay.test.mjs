@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 
@@ -64,7 +63,7 @@ function replay(lines) {
 
 describe("the module and the native core", () => {
   it("say the same, byte for byte, in random histories", async () => {
-    await init({ module: readFileSync(new URL("../../wasm/dist/millstream_wasm_bg.wasm", import.meta.url)) });
+    await init();
     const program = ["run", "--quiet", "--package", "millstream-tests", "--bin", "replay"];
     const { stdout } = await promisify(execFile)("cargo", [...program, "--", SEEDS, INPUTS], { maxBuffer: 2 ** 30 });
     const histories = [];
