@@ -18,7 +18,7 @@ import { basename, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 
-import { Failure, readOr, reportFailure, root, run, seconds, withLock, writeAtomically } from "./run.mjs";
+import { Failure, readOr, reportFailure, root, run, seconds, tail, withLock, writeAtomically } from "./run.mjs";
 import { WASM_TARGET } from "./toolchain.mjs";
 
 // Functions with one caller are folded into it only when tiny (the default is no limit): that makes the module 2 %
@@ -98,6 +98,34 @@ export async function cargoBuild(args, { env = process.env, log = print } = {}) 
   if (result.code !== 0) throw new Failure("CARGO_FAILED", `cargo build ${args.join(" ")}\n${result.output.trimEnd()}`);
   if (result.output.trim()) log(result.output.trimEnd());
   return { files, compiled };
+}
+
+/** Set by the test runner after it built the whole workspace. */
+export const WORKSPACE_IS_BUILT = "MILLSTREAM_WORKSPACE_IS_BUILT";
+
+/**
+ * Builds a part of the workspace for development, and returns the files it made.
+ *
+ * Which features a dependency has follows from all that is built together, so one package alone compiles most of its
+ * dependencies again after the Rust tests, with other features. Where these have run, the whole workspace is asked for
+ * instead: everything is there already.
+ *
+ * @param {string[]} part which packages and targets, as arguments of `cargo build`
+ * @returns {Promise<string[]>} absolute paths: those of the part, and maybe of others
+ * @throws {Failure} CARGO_FAILED
+ */
+export async function devBuild(part) {
+  const built = process.env[WORKSPACE_IS_BUILT] === "1";
+  return (await cargoBuild(built ? ["--workspace", "--all-targets"] : part)).files;
+}
+
+/** Runs a program of `millstream-tests`, as {@link devBuild} makes it. @returns {Promise<string>} what it prints */
+export async function runTestProgram(name, args) {
+  const files = await devBuild(["--package", "millstream-tests", "--bin", name]);
+  const program = files.find((file) => basename(file).replace(/\.exe$/, "") === name);
+  const { code, stdout, output } = await run(program, args);
+  if (code !== 0) throw new Failure("PROGRAM_FAILED", `${name} ${args.join(" ")}\n${tail(output, 40)}`);
+  return stdout;
 }
 
 /**

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { cargoBuild } from "./build.mjs";
+import { devBuild } from "./build.mjs";
 import { onPath } from "./chromium.mjs";
 import { Failure, errorsIn, reportFailure, root, run, seconds } from "./run.mjs";
 
@@ -49,7 +49,7 @@ async function timed(name, work) {
 
 /** Compiles the library and generates its Kotlin sources. Returns the library's path. */
 async function buildBindings() {
-  const { files } = await cargoBuild(["-p", "millstream-mobile", "-p", "millstream-bindgen"]);
+  const files = await devBuild(["--package", "millstream-mobile", "--package", "millstream-bindgen"]);
   const [library, generator] = [LIBRARY, GENERATOR].map((name) => files.find((path) => name.test(basename(path))));
   const generated = join(target, "generated");
   rmSync(generated, { recursive: true, force: true });

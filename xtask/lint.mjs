@@ -1,4 +1,4 @@
-// Checks form: Rust format, lints and docs; JavaScript lints and format; TypeScript types.
+// Checks form: Rust format, lock files, lints and docs; JavaScript lints and format; TypeScript types.
 //
 //   node xtask/lint.mjs [--fix]      (--fix formats instead of checking, and stops there)
 //
@@ -33,6 +33,11 @@ const checks = [
     command: ["cargo", "fmt", ...FUZZ, "--check", "--", "-l"],
     fix: "npm run format",
   },
+  ...["Cargo.toml", "tests/fuzz/Cargo.toml"].map((manifest) => ({
+    name: `cargo metadata --locked --manifest-path ${manifest}`,
+    command: ["cargo", "metadata", "--quiet", "--locked", "--format-version=1", "--manifest-path", manifest],
+    fix: `cargo update --workspace --manifest-path ${manifest}`,
+  })),
   {
     name: "cargo clippy --workspace --all-targets -- -D warnings",
     command: ["cargo", "clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],

@@ -7,11 +7,12 @@
 // how many tests it ran those are counted, elsewhere the suite counts as one. What a machine lacks is a skip with its
 // reason; a suite without tests is a failure.
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 
+import { WORKSPACE_IS_BUILT } from "./build.mjs";
 import { findChromium } from "./chromium.mjs";
 import { lacksCompiler } from "./fuzz.mjs";
 import { lacksKotlin } from "./kotlin.mjs";
@@ -84,14 +85,15 @@ const SUITES = [
     lacks: async () => ((await canCompileFor(target)) ? null : `the Rust target ${target} is not installed`),
     command: () => {
       const core = ["-p", "millstream-core", "--no-default-features", "--features", "keys"];
-      return ["cargo", "build", "--quiet", ...core, "--target", target];
+      return ["cargo", "build", "--quiet", ...core, "--target", target, ...unoptimised()];
     },
   })),
   {
     name: "vectors",
     uses: ["cargo"],
     needs: "tests/vectors/nitro.json",
-    command: () => ["npm", "run", "--silent", "vectors", "--", "tests/vectors/nitro.json"],
+    // Not `npm run`: that does the set-up first, which may install packages while other suites use them.
+    command: () => [process.execPath, "xtask/vectors.mjs", join(root, "tests/vectors/nitro.json")],
     count: countSummaryLine,
   },
   {
@@ -121,6 +123,13 @@ function lacksChromium() {
 async function lacksLintTools() {
   const found = await Promise.all(["clippy", "fmt"].map((name) => run("cargo", [name, "--version"])));
   return found.every(({ code }) => code === 0) ? null : "clippy or rustfmt is not installed";
+}
+
+/** Compiles nothing faster than the rest: what is only built and never run need not be optimised. */
+function unoptimised() {
+  const manifest = readFileSync(join(root, "Cargo.toml"), "utf8");
+  const sections = manifest.matchAll(/^\[(profile\.dev\.package\.[\w-]+)\]$/gm);
+  return [...sections].flatMap(([, section]) => ["--config", `${section}.opt-level=0`]);
 }
 
 function testFiles(folder) {
@@ -255,6 +264,7 @@ async function runAll(suites, verbose) {
     const { suite, result, took } = await Promise.race([...running.values()].map(({ done }) => done));
     running.delete(suite.name);
     results.set(suite.name, result);
+    if (suite.name === "rust" && result.passed > 0) process.env[WORKSPACE_IS_BUILT] = "1";
     console.log(`test: ${suite.name.padEnd(COLUMN)} ${describe(result)}, ${seconds(took)}`);
     if (result.failed > 0 && result.output && !verbose) console.log(excerpt(result.output, suite.name));
   }

@@ -3,11 +3,11 @@
 // included, and in the end logs, holdings, statuses and balances must be the same.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
 import { after, before, describe, it } from "node:test";
-import { promisify } from "node:util";
 
 import { startDevChain, waitForReceipt } from "@millstream/contracts/dev-chain";
+
+import { runTestProgram } from "../../xtask/build.mjs";
 
 const SEEDS = "1000..1060";
 const CALLS = "30";
@@ -36,10 +36,8 @@ describe("the model of the chain", () => {
 
     const { adjudicator, streamApp, consensusApp, token } = addresses;
     const contracts = [chainId, adjudicator, streamApp, consensusApp, token].map(String);
-    const program = ["--package", "millstream-tests", "--bin", "histories"];
-    const args = ["run", "--quiet", ...program, "--", ...contracts, TIME, SEEDS, CALLS];
-    const { stdout } = await promisify(execFile)("cargo", args, { maxBuffer: 2 ** 30 });
-    histories = stdout
+    const said = await runTestProgram("histories", [...contracts, TIME, SEEDS, CALLS]);
+    histories = said
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));

@@ -2,13 +2,12 @@
 // input by input, and everything that comes out of it must be the same, byte for byte.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { promisify } from "node:util";
 
 import { concat, getBytes, hexlify, keccak256, toUtf8Bytes } from "ethers";
 import { Core, init } from "millstream";
+
+import { runTestProgram } from "../../xtask/build.mjs";
 
 const SEEDS = "0..24";
 const INPUTS = "300";
@@ -64,11 +63,13 @@ function replay(lines) {
 
 describe("the module and the native core", () => {
   it("say the same, byte for byte, in random histories", async () => {
-    await init({ module: readFileSync(new URL("../../wasm/dist/millstream_wasm_bg.wasm", import.meta.url)) });
-    const program = ["run", "--quiet", "--package", "millstream-tests", "--bin", "replay"];
-    const { stdout } = await promisify(execFile)("cargo", [...program, "--", SEEDS, INPUTS], { maxBuffer: 2 ** 30 });
+    await init();
+    const said = await runTestProgram("replay", [SEEDS, INPUTS]);
     const histories = [];
-    for (const line of stdout.trim().split("\n").map((text) => JSON.parse(text)))
+    for (const line of said
+      .trim()
+      .split("\n")
+      .map((text) => JSON.parse(text)))
       if ("seed" in line) histories.push({ seed: line.seed, lines: [] });
       else histories.at(-1).lines.push(line);
     assert.equal(histories.length, 24);
