@@ -76,6 +76,9 @@ pub struct Policy {
     /// Assets that are taken (zero address: native). Empty: any. Default: any.
     #[uniffi(default = None)]
     pub assets: Option<Vec<Address>>,
+    /// Kinds of channels that are taken. Empty: any. Default: any.
+    #[uniffi(default = None)]
+    pub kinds: Option<Vec<ChannelKind>>,
     /// The smallest deposit. Default 1.
     #[uniffi(default = None)]
     pub min_deposit: Option<Amount>,
@@ -114,6 +117,7 @@ impl From<Policy> for protocol::Policy {
         let default = Self::default();
         Self {
             assets: policy.assets.unwrap_or(default.assets),
+            kinds: policy.kinds.map_or(default.kinds, |kinds| kinds.into_iter().map(Into::into).collect()),
             min_deposit: policy.min_deposit.unwrap_or(default.min_deposit),
             exit_cost: policy.exit_cost.unwrap_or(default.exit_cost),
             max_contribution: policy.max_contribution.unwrap_or(default.max_contribution),

@@ -3,8 +3,9 @@
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Kind, Status, Terms};
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Input};
 
+use crate::party::Parcel;
 use crate::world::HOUR;
 use crate::{Asset, DEPOSIT, World};
 
@@ -284,3 +285,18 @@ fn a_refused_split_burns_its_turn_and_the_queue() {
 }
 
 crate::with_both_assets!(money_goes_both_ways, either_side_leaves_with_the_newest_state, an_older_split_is_answered,);
+
+/// A seller that takes streams alone is not drawn into a ledger.
+#[test]
+fn a_kind_that_is_not_taken_is_refused() {
+    let mut world = World::new(Asset::Native);
+    world.payee.configure(|config| config.policy.kinds = vec![Kind::Stream]);
+    let mut terms = world.payer.terms(&world.payee, Address::ZERO, DEPOSIT);
+    terms.kind = Kind::Ledger;
+    world.id = terms.channel_id();
+    world.payer_does(Command::OpenChannel(terms));
+    let Some(Parcel::Message(open)) = world.payer.outgoing.pop_front() else { panic!("a proposal") };
+    let error = world.payee.input(&mut world.chain, Input::Message(open)).expect_err("not taken");
+    assert_eq!(error.code(), "POLICY_KIND");
+    assert!(world.payee.wallet.channel(&world.id).is_none());
+}

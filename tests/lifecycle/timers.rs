@@ -177,3 +177,19 @@ fn the_reserve_stays() {
     world.close();
     world.assert_settled(DEPOSIT - 1_000);
 }
+
+/// A restart does not give a silent peer another day.
+#[test]
+fn the_time_to_answer_goes_on_over_a_restart() {
+    let mut world = World::open(Asset::Native);
+    world.payer_does(Command::TopUp { channel_id: world.id, amount: 5 });
+    world.payer.outgoing.clear();
+    let by = world.payer.channel(&world.id).answer_by.expect("the payee owes an answer");
+    world.payer.wait(&mut world.chain, 3_600);
+    world.payer.crash();
+    world.payer_does(Command::Resume { channel_id: world.id });
+    world.payer.outgoing.clear();
+    assert_eq!(world.payer.channel(&world.id).answer_by, Some(by));
+    world.payer.wait(&mut world.chain, 23 * 3_600);
+    assert!(world.payer.was_told(is_silence));
+}

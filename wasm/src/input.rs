@@ -261,6 +261,9 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
     if given("assets")? {
         policy.assets = fields.elements("assets", 1_000, |asset| address(asset, "assets"))?;
     }
+    if given("kinds")? {
+        policy.kinds = fields.elements("kinds", 2, kind)?;
+    }
     for (field, amount) in [
         ("minDeposit", &mut policy.min_deposit),
         ("exitCost", &mut policy.exit_cost),

@@ -151,6 +151,9 @@ pub struct Channel {
     /// The ticks shown for the best voucher: released by us as payer, accepted by us as payee.
     #[n(27)]
     pub shown: Option<Shown>,
+    /// When the other side's silence has an end, in seconds since 1970, if it owes us an answer.
+    #[n(28)]
+    pub answer_by: Option<u64>,
 }
 
 /// Why stored bytes are not a record.
@@ -225,6 +228,7 @@ impl Channel {
             question: 0,
             lagging: false,
             shown: None,
+            answer_by: None,
         }
     }
 

@@ -44,6 +44,16 @@ pub enum Kind {
     Ledger,
 }
 
+impl Kind {
+    /// The kind as a word: `"stream"` or `"ledger"`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
 /// The terms of a channel that is funded on chain, by the payer or by both.
 ///
 /// The payer is the first participant, the payee the last one. In a ledger, where money goes both ways, the payer is the

@@ -5,12 +5,14 @@
 
 pub mod claim;
 pub mod quote;
+mod receipt;
 pub mod stream_app;
 pub mod ticks;
 pub mod voucher;
 
 pub use claim::{Claim, ClaimError, RawSignature};
 pub use quote::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
+pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptError, SignedReceipt};
 pub use stream_app::StreamAppError;
 pub use ticks::{Shown, TickChain};
 pub use voucher::{SignedVoucher, Voucher, VoucherDomain};

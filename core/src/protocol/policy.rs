@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Address;
-use crate::channel::{Chain, Terms};
+use crate::channel::{Chain, Kind, Terms};
 
 /// How far ahead a peer's clock may be, in seconds.
 const MAX_CLOCK_SKEW: u64 = 600;
@@ -13,6 +13,8 @@ const MAX_CLOCK_SKEW: u64 = 600;
 pub struct Policy {
     /// Assets that are taken: zero for the native asset, else the token contract. Empty: any.
     pub assets: Vec<Address>,
+    /// Kinds of channels that are taken. Empty: any.
+    pub kinds: Vec<Kind>,
     /// The smallest deposit, in base units.
     pub min_deposit: u128,
     /// What leaving alone costs in gas, in base units of the asset. A channel that holds no more is refused, and nobody
@@ -42,6 +44,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             assets: Vec::new(),
+            kinds: Vec::new(),
             min_deposit: 1,
             exit_cost: 0,
             max_contribution: 0,
@@ -68,6 +71,12 @@ pub enum PolicyError {
     Asset {
         /// The asset in the terms.
         asset: Address,
+    },
+    /// The kind of channel is not taken.
+    #[error("channels of kind {} are not accepted", .kind.name())]
+    Kind {
+        /// The kind in the terms.
+        kind: Kind,
     },
     /// Too little money.
     #[error("deposit of {deposit} is below the minimum of {minimum}")]
@@ -129,6 +138,7 @@ impl PolicyError {
         match self {
             Self::WrongChain => "POLICY_WRONG_CHAIN",
             Self::Asset { .. } => "POLICY_ASSET",
+            Self::Kind { .. } => "POLICY_KIND",
             Self::Deposit { .. } => "POLICY_DEPOSIT",
             Self::ExitCost { .. } => "POLICY_EXIT_COST",
             Self::Contribution { .. } => "POLICY_CONTRIBUTION",
@@ -160,6 +170,9 @@ impl Policy {
         self.check_time(terms, now)?;
         if !self.assets.is_empty() && !self.assets.contains(&terms.asset) {
             return Err(PolicyError::Asset { asset: terms.asset });
+        }
+        if !self.kinds.is_empty() && !self.kinds.contains(&terms.kind) {
+            return Err(PolicyError::Kind { kind: terms.kind });
         }
         if terms.deposit < self.min_deposit {
             return Err(PolicyError::Deposit { deposit: terms.deposit, minimum: self.min_deposit });

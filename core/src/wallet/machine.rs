@@ -180,7 +180,7 @@ impl Wallet {
         }
         for channel_id in take_due(&mut self.answers, now) {
             if let Some(slot) = self.set.slots.get_mut(&channel_id) {
-                slot.answer_by = None;
+                slot.channel.answer_by = None;
             }
             result = result.and(self.step(channel_id, now, |context, channel, effects| {
                 Ok(protocol::unanswered(context, channel, effects)?)

@@ -165,12 +165,12 @@ impl Wallet {
     /// Puts channels in memory and asks for the writes; what follows waits for all of them.
     fn store(&mut self, kept: Vec<(B256, Channel, Option<TransactionKind>, Vec<Output>)>, written: &[B256], now: u64) {
         let (mut writes, mut held) = (Vec::new(), Vec::new());
-        for (channel_id, channel, submitted, outputs) in kept {
+        for (channel_id, mut channel, submitted, outputs) in kept {
             let before = self.set.remove(&channel_id);
             if let Some(slot) = &before {
                 self.unschedule(channel_id, slot);
             }
-            let answer_by = self.answer_by(before.as_ref(), &channel, now);
+            channel.answer_by = self.answer_by(before.as_ref().map(|slot| &slot.channel), &channel, now);
             let (version, known) = before.map_or((0, Default::default()), |slot| (slot.version, slot.known));
             let write = written.contains(&channel_id);
             // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
@@ -189,7 +189,7 @@ impl Wallet {
                 self.asked.retain(|_, asked| asked.channel_id != channel_id);
             } else {
                 let version = version.saturating_add(u64::from(write));
-                let slot = Slot { submitted, answer_by, known, ..Slot::new(channel, version) };
+                let slot = Slot { submitted, known, ..Slot::new(channel, version) };
                 self.schedule(channel_id, &slot);
                 self.set.insert(channel_id, slot);
             }
@@ -200,11 +200,11 @@ impl Wallet {
     }
 
     /// When the other side's silence has an end. Everything that it says gives it more time.
-    pub(super) fn answer_by(&self, before: Option<&Slot>, channel: &Channel, now: u64) -> Option<u64> {
+    pub(super) fn answer_by(&self, before: Option<&Channel>, channel: &Channel, now: u64) -> Option<u64> {
         if !protocol::awaits_peer(channel) {
             return None;
         }
-        let running = before.filter(|slot| slot.channel.received == channel.received).and_then(|slot| slot.answer_by);
+        let running = before.filter(|before| before.received == channel.received).and_then(|before| before.answer_by);
         running.or_else(|| Some(now.saturating_add(self.config.policy.answer_timeout)))
     }
 }

@@ -25,8 +25,6 @@ pub(super) struct Slot {
     pub(super) version: u64,
     /// The last transaction handed out, so that it is not handed out again with every block.
     pub(super) submitted: Option<TransactionKind>,
-    /// When the other side's silence has an end, in seconds since 1970.
-    pub(super) answer_by: Option<u64>,
     /// Signatures that came from outside and are not in the record.
     pub(super) known: BTreeMap<B256, Signature>,
     /// When it was last used; the key of `WorkingSet::recency`.
@@ -35,12 +33,12 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(channel: Channel, version: u64) -> Self {
-        Self { channel, version, submitted: None, answer_by: None, known: BTreeMap::new(), used: 0 }
+        Self { channel, version, submitted: None, known: BTreeMap::new(), used: 0 }
     }
 
     /// Whether it waits for something that only memory knows of.
     fn is_pinned(&self) -> bool {
-        self.answer_by.is_some() || self.channel.deadline.is_some() || protocol::due(&self.channel).is_some()
+        self.channel.answer_by.is_some() || self.channel.deadline.is_some() || protocol::due(&self.channel).is_some()
     }
 }
 
@@ -144,8 +142,8 @@ impl Wallet {
             self.chain.distrust(key);
         }
         self.chain.remember(key, &channel);
-        let answer_by = self.answer_by(None, &channel, now);
-        let slot = Slot { answer_by, ..Slot::new(channel, version) };
+        channel.answer_by = self.answer_by(Some(&channel), &channel, now);
+        let slot = Slot::new(channel, version);
         self.schedule(key, &slot);
         self.set.insert(key, slot);
     }
@@ -197,7 +195,7 @@ impl Wallet {
         if let Some(deadline) = slot.channel.deadline {
             self.deadlines.insert((deadline, channel_id));
         }
-        if let Some(answer_by) = slot.answer_by {
+        if let Some(answer_by) = slot.channel.answer_by {
             self.answers.insert((answer_by, channel_id));
         }
         if let Some(time) = self.wake_at().filter(|time| earliest.is_none_or(|earliest| *time < earliest)) {
@@ -212,7 +210,7 @@ impl Wallet {
         if let Some(deadline) = slot.channel.deadline {
             self.deadlines.remove(&(deadline, channel_id));
         }
-        if let Some(answer_by) = slot.answer_by {
+        if let Some(answer_by) = slot.channel.answer_by {
             self.answers.remove(&(answer_by, channel_id));
         }
         if let Some(due) = protocol::due(&slot.channel) {

@@ -118,7 +118,7 @@ export class Seller {
       destination,
       pollInterval,
       // What the quotes ask for is what is accepted.
-      policy: { ...policy, minChallengeDuration: challengeDuration, minConfirmations: confirmations },
+      policy: { kinds: ["stream"], ...policy, minChallengeDuration: challengeDuration, minConfirmations: confirmations },
     });
     return new Seller(wallet, new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now }));
   }

@@ -67,6 +67,8 @@ export interface Lease {
 export interface Policy {
   /** Assets that are taken (zero address: native). Empty: any. Default: any. */
   assets: readonly Hex[];
+  /** Kinds of channels that are taken. Empty: any. Default: any; a seller takes streams. */
+  kinds: readonly ("stream" | "ledger")[];
   /** The smallest deposit. Default 1. */
   minDeposit: bigint;
   /** What leaving alone costs in gas: no channel is taken for less, and none is left alone unasked for less. Default 0. */
