@@ -130,9 +130,16 @@ fn adopt_voucher(
         Role::Payee => Ok(()),
         Role::Payer => {
             payment.verify(context.domain, channel.terms.payer)?;
-            channel.signed_turn = channel.signed_turn.max(payment.voucher.last_turn());
-            channel.best = Some(payment);
+            keep_own(channel, payment);
             Ok(())
         }
     }
+}
+
+/// Payer: keeps a voucher of its own that it had forgotten. One that the backup knows of as still to be signed is older: signed
+/// now, it would take the place of what was paid since.
+pub(crate) fn keep_own(channel: &mut Channel, payment: SignedVoucher) {
+    channel.signed_turn = channel.signed_turn.max(payment.voucher.last_turn());
+    channel.unsigned = channel.unsigned.filter(|voucher| voucher.serial > payment.voucher.serial);
+    channel.best = Some(payment);
 }

@@ -9,7 +9,7 @@ use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open::{is_deposited, lock_funding};
-use crate::protocol::reestablish::{known_turn, question};
+use crate::protocol::reestablish::{keep_own, known_turn, question};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
 use crate::{B256, Bytes};
@@ -160,8 +160,7 @@ fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePa
         channel.posted = Some(Posted { base_turn: base.turn, app_data, signature });
     }
     if let (true, Ok(signature)) = (claim.voucher.serial > channel.last_serial(), claim.signature.try_into()) {
-        channel.signed_turn = channel.signed_turn.max(claim.voucher.last_turn());
-        channel.best = Some(SignedVoucher { voucher: claim.voucher, signature });
+        keep_own(channel, SignedVoucher { voucher: claim.voucher, signature });
     }
 }
 
