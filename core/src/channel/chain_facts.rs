@@ -136,9 +136,10 @@ impl Facts {
 
     fn apply(&mut self, terms: &Terms, event: &ChainEvent) {
         match event {
-            // Nothing of ours is ever deposited once a channel is paid out; somebody else's money is not our business.
-            ChainEvent::Deposited(_) if self.payout.is_some() => {}
-            ChainEvent::Deposited(holdings) => self.holdings = *holdings,
+            ChainEvent::Deposited(holdings) => {
+                self.holdings = *holdings;
+                self.reopen(terms);
+            }
             ChainEvent::Disputed(dispute) => {
                 self.turn_record = dispute.turn;
                 self.dispute = Some(dispute.clone());
@@ -147,20 +148,34 @@ impl Facts {
                 self.turn_record = *turn;
                 self.dispute = None;
             }
-            ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
+            ChainEvent::Carried(amount) => {
+                self.holdings = self.holdings.saturating_add(*amount);
+                self.reopen(terms);
+            }
             ChainEvent::Paid(before, after) => {
                 self.holdings = *after;
                 let moved = before.saturating_sub(*after);
                 let Some(dispute) = self.dispute.as_mut().filter(|_| self.payout.is_none()) else { return };
-                match paid(terms, &dispute.outcome, *before, moved) {
-                    Some((payout, None)) => self.payout = Some(self.part.and(payout)),
-                    Some((payout, Some(rest))) => {
-                        self.part = self.part.and(payout);
-                        dispute.outcome = rest;
-                    }
-                    None => {}
+                let paid = paid(terms, &dispute.outcome, *before, moved);
+                let lost = || dispute.state_hash.is_zero().then(|| paid_by_lost(terms, &dispute.outcome, moved));
+                let Some(paid) = paid.or_else(|| lost().flatten()) else { return };
+                dispute.outcome = paid.rest;
+                self.part = self.part.and(paid.payout);
+                if paid.is_all {
+                    self.payout = Some(core::mem::take(&mut self.part));
                 }
             }
+        }
+    }
+
+    /// Money came once everybody was paid. The adjudicator keeps an outcome that it could not pay in full, and pays the
+    /// rest of it out of whatever comes; what is beyond that rest is not our business.
+    fn reopen(&mut self, terms: &Terms) {
+        let owed = self.dispute.as_ref().and_then(|dispute| self.payout_of(terms, &dispute.outcome));
+        if owed.is_some_and(|owed| owed.total() > 0)
+            && let Some(payout) = self.payout.take()
+        {
+            self.part = payout;
         }
     }
 }
@@ -171,10 +186,18 @@ fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
     Some(pay_out(terms, &mut outcome.first()?.allocations.clone(), holdings, |_| true))
 }
 
-/// What was paid when `moved` left the holdings: to everybody, or by somebody's `transfer` to a part of them. Then the
-/// outcome that is left is the one that the adjudicator now knows. Its event does not say who was paid, so the parts are
-/// tried one after the other.
-fn paid(terms: &Terms, outcome: &[u8], holdings: u128, moved: u128) -> Option<(Payout, Option<Vec<u8>>)> {
+/// What one event paid.
+struct Paid {
+    payout: Payout,
+    /// What is left of the outcome: the one that the adjudicator knows now.
+    rest: Vec<u8>,
+    /// Whether everybody had a turn.
+    is_all: bool,
+}
+
+/// What was paid when `moved` left the holdings: to everybody, or by somebody's `transfer` to a part of them. Its event does
+/// not say who was paid, so the parts are tried one after the other.
+fn paid(terms: &Terms, outcome: &[u8], holdings: u128, moved: u128) -> Option<Paid> {
     let mut outcome = nitro::decode_outcome(outcome).ok()?;
     let exit = outcome.first_mut()?;
     // Three at most: the payee, a successor, the payer.
@@ -185,10 +208,23 @@ fn paid(terms: &Terms, outcome: &[u8], holdings: u128, moved: u128) -> Option<(P
         if payout.total() == moved {
             let is_all = part.checked_add(1) == Some(parts);
             exit.allocations = allocations;
-            return Some((payout, (!is_all).then(|| nitro::encode_outcome(&outcome).to_vec())));
+            return Some(Paid { payout, rest: nitro::encode_outcome(&outcome).to_vec(), is_all });
         }
     }
     None
+}
+
+/// What was paid by a final state that we lost and whose outcome is not what we think: nobody says to whom, or what is left.
+/// Whoever concludes pays everybody at once, so it is over; what goes beyond what we know of is the payer's.
+fn paid_by_lost(terms: &Terms, outcome: &[u8], moved: u128) -> Option<Paid> {
+    let mut outcome = nitro::decode_outcome(outcome).ok()?;
+    let allocations = &mut outcome.first_mut()?.allocations;
+    let mut payout = pay_out(terms, allocations, moved, |_| true);
+    payout.refunded = payout.refunded.saturating_add(moved.saturating_sub(payout.total()));
+    for allocation in allocations {
+        allocation.amount = U256::ZERO;
+    }
+    Some(Paid { payout, rest: nitro::encode_outcome(&outcome).to_vec(), is_all: true })
 }
 
 /// Takes what some of the allocations get out of `holdings`, in their order, as the adjudicator does.

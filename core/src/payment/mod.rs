@@ -5,7 +5,7 @@
 
 pub mod claim;
 pub mod quote;
-mod receipt;
+pub mod receipt;
 pub mod stream_app;
 pub mod ticks;
 pub mod voucher;

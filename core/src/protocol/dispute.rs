@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Base, Channel, Dispute, Role, State, Status};
+use crate::channel::{Base, Channel, Dispute, Payout, Role, State, Status};
 use crate::crypto::SignError;
 use crate::nitro::{self, SignedVariablePart, calls};
 use crate::payment::Claim;
@@ -112,7 +112,7 @@ pub(crate) fn next_transaction(
     let facts = channel.facts();
     match &facts.dispute {
         Some(dispute) if context.chain_time >= dispute.finalizes_at => {
-            if due(channel).is_some_and(|due| context.chain_time >= due) {
+            if due(channel).is_some_and(|due| context.chain_time >= due) && is_worth_it(context, channel, dispute) {
                 transfer(channel, dispute, effects);
             }
             return Ok(());
@@ -130,6 +130,15 @@ pub(crate) fn next_transaction(
         Some(best) => challenge(context, channel, best, effects),
         None => Ok(()),
     }
+}
+
+/// Whether an outcome is ours to pay out. The rest of one that was paid out before is only if it is worth its cost: anybody
+/// can deposit dust.
+fn is_worth_it(context: &Context<'_>, channel: &Channel, dispute: &Dispute) -> bool {
+    let facts = channel.facts();
+    let left = facts.payout_of(&channel.terms, &dispute.outcome).unwrap_or_default();
+    facts.part == Payout::default()
+        || share(channel, &dispute.outcome).saturating_add(left.carried) > context.policy.exit_cost
 }
 
 /// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.

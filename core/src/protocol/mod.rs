@@ -62,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) now: u64,
     /// The time of the newest block, in seconds since 1970.
     pub(crate) chain_time: u64,
+    /// When the wallet was restored from a backup, if it was, in seconds since 1970.
+    pub(crate) restored_at: Option<u64>,
 }
 
 /// How much a payer reserves with one write.

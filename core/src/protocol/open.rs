@@ -7,7 +7,7 @@ use crate::protocol::dispute::{next_transaction as next_dispute_transaction, our
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::reestablish::report;
 use crate::protocol::sign::{complete, promote};
-use crate::protocol::{Context, OpenError, PolicyError};
+use crate::protocol::{Context, OpenError, Policy, PolicyError};
 use crate::wire::Message;
 use crate::{B256, U256};
 
@@ -40,14 +40,17 @@ pub(crate) fn accept_channel_open(
         if channel.terms != terms || channel.role != Role::Payee || channel.status() == Status::Closed {
             return Err(OpenError::Exists);
         }
-        // A payer that asks again once the channel is open lost its record.
-        let ours = channel.base.filter(|base| base.turn == PREFUND_TURN).and_then(|base| base.signatures.payee);
-        let accept = ours.map(|signature| Message::ChannelAccept { signature });
-        effects.send(accept.unwrap_or_else(|| report(channel)));
+        // While our signature is still to come there is nothing to say: a payer that is told so only asks again.
+        if let Some(base) = channel.base {
+            let ours = base.signatures.payee.filter(|_| base.turn == PREFUND_TURN);
+            // A payer that asks again once the channel is open lost its record.
+            effects.send(ours.map_or_else(|| report(channel), |signature| Message::ChannelAccept { signature }));
+        }
         return Ok(channel.clone());
     }
     terms.validate()?;
     context.policy.check(&terms, context.chain, context.now)?;
+    Policy::check_restored(&terms, context.restored_at)?;
     let (asked, maximum) = (terms.payee_deposit, context.policy.max_contribution);
     if asked > maximum {
         return Err(PolicyError::Contribution { asked, maximum }.into());
@@ -166,7 +169,8 @@ pub(crate) fn abort(channel: &mut Channel, code: &str) -> Result<(), OpenError> 
                 && channel.proposals.iter().all(|proposal| proposal.base.turn == 0) =>
         {
             channel.aborted = Some(code.into());
-            channel.deadline = None;
+            // A payee remembers what it signed for as long as the proposal could be made again, on other terms.
+            channel.deadline = channel.deadline.filter(|_| channel.role == Role::Payee);
             Ok(())
         }
         Status::Aborted => Ok(()),

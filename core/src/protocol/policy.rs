@@ -191,6 +191,19 @@ impl Policy {
         Ok(())
     }
 
+    /// Checks that terms were proposed after the wallet was restored: a proposal that its backup does not know may have been
+    /// accepted before, and a prefund on other terms would be a second one of the same channel.
+    pub(crate) fn check_restored(terms: &Terms, restored_at: Option<u64>) -> Result<(), PolicyError> {
+        let proposed_at = terms.proposed_at();
+        match restored_at {
+            // It may have been accepted when it was ahead of our clock.
+            Some(now) if proposed_at <= now.saturating_add(MAX_CLOCK_SKEW) => {
+                Err(PolicyError::ProposalTime { proposed_at, now })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that terms were proposed not long ago.
     ///
     /// # Errors

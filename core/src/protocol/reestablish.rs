@@ -137,8 +137,15 @@ fn adopt_payment(
         Role::Payer => {
             signed.verify(context.domain, channel.terms.payer)?;
             claim.verify_ticks().map_err(PaymentError::from)?;
-            channel.set_best(signed, claim.shown());
+            keep_own(channel, signed, claim.shown());
             Ok(())
         }
     }
+}
+
+/// Payer: keeps what it paid itself and had forgotten. A voucher that the backup knows of as still to be signed is older:
+/// signed now, it would take the place of what was paid since.
+pub(crate) fn keep_own(channel: &mut Channel, signed: SignedVoucher, shown: Option<Shown>) {
+    channel.unsigned = channel.unsigned.filter(|voucher| voucher.serial > signed.voucher.serial);
+    channel.set_best(signed, shown);
 }

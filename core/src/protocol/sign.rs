@@ -137,7 +137,10 @@ pub(crate) fn set_base(channel: &mut Channel, base: Base) {
 /// so they can be signed later. A payee tells the payer, which waits for it.
 pub(crate) fn give_up_unsigned(channel: &mut Channel, effects: &mut Effects) {
     let role = channel.role;
-    channel.unsigned = None;
+    if channel.unsigned.take().is_some() {
+        // Serials under a lease count from the last voucher: the next one would have the serial that is given up.
+        channel.lease = None;
+    }
     let is_kept = |proposal: &Proposal| {
         proposal.base.turn <= POSTFUND_TURN || !proposal.agreed || proposal.base.signatures.of(role).is_some()
     };

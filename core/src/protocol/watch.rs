@@ -9,7 +9,7 @@ use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open::{is_deposited, lock_funding};
-use crate::protocol::reestablish::{known_turn, question};
+use crate::protocol::reestablish::{keep_own, known_turn, question};
 use crate::protocol::sign::set_base;
 use crate::protocol::{Context, OpenError};
 use crate::{B256, Bytes};
@@ -161,7 +161,7 @@ fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePa
     }
     let known = channel.claim().map_or(0, |claim| claim.turn());
     if let (true, Ok(signature)) = (claim.turn() > known, claim.signature.try_into()) {
-        channel.set_best(SignedVoucher { voucher: claim.voucher, signature }, claim.shown());
+        keep_own(channel, SignedVoucher { voucher: claim.voucher, signature }, claim.shown());
     }
 }
 

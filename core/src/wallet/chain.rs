@@ -24,13 +24,20 @@ pub(super) struct ChainView {
     applied: BTreeMap<(Position, B256), u64>,
     /// How deep events of the channels in `waiting` must be, as far as their records were seen.
     depths: BTreeMap<B256, u32>,
-    /// Events that were taken in by records that are not stored yet.
-    unstored: BTreeMap<B256, Vec<Observed>>,
+    /// What was taken in, and from where on back, by records that are not stored yet.
+    unstored: BTreeMap<B256, Unstored>,
     /// Channels from whose records events have to be taken back, and from where on.
     undone: BTreeMap<B256, Position>,
     /// Channels whose records are older than what the chain was heard to say, or may be: the money that one of them waits
     /// for may have come and gone, and a deposit would never come back.
     unheard: BTreeSet<B256>,
+}
+
+/// What a record that is not stored yet has taken in.
+#[derive(Debug, Default)]
+struct Unstored {
+    undone: Option<Position>,
+    events: Vec<Observed>,
 }
 
 /// Tells a log from another one at the same place: the start of the hash of what it says.
@@ -63,6 +70,14 @@ impl ChainView {
             let first = self.undone.entry(channel_id).or_insert(position);
             *first = position.min(*first);
         }
+        let head_block = self.head_block;
+        let is_said = |observed: &Observed| {
+            let position = observed.position;
+            position < from || position.block > head_block || reported.get(&position) == Some(&observed.mark)
+        };
+        for unstored in self.unstored.values_mut() {
+            unstored.events.retain(is_said);
+        }
         if !self.undone.is_empty() {
             let undone = &self.undone;
             self.applied.retain(|(position, channel_id), _| undone.get(channel_id).is_none_or(|from| position < from));
@@ -76,11 +91,13 @@ impl ChainView {
         self.applied.get(place) == Some(&mark)
     }
 
-    /// Remembers what a loaded record has taken in, in case a reorganisation takes it back.
+    /// Remembers what a loaded record has taken in, in case a reorganisation takes it back. What is to be taken back first
+    /// has to be taken in anew, whether the record had it or not.
     pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
+        let undone = self.undone(&channel_id);
         // What came from another channel was logged of that one.
         let own = channel.chain.recent().iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
-        for confirmed in own {
+        for confirmed in own.filter(|confirmed| undone.is_none_or(|from| confirmed.position < from)) {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
     }
@@ -168,12 +185,13 @@ impl ChainView {
 
     /// The record of a channel is up to date with these events, once it is stored.
     pub(super) fn taken_in(&mut self, channel_id: B256, events: Vec<Observed>) {
-        self.undone.remove(&channel_id);
         self.depths.remove(&channel_id);
         for observed in &events {
             self.waiting.remove(&(channel_id, observed.position));
         }
-        self.unstored.entry(channel_id).or_default().extend(events);
+        let unstored = self.unstored.entry(channel_id).or_default();
+        unstored.undone = unstored.undone.into_iter().chain(self.undone.remove(&channel_id)).min();
+        unstored.events.extend(events);
     }
 
     /// The record of a channel is stored.
@@ -181,10 +199,14 @@ impl ChainView {
         self.unstored.remove(channel_id);
     }
 
-    /// The record of a channel was not stored: what it took in waits again.
+    /// The record of a channel was not stored: what it took in waits again, and what it took back is still to be.
     pub(super) fn not_stored(&mut self, channel_id: B256) {
         self.applied.retain(|(_, id), _| *id != channel_id);
-        for observed in self.unstored.remove(&channel_id).unwrap_or_default() {
+        let Unstored { undone, events } = self.unstored.remove(&channel_id).unwrap_or_default();
+        if let Some(from) = self.undone.get(&channel_id).copied().into_iter().chain(undone).min() {
+            self.undone.insert(channel_id, from);
+        }
+        for observed in events {
             self.wait(channel_id, observed);
         }
     }

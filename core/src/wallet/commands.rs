@@ -152,11 +152,13 @@ impl Wallet {
             }
             channels.push((key, channel));
         }
+        self.restored_at = self.restored_at.max(Some(now));
         for (channel_id, channel) in channels {
             if self.set.slots.contains_key(&channel_id) {
                 continue;
             }
             self.chain.distrust(channel_id);
+            self.chain.remember(channel_id, &channel);
             let mut effects = protocol::Effects::default();
             if channel.unsure {
                 effects.send(protocol::question(&channel));

@@ -41,7 +41,9 @@ pub enum Input {
     Loaded(Vec<StoredRecord>),
     /// Records of a backup, by channel id. Those that the wallet does not have are stored; before anything is signed on
     /// them, the other side is asked how far it got. The next [`Input::Chain`] has to reach back to before the backup was
-    /// made: until it comes no deposit is.
+    /// made: until it comes no deposit is. Proposals of channels that were made up to now, by whatever clock, are refused:
+    /// one may have been accepted after the backup. A wallet that is started anew before all of those are too
+    /// old to be accepted, the policy's funding timeout and ten minutes after, is told so by a restore without records.
     Restore(Vec<(B256, Vec<u8>)>),
     /// The signature that [`Output::Sign`](super::Output::Sign) asked for: 65 bytes, `r ‖ s ‖ v`.
     Signed {

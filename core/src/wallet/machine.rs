@@ -56,6 +56,8 @@ pub struct Wallet {
     /// Whether storing failed since the last chain update: what has to be taken in waits for the next one, so that a store
     /// that is full is not asked without end.
     pub(super) storing_failed: bool,
+    /// When the wallet was restored from a backup, if it was, in seconds since 1970.
+    pub(super) restored_at: Option<u64>,
     /// Signatures that an outside signer was asked for, by digest.
     pub(super) asked: BTreeMap<B256, Asked>,
     /// When channels that are not funded are given up, in seconds since 1970.
@@ -98,6 +100,7 @@ impl Wallet {
             outbox: Outbox::default(),
             chain: ChainView::default(),
             storing_failed: false,
+            restored_at: None,
             asked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             answers: BTreeSet::new(),

@@ -32,6 +32,7 @@ macro_rules! context {
             lease: $wallet.config.lease,
             now: $now,
             chain_time: $wallet.chain.head_time,
+            restored_at: $wallet.restored_at,
         }
     };
 }
@@ -173,8 +174,10 @@ impl Wallet {
             channel.answer_by = self.answer_by(before.as_ref().map(|slot| &slot.channel), &channel, now);
             let (version, known) = before.map_or((0, Default::default()), |slot| (slot.version, slot.known));
             let write = written.contains(&channel_id);
-            // A payee forgets a channel that was never funded: the payer can recover a late deposit without it.
+            // A payee forgets a channel that was never funded, once it would refuse the proposal: the payer can recover a late
+            // deposit without it.
             let unfunded = channel.status() == Status::Aborted && channel.predecessor.is_none();
+            let unfunded = unfunded && channel.deadline.is_none();
             let forget = write && unfunded && channel.role == Role::Payee && channel.terms.payee_deposit == 0;
             if write {
                 let bytes = (!forget).then(|| channel.to_bytes());

@@ -99,11 +99,14 @@ impl Wallet {
             self.chain.set_depth(channel_id, confirmations);
             return Ok(());
         }
-        if let Some(successor) = successor {
-            // What the one pays out, the other has: both are stored at once.
-            self.find(successor.channel_id)?;
-        }
-        let successor_id = successor.map(|successor| successor.channel_id);
+        // What the one pays out, the other has: both are stored at once. A backup may lack the successor.
+        let successor_id = match successor.map(|successor| successor.channel_id) {
+            Some(id) => match self.find(id) {
+                Err(Error::UnknownChannel { .. }) => None,
+                found => found.map(|()| Some(id))?,
+            },
+            None => None,
+        };
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
             if let Some(from) = undone {

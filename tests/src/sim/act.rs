@@ -286,6 +286,7 @@ impl World {
             self.crash(At { party, host });
         }
         self.parties[party].store.lose();
+        self.parties[party].restored_at = Some(self.now);
         let signed = &mut self.truth.parties[party];
         signed.restores += 1;
         signed.durable.clear();

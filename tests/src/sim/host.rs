@@ -15,6 +15,8 @@ use crate::model::Transaction;
 pub const REPORTED_AGAIN: u64 = 16;
 /// How many outputs, or tries to feed an input again, one input may lead to.
 const MAX_OUTPUTS: usize = 5_000;
+/// For how long a wallet that starts is told of a restore, in seconds: until every proposal made before it is too old.
+const RESTORE_COUNTS: u64 = 1_800 + 600;
 /// How many inputs wait for a record before the oldest is dropped.
 const MAX_WAITING: usize = 64;
 
@@ -34,6 +36,9 @@ impl World {
         self.host(at).next_block = seen.unwrap_or(0).saturating_sub(REPORTED_AGAIN);
         let ids: Vec<B256> = records.iter().map(|record| record.key).collect();
         self.feed(at, Input::Loaded(records));
+        if self.parties[at.party].restored_at.is_some_and(|then| self.now < then + RESTORE_COUNTS) {
+            self.feed(at, Input::Restore(Vec::new()));
+        }
         for channel_id in ids {
             self.feed(at, Input::Command(Command::Resume { channel_id }));
         }
@@ -43,6 +48,23 @@ impl World {
     pub fn start_restored(&mut self, at: At, backup: Vec<(B256, Vec<u8>)>) {
         self.boot(at);
         self.feed(at, Input::Restore(backup));
+    }
+
+    /// Hands a wallet an input. What it is about to pay is noted: who is asked to sign a voucher sees only its digest.
+    fn tell(&mut self, at: At, input: Input) -> Result<(), Error> {
+        let now = self.now_of(at.party);
+        let Some(wallet) = self.host(at).wallet.as_mut() else { return Ok(()) };
+        let paid = match &input {
+            Input::Command(Command::Pay { channel_id, .. }) => Some(*channel_id),
+            _ => None,
+        };
+        let result = wallet.handle(input, now);
+        let voucher = paid.and_then(|channel_id| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
+        if let Some(voucher) = voucher {
+            let digest = voucher.digest(wallet.voucher_domain());
+            self.truth.parties[at.party].made.insert(digest, voucher);
+        }
+        result
     }
 
     fn boot(&mut self, at: At) {
@@ -91,10 +113,7 @@ impl World {
 
     /// Gives a wallet an input and does what follows. Refusals are part of life; what no host can cause is not.
     pub fn feed(&mut self, at: At, input: Input) {
-        let now = self.now_of(at.party);
-        let Some(wallet) = self.host(at).wallet.as_mut() else { return };
-        let result = wallet.handle(input.clone(), now);
-        match result {
+        match self.tell(at, input.clone()) {
             Ok(()) => {}
             Err(Error::Loading { .. }) => {
                 let waiting = &mut self.host(at).waiting;
@@ -121,10 +140,8 @@ impl World {
             let Some(wallet) = host.wallet.as_mut() else { return };
             let Some(output) = wallet.poll_output() else {
                 if std::mem::take(&mut host.loaded) && !host.waiting.is_empty() {
-                    let now = self.now_of(at.party);
                     for input in std::mem::take(&mut self.host(at).waiting) {
-                        let Some(wallet) = self.host(at).wallet.as_mut() else { return };
-                        if let Err(Error::Loading { .. }) = wallet.handle(input.clone(), now) {
+                        if let Err(Error::Loading { .. }) = self.tell(at, input.clone()) {
                             self.host(at).waiting.push_back(input);
                         }
                     }
@@ -251,6 +268,7 @@ impl World {
         }
         let at = At { party, host };
         if !done {
+            self.failed_commits += 1;
             self.say(|world| format!("   {}: commit {id} fails", world.place(at)));
         }
         let now = self.now_of(party);

@@ -116,9 +116,10 @@ impl World {
         let dust: u128 = self.dust.iter().filter(|(_, id, _)| *id == channel_id).map(|(_, _, amount)| amount).sum();
         let held = self.chain.holdings(asset, channel_id).saturating_sub(dust);
         if is_over(record) {
-            let never_funded = record.status() == Status::Aborted && held > 0 && record.base.is_some();
-            let ours = record.role == Role::Payer && self.both_honest(record);
-            if never_funded && ours {
+            // What the payee deposited is its own to take back; a payee whose backup does not know of it cannot.
+            let ours = held > record.terms.payee_deposit;
+            let never_funded = record.status() == Status::Aborted && ours && record.base.is_some();
+            if never_funded && record.role == Role::Payer && self.both_honest(record) {
                 let detail = format!("{} left {held} in {}", NAMES[party], self.name(&channel_id));
                 self.broken("everything is settled in the end", detail);
             }

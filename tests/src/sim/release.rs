@@ -54,6 +54,11 @@ fn signed_state(message: &Message) -> Option<(u64, Signature)> {
     })
 }
 
+/// The last turn that a voucher takes.
+fn last_turn(voucher: &Voucher) -> u64 {
+    voucher.base_turn + (u64::from(voucher.serial) << 8) + 255
+}
+
 impl World {
     fn record(&self, party: usize, channel_id: &B256) -> Option<&Channel> {
         self.parties[party].store.get(channel_id).map(|stored| &stored.channel)
@@ -200,7 +205,7 @@ impl World {
 
     fn released_voucher(&mut self, party: usize, voucher: Voucher, ticks: u8) {
         let released = voucher.amount_with(ticks);
-        let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
+        let last_turn = last_turn(&voucher);
         let covered = self.record(party, &voucher.channel_id).is_some_and(|record| {
             let base_turn = record.base.map_or(0, |base| base.turn);
             let leased = record.lease.map_or(0, |lease| lease.amount);
@@ -255,9 +260,9 @@ impl World {
         if !self.is_honest(at.party) || purpose == Purpose::Message {
             return;
         }
-        let domain = self.chain.contracts().voucher_domain();
-        let wallet = self.parties[at.party].hosts[at.host].wallet.as_ref();
-        let unsigned = wallet.and_then(|wallet| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
+        if purpose == Purpose::Voucher {
+            return self.asked_for_voucher(at, digest);
+        }
         // By the time that a signature is asked for, the record may have gone on, or be forgotten.
         if self.truth.parties[at.party].durable.contains_key(&(channel_id, digest)) {
             return;
@@ -269,13 +274,6 @@ impl World {
         let turns = record.proposals.iter().map(|proposal| proposal.base.turn);
         let turns = turns.chain(record.closing.map(|closing| closing.turn));
         let mut signable: Vec<B256> = turns.flat_map(|turn| content(record, turn)).map(|(digest, _)| digest).collect();
-        // A voucher is stored, or it is within the lease that is.
-        let leased = unsigned.filter(|voucher| {
-            let last_turn = voucher.base_turn + (u64::from(voucher.serial) << 8) + 255;
-            let lease = record.lease.filter(|lease| lease.amount >= voucher.cumulative_amount);
-            lease.is_some_and(|lease| lease.turn >= last_turn)
-        });
-        signable.extend(record.unsigned.iter().chain(&leased).map(|voucher| voucher.digest(&domain)));
         if let Some(base) = &record.base {
             let mut parts = vec![states::base(terms, base.turn, base.balances)];
             parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best, record.shown)));
@@ -291,6 +289,30 @@ impl World {
         let over = record.status() == Status::Closed;
         if !signable.contains(&digest) && !posted && !behind && !over {
             self.broken(DURABLE, format!("a {} signature for {}", purpose.name(), self.name(&channel_id)));
+        }
+    }
+
+    /// A wallet asks its outside signer for a voucher. Its turns are reserved by then, in the record or under the lease that is
+    /// in it, and no other content was asked for under its serial. Whether its amount is stored is checked when it leaves: one
+    /// that is given up in between never does.
+    fn asked_for_voucher(&mut self, at: At, digest: B256) {
+        let Some(voucher) = self.truth.parties[at.party].made.get(&digest).copied() else {
+            return self.broken(DURABLE, "a signature of a voucher that nobody wanted".into());
+        };
+        let Voucher { channel_id, base_turn, serial, .. } = voucher;
+        // Of two wallets one may ask for what the other has left behind; it will not be able to store anything on it.
+        if self.parties[at.party].hosts.len() > 1 {
+            return;
+        }
+        let name = self.name(&channel_id);
+        let reserved =
+            self.record(at.party, &channel_id).is_some_and(|record| record.signed_turn >= last_turn(&voucher));
+        if !reserved {
+            self.broken(DURABLE, format!("a signature for voucher {serial} on {name}"));
+        }
+        let first = *self.truth.parties[at.party].asked.entry((channel_id, base_turn, serial)).or_insert(digest);
+        if first != digest {
+            self.broken(ONCE, format!("two vouchers {serial} on {name}"));
         }
     }
 }

@@ -14,12 +14,14 @@ const ROUNDS: usize = 30;
 
 impl World {
     /// Brings every honest wallet up to date with its store, its signer and the chain, and their transactions into blocks:
-    /// what a party must be able to do within the time it has to answer a challenge. Parcels stay on their way.
+    /// what a party must be able to do within the time it has to answer a challenge. A commit that failed, because another
+    /// wallet of the party wrote first, is made up for with the next block. Parcels stay on their way.
     pub fn sync(&mut self) {
         let calm = std::mem::replace(&mut self.calm, true);
         self.say(|_| "honest wallets catch up".into());
         let places: Vec<At> = self.places().into_iter().filter(|at| self.is_honest(at.party)).collect();
         for _ in 0..CATCHING_UP {
+            let failed = self.failed_commits;
             for &at in &places {
                 self.revive(at);
             }
@@ -31,7 +33,7 @@ impl World {
                 self.answer_everything(at);
             }
             let waits = self.mempool.iter().any(|pending| places.iter().any(|at| at.party == pending.party));
-            if !waits || self.violation.is_some() {
+            if !(waits || self.failed_commits > failed) || self.violation.is_some() {
                 break;
             }
         }

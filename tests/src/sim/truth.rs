@@ -29,6 +29,10 @@ pub struct Signed {
     pub vouchers: BTreeMap<(B256, u64, u32), Voucher>,
     /// How many of a voucher's ticks left.
     pub ticks: BTreeMap<(B256, u64, u32), u8>,
+    /// What it was about to pay, by digest.
+    pub made: BTreeMap<B256, Voucher>,
+    /// The digest of each voucher that an outside signer was asked for, by channel, turn of the base, and serial.
+    pub asked: BTreeMap<(B256, u64, u32), B256>,
     /// How often the party was restored from a backup that may be old.
     pub restores: u32,
     /// Every state that a durable record ever agreed to: by channel and digest its turn and its balances. Starts anew
@@ -63,7 +67,8 @@ impl Truth {
     ///
     /// A turn has one content. The exception: a payee that was restored from an old backup has forgotten which turns it
     /// agreed to since, and only the payer can tell it; a payer that lies gets a second signature of a turn that the
-    /// backup does not know. It gains nothing by it, since the payee signs only what pays it what it knows of.
+    /// backup does not know. It gains nothing by it, since the payee signs only what pays it what it knows of. A prefund is
+    /// no such turn: two of them may name different assets and deposits, and the payee deposits on the second.
     ///
     /// # Errors
     ///
@@ -87,7 +92,7 @@ impl Truth {
         states.push(SignedState { digest, balances, restores });
         match before {
             None => Ok(()),
-            Some(before) if role == Role::Payee && peer_lies && before.restores < restores => {
+            Some(before) if role == Role::Payee && turn > 0 && peer_lies && before.restores < restores => {
                 self.signed_twice_after_restore += 1;
                 Ok(())
             }

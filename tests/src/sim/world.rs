@@ -80,6 +80,8 @@ pub struct Party {
     pub store: Store,
     /// Its wallets.
     pub hosts: Vec<Host>,
+    /// When it lost everything but a backup.
+    pub restored_at: Option<u64>,
 }
 
 /// Everything that happened in one seed, and can happen next.
@@ -121,6 +123,8 @@ pub struct World {
     pub liar: Liar,
     /// Transactions of honest wallets that reverted, by party and channel.
     pub reverts: BTreeMap<(usize, B256), u32>,
+    /// How many commits failed.
+    pub failed_commits: u64,
     /// What happened how often, for whoever wonders whether anything did.
     pub counts: BTreeMap<String, u64>,
     /// The step that runs.
@@ -144,7 +148,14 @@ impl World {
             chain.mint(account, TOKENS);
             let hosts = (0..profile.hosting[index].writers).map(|_| Host::default()).collect();
             let destination = Address::repeat_byte(0xd0 + byte);
-            Party { key: Key::new([0x11 + byte; 32]), account, destination, store: Store::default(), hosts }
+            Party {
+                key: Key::new([0x11 + byte; 32]),
+                account,
+                destination,
+                store: Store::default(),
+                hosts,
+                restored_at: None,
+            }
         });
         let parties: Vec<Party> = parties.collect();
         let now = chain.time();
@@ -167,6 +178,7 @@ impl World {
             truth: Truth::default(),
             liar: Liar::default(),
             reverts: BTreeMap::new(),
+            failed_commits: 0,
             counts: BTreeMap::new(),
             step: None,
             violation: None,
