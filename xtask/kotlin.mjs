@@ -63,7 +63,9 @@ async function compileKotlin() {
   const classpath = join(target, "classpath");
   const goals = ["test-compile", "dependency:build-classpath"];
   const pom = join(root, "mobile", "kotlin", "pom.xml");
-  const options = ["-B", "-q", "-f", pom, `-Dmillstream.target=${target}`, `-Dmdep.outputFile=${classpath}`];
+  const outputs = [`-Dmillstream.target=${target}`, `-Dmdep.outputFile=${classpath}`];
+  // The compiler's daemon would stay for hours after the test, with close to a gigabyte.
+  const options = ["-B", "-q", "-f", pom, "-Dkotlin.compiler.daemon=false", ...outputs];
   const { code, output, timedOut } = await run("mvn", [...options, ...goals], { timeout: 10 * MINUTE });
   if (timedOut) throw new Failure("MAVEN_FAILED", "Maven did not end within 10 minutes: is Maven Central in reach?");
   if (code !== 0) throw new Failure("MAVEN_FAILED", `mvn ${goals.join(" ")}\n${errorsIn(output)}`);

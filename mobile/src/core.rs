@@ -157,9 +157,8 @@ impl Core {
     /// Errors: those of arguments; `QUOTE_IMPOSSIBLE`; `KEY_ELSEWHERE` with a signer.
     pub fn sign_quote(&self, terms: QuoteTerms) -> Result<Vec<u8>, MillstreamError> {
         let wallet = self.wallet()?;
-        let quote = terms.of(&wallet)?;
         let signer = wallet.signer().ok_or_else(key_elsewhere)?;
-        Ok(quote.sign(wallet.voucher_domain(), signer)?.to_bytes())
+        Ok(terms.of(&wallet).sign(wallet.voucher_domain(), signer)?.to_bytes())
     }
 
     /// Reads a quote and checks its signature, its chain and its expiry.
@@ -167,7 +166,7 @@ impl Core {
     /// Errors: `QUOTE_...`; `TERMS_DESTINATION` if its payee is not paid out to an address.
     pub fn read_quote(&self, bytes: Vec<u8>, now: u64) -> Result<Quote, MillstreamError> {
         let wallet = self.wallet()?;
-        SignedQuote::from_bytes(&bytes, wallet.voucher_domain(), now)?.quote.try_into()
+        Ok(SignedQuote::from_bytes(&bytes, wallet.voucher_domain(), now)?.quote.try_into()?)
     }
 }
 

@@ -1,6 +1,5 @@
 //! What is thrown.
 
-use millstream_core::channel::TermsError;
 use millstream_core::keys::{BackupError, MnemonicError};
 use millstream_core::payment::QuoteError;
 use millstream_core::{crypto, wallet, wire};
@@ -35,4 +34,4 @@ macro_rules! from_core {
     )+};
 }
 
-from_core!(wallet::Error, QuoteError, TermsError, wire::WireError, crypto::SignError, MnemonicError, BackupError);
+from_core!(wallet::Error, QuoteError, wire::WireError, crypto::SignError, MnemonicError, BackupError);

@@ -1,10 +1,8 @@
 //! Quotes: what a payee signs about a thing for sale, and what a payer reads of it.
 
-use millstream_core::channel::TermsError;
 use millstream_core::payment::{self, QuoteError, Unit};
-use millstream_core::{nitro, wallet};
+use millstream_core::wallet;
 
-use crate::error::MillstreamError;
 use crate::values::{Address, Amount, Bytes32};
 
 /// What a seller puts into a quote; the key and the destination are its wallet's.
@@ -30,8 +28,8 @@ pub struct QuoteTerms {
 
 impl QuoteTerms {
     /// The quote that `wallet` gives on these terms.
-    pub(crate) fn of(self, wallet: &wallet::Wallet) -> Result<payment::Quote, QuoteError> {
-        let quote = payment::Quote {
+    pub(crate) fn of(self, wallet: &wallet::Wallet) -> payment::Quote {
+        payment::Quote {
             content_root: self.content_root,
             length: self.length,
             chunk_size: self.chunk_size,
@@ -43,11 +41,7 @@ impl QuoteTerms {
             challenge_duration: self.challenge_duration,
             confirmations: self.confirmations,
             expires_at: self.expires_at,
-        };
-        if quote.length == 0 || quote.chunk_size == 0 || quote.total().is_none() {
-            return Err(QuoteError::Impossible);
         }
-        Ok(quote)
     }
 }
 
@@ -83,10 +77,9 @@ pub struct Quote {
 }
 
 impl TryFrom<payment::Quote> for Quote {
-    type Error = MillstreamError;
+    type Error = QuoteError;
 
-    fn try_from(quote: payment::Quote) -> Result<Self, MillstreamError> {
-        let destination = quote.payee_destination;
+    fn try_from(quote: payment::Quote) -> Result<Self, QuoteError> {
         Ok(Self {
             hash: quote.hash(),
             content_root: quote.content_root,
@@ -95,8 +88,7 @@ impl TryFrom<payment::Quote> for Quote {
             price: quote.price,
             asset: quote.asset,
             payee: quote.payee,
-            payee_destination: nitro::destination_address(destination)
-                .ok_or(TermsError::Destination { destination })?,
+            payee_destination: quote.payout_address()?,
             challenge_duration: quote.challenge_duration,
             confirmations: quote.confirmations,
             expires_at: quote.expires_at,

@@ -69,9 +69,11 @@ function printSizes({ title, rows, note }) {
   if (note) console.log(`  ${note}`);
 }
 
-function printFigures({ title, figures }) {
-  console.log(`\n${title}`);
-  printTable([["", ""], ...Object.entries(figures).map(([key, value]) => [key, value.toLocaleString("en-US")])]);
+function printFigures({ title, tables }) {
+  for (const [[heading, ...columns], ...rows] of tables) {
+    console.log(`\n${title}: ${heading}`);
+    printTable([["", ...columns], ...rows]);
+  }
 }
 
 function printVerdicts(verdicts) {

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 
 use crate::cbor;
 use crate::crypto::{SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
+use crate::nitro::destination_address;
 use crate::payment::voucher::{VoucherDomain, word, write_words};
 use crate::{Address, B256};
 
@@ -90,6 +91,15 @@ pub enum QuoteError {
     /// It describes nothing that can be sold: no chunk size, no content, or a price whose total overflows.
     #[error("quote has impossible terms")]
     Impossible,
+    /// Its payee would be paid out to a channel instead of an address: no channel can be opened for it.
+    #[error("quote pays out to {destination}, which is no address")]
+    Destination {
+        /// What it names.
+        destination: B256,
+    },
+    /// The channel key did not sign it.
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 impl QuoteError {
@@ -101,6 +111,8 @@ impl QuoteError {
             Self::Signature(_) => "QUOTE_SIGNATURE",
             Self::Expired { .. } => "QUOTE_EXPIRED",
             Self::Impossible => "QUOTE_IMPOSSIBLE",
+            Self::Destination { .. } => "TERMS_DESTINATION",
+            Self::Sign(error) => error.code(),
         }
     }
 }
@@ -138,12 +150,30 @@ impl Quote {
         self.price.checked_mul(u128::from(self.chunks()))
     }
 
-    /// Signs the quote with the seller's channel key.
+    /// The address that the seller is paid out to.
     ///
     /// # Errors
     ///
-    /// [`SignError`] if the signer does not sign.
-    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedQuote, SignError> {
+    /// [`QuoteError::Destination`] if it is none.
+    pub fn payout_address(&self) -> Result<Address, QuoteError> {
+        let destination = self.payee_destination;
+        destination_address(destination).ok_or(QuoteError::Destination { destination })
+    }
+
+    /// Checks that there is something to sell, in chunks, for a price that can be paid.
+    fn check_possible(&self) -> Result<(), QuoteError> {
+        let possible = self.chunk_size > 0 && self.length > 0 && self.total().is_some();
+        if possible { Ok(()) } else { Err(QuoteError::Impossible) }
+    }
+
+    /// Signs the quote with the seller's channel key, if a buyer could act on it.
+    ///
+    /// # Errors
+    ///
+    /// [`QuoteError::Impossible`], [`QuoteError::Destination`]; [`QuoteError::Sign`] if the signer does not sign.
+    pub fn sign<S: Signer + ?Sized>(self, domain: &VoucherDomain, signer: &S) -> Result<SignedQuote, QuoteError> {
+        self.check_possible()?;
+        self.payout_address()?;
         let signature = signer.sign_digest(&eip712_digest(domain.separator(), self.hash()))?;
         Ok(SignedQuote { quote: self, signature })
     }
@@ -167,7 +197,7 @@ impl SignedQuote {
     }
 
     /// Reads a quote and checks that it can be acted on at `now` (seconds since 1970): of at most [`MAX_QUOTE_BYTES`],
-    /// signed by its payee for this domain, not expired, with possible terms.
+    /// with possible terms, signed by its payee for this domain, not expired, paid out to an address.
     ///
     /// # Errors
     ///
@@ -178,14 +208,13 @@ impl SignedQuote {
         }
         let signed: Self = cbor::from_slice(bytes).map_err(|_| QuoteError::Malformed)?;
         let Self { quote, signature } = &signed;
-        if quote.chunk_size == 0 || quote.length == 0 || quote.total().is_none() {
-            return Err(QuoteError::Impossible);
-        }
+        quote.check_possible()?;
         let digest = eip712_digest(domain.separator(), quote.hash());
         signature.verify(&digest, quote.payee).map_err(QuoteError::Signature)?;
         if quote.expires_at <= now {
             return Err(QuoteError::Expired { expires_at: quote.expires_at, now });
         }
+        quote.payout_address()?;
         Ok(signed)
     }
 }
@@ -220,9 +249,14 @@ mod tests {
         }
     }
 
+    fn signer() -> LocalSigner {
+        LocalSigner::from_secret_bytes(&[0xb2; 32]).unwrap()
+    }
+
+    /// Signs whatever it is, as a seller may that does not use this library.
     fn sign(quote: Quote) -> alloc::vec::Vec<u8> {
-        let signer = LocalSigner::from_secret_bytes(&[0xb2; 32]).unwrap();
-        quote.sign(&domain(), &signer).unwrap().to_bytes()
+        let signature = signer().sign_digest(&eip712_digest(domain().separator(), quote.hash())).unwrap();
+        SignedQuote { quote, signature }.to_bytes()
     }
 
     /// Expected values: ethers 6, `TypedDataEncoder.hashStruct` and `Wallet.signTypedData`.
@@ -240,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_seller_signs_only_what_a_buyer_can_act_on() {
+        let signed = |quote: Quote| quote.sign(&domain(), &signer()).map(|signed| signed.to_bytes());
+        assert_eq!(signed(quote()), Ok(sign(quote())));
+        for impossible in
+            [Quote { chunk_size: 0, ..quote() }, Quote { length: 0, ..quote() }, Quote { price: u128::MAX, ..quote() }]
+        {
+            assert_eq!(signed(impossible), Err(QuoteError::Impossible));
+        }
+        let destination = B256::repeat_byte(0xcd);
+        let to_channel = Quote { payee_destination: destination, ..quote() };
+        assert_eq!(signed(to_channel), Err(QuoteError::Destination { destination }));
+        assert_eq!(quote().payout_address(), Ok(Address::repeat_byte(0xcd)));
+    }
+
+    #[test]
     fn expired_foreign_and_impossible_quotes_are_refused() {
         let code = |quote, domain, now| SignedQuote::from_bytes(&sign(quote), &domain, now).unwrap_err().code();
         assert_eq!(code(quote(), domain(), 1_900_000_000), "QUOTE_EXPIRED");
@@ -248,6 +297,9 @@ mod tests {
         assert_eq!(code(Quote { chunk_size: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
         assert_eq!(code(Quote { length: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
         assert_eq!(code(Quote { price: u128::MAX, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+        let to_channel = Quote { payee_destination: B256::repeat_byte(0xcd), ..quote() };
+        assert_eq!(code(to_channel, domain(), NOW), "TERMS_DESTINATION");
+        assert_eq!(code(to_channel, domain(), 1_900_000_000), "QUOTE_EXPIRED");
     }
 
     /// A field that is not known is passed over: here a byte string that fills the quote up to `length`.

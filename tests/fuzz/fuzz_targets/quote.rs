@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
-use millstream_core::crypto::Signer;
+use millstream_core::crypto::{Signer, eip712_digest};
+use millstream_core::nitro::destination_address;
 use millstream_core::payment::{MAX_QUOTE_BYTES, QuoteError, SignedQuote, VoucherDomain};
 use millstream_fuzz::{PAYEE, above_limit, bounded, longer};
 
@@ -24,14 +25,22 @@ fuzz_target!(|input: &[u8]| {
         return assert_eq!(read, Err(QuoteError::Malformed));
     };
     quote.payee = PAYEE.address();
-    let signed = quote.sign(&DOMAIN, &*PAYEE).expect("a local key");
+    // Whatever it says is signed here, as a seller may that does not use this library.
+    let digest = eip712_digest(DOMAIN.separator(), quote.hash());
+    let signed = SignedQuote { quote, signature: PAYEE.sign_digest(&digest).expect("a local key") };
     let bytes = signed.to_bytes();
     let possible = quote.chunk_size > 0 && quote.length > 0 && quote.total().is_some();
+    let destination = quote.payee_destination;
     let expected = |now| match (possible, quote.expires_at) {
         (false, _) => Err(QuoteError::Impossible),
         (true, expires_at) if expires_at <= now => Err(QuoteError::Expired { expires_at, now }),
+        (true, _) if destination_address(destination).is_none() => Err(QuoteError::Destination { destination }),
         (true, _) => Ok(signed),
     };
+    // A seller signs what a buyer reads at any time before it expires.
+    if quote.expires_at > 0 {
+        assert_eq!(quote.sign(&DOMAIN, &*PAYEE), expected(0));
+    }
     for now in [0, quote.expires_at.saturating_sub(1), quote.expires_at, u64::MAX] {
         assert_eq!(SignedQuote::from_bytes(&bytes, &DOMAIN, now), expected(now));
     }
