@@ -1,7 +1,7 @@
 //! What is thrown.
 
 use js_sys::{Error, Reflect};
-use millstream_core::payment::QuoteError;
+use millstream_core::payment::{QuoteError, ReceiptError};
 use millstream_core::{B256, crypto, wallet, wire};
 use wasm_bindgen::JsValue;
 
@@ -95,4 +95,11 @@ macro_rules! from_core {
     )+};
 }
 
-from_core!(QuoteError, wire::WireError, crypto::SignError, crypto::SignatureError, crypto::PublicKeyError,);
+from_core!(
+    QuoteError,
+    ReceiptError,
+    wire::WireError,
+    crypto::SignError,
+    crypto::SignatureError,
+    crypto::PublicKeyError,
+);

@@ -25,10 +25,12 @@ mod crypto;
 mod error;
 mod input;
 mod output;
+mod receipt;
 
 pub use crate::core::Core;
 pub use crypto::{Signer, decode_payment, keccak256, recover_address, sign_digest, verify_signature};
 pub use error::Failure;
+pub use receipt::read_receipt;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -45,6 +47,8 @@ import type {
   Output,
   Quote,
   QuoteTerms,
+  Receipt,
+  ReceiptIssuer,
   StoredRecord,
   TransactionKind,
   PaymentFields,

@@ -2,7 +2,7 @@
 
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
 use millstream_core::channel::{Balances, Channel, Kind, Role};
-use millstream_core::payment::{Quote, SignedVoucher};
+use millstream_core::payment::{Quote, Receipt, SignedVoucher};
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Output, Write};
 use millstream_core::wire::Payment;
@@ -34,7 +34,7 @@ words! {
     SEEN_BLOCK = "seenBlock", ABORTED = "aborted", HASH = "hash", CONTENT_ROOT = "contentRoot", LENGTH = "length",
     CHUNK_SIZE = "chunkSize", UNIT = "unit", PRICE = "price", PAYEE_DESTINATION = "payeeDestination",
     EXPIRES_AT = "expiresAt", CHUNKS = "chunks", TOTAL = "total", BASE_TURN = "baseTurn", TICK_TIP = "tickTip",
-    TICKS = "ticks", PREIMAGE = "preimage", TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
+    TICKS = "ticks", PREIMAGE = "preimage", QUOTE = "quote", ISSUED_AT = "issuedAt", TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
     COMMIT = "commit", LOAD = "load", SEND = "send", PAYMENT = "payment", SUBMIT = "submit", NOTIFY = "notify",
     WAKE_AT = "wakeAt", STATUS_CHANGED = "statusChanged", PAYMENT_RECEIVED = "paymentReceived",
     CHALLENGED = "challenged", CLOSED = "closed", PEER_ERROR = "peerError", COMMIT_FAILED = "commitFailed",
@@ -283,6 +283,17 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
         .with(&EXPIRES_AT, number(quote.expires_at))
         .with(&CHUNKS, number(quote.chunks()))
         .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
+        .into()
+}
+
+pub(crate) fn receipt(receipt: &Receipt) -> JsValue {
+    Plain::new()
+        .with(&CHANNEL_ID, hash(&receipt.channel_id))
+        .with(&QUOTE, hash(&receipt.quote))
+        .with(&CHUNK, number(receipt.chunk))
+        .with(&CHUNKS, number(receipt.chunks))
+        .with(&CUMULATIVE_AMOUNT, receipt.cumulative_amount)
+        .with(&ISSUED_AT, number(receipt.issued_at))
         .into()
 }
 

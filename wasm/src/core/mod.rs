@@ -8,7 +8,9 @@ use std::cell::{RefCell, RefMut};
 
 use js_sys::Array;
 use millstream_core::channel::Chain;
+use millstream_core::crypto::Signer;
 use millstream_core::nitro;
+use millstream_core::payment::VoucherDomain;
 use millstream_core::wallet::{Config, Input, Wallet};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -41,6 +43,15 @@ impl Core {
     fn wallet(&self) -> Result<RefMut<'_, Wallet>, Failure> {
         let busy = |_| Failure::new("CORE_BUSY", "the core is in another call");
         self.wallet.try_borrow_mut().map_err(busy)
+    }
+
+    /// Signs something beside channels with the wallet's key.
+    pub(crate) fn sign_with<T, E: Into<Failure>>(
+        &self,
+        sign: impl FnOnce(&VoucherDomain, &(dyn Signer + Send + Sync)) -> Result<T, E>,
+    ) -> Result<T, Failure> {
+        let wallet = self.wallet()?;
+        sign(wallet.voucher_domain(), wallet.signer().ok_or_else(key_elsewhere)?).map_err(Into::into)
     }
 
     fn handle(&self, input: Input, now: u64) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{Core, NOW, key_elsewhere};
+use super::{Core, NOW};
 use crate::error::Failure;
 use crate::input::Fields;
 use crate::{input, output};
@@ -44,8 +44,8 @@ impl Core {
             confirmations,
             expires_at,
         };
-        let signed = quote.sign(wallet.voucher_domain(), wallet.signer().ok_or_else(key_elsewhere)?)?;
-        Ok(output::bytes(&signed.to_bytes()))
+        drop(wallet);
+        Ok(output::bytes(&self.sign_with(|domain, signer| quote.sign(domain, signer))?.to_bytes()))
     }
 
     /// Reads a quote and checks its signature, its chain and its expiry.

@@ -13,6 +13,8 @@ import type {
   Output,
   Quote,
   QuoteTerms,
+  Receipt,
+  ReceiptIssuer,
   StoredRecord,
   TransactionKind,
   VoucherFields,
@@ -238,6 +240,11 @@ export class Core {
     return guard(() => this.#core.signQuote(terms));
   }
 
+  /** Signs a receipt as the seller. */
+  signReceipt(receipt: Receipt): Uint8Array {
+    return guard(() => this.#core.signReceipt(receipt));
+  }
+
   /** Reads a quote and checks its signature, its chain and its expiry. */
   readQuote(bytes: Uint8Array, now: number): Quote {
     return guard(() => this.#core.readQuote(bytes, now));
@@ -287,6 +294,11 @@ export function verifySignature(publicKey: Uint8Array, digest: Uint8Array, signa
 /** The address whose key made the signature (65 bytes), if the digest (32 bytes) is what it signed. */
 export function recoverAddress(digest: Uint8Array, signature: Uint8Array): Hex {
   return guard(() => bindings.recoverAddress(digest, signature));
+}
+
+/** Reads a receipt and checks that its issuer signed it. */
+export function readReceipt(bytes: Uint8Array, issuer: ReceiptIssuer): Receipt {
+  return guard(() => bindings.readReceipt(bytes, issuer));
 }
 
 /** The fields of a payment, for display: of its signature only the form is checked. */

@@ -11,7 +11,7 @@ export type {
 } from "./channel.js";
 export { rpcChain } from "./chain.js";
 export type { Chain, Contracts, RpcChainOptions, TransactionReceipt, TransactionRequest } from "./chain.js";
-export { Core, Signer, decodePayment, keccak256, recoverAddress, signDigest, verifySignature } from "./core.js";
+export { Core, Signer, decodePayment, keccak256, readReceipt, recoverAddress, signDigest, verifySignature } from "./core.js";
 export type { DownloadOptions, DownloadProgress, DownloadedChunk } from "./download.js";
 export { MillstreamError, isMillstreamError } from "./errors.js";
 export type { MillstreamErrorDetails } from "./errors.js";
@@ -20,6 +20,8 @@ export type { InitInput } from "./init.js";
 export { fetchOffer } from "./offer.js";
 export type { Offer } from "./offer.js";
 export type { OpenTermsChosen } from "./opening.js";
+export { exportReceipts, verifyReceipts } from "./receipts.js";
+export type { InvalidReceipt, VerifiedReceipts } from "./receipts.js";
 export { memoryStore } from "./store.js";
 export type { Store } from "./store.js";
 export * from "./types.js";

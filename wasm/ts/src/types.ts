@@ -178,6 +178,29 @@ export interface Quote extends QuoteTerms {
   total: bigint;
 }
 
+/** What a seller signs about a delivery. */
+export interface Receipt {
+  channelId: Hex;
+  /** The hash of the quote that was bought on. */
+  quote: Hex;
+  /** The chunk that it was given for, from 0. */
+  chunk: number;
+  /** How many different chunks of the quote were bought so far. */
+  chunks: number;
+  /** All that was paid on the channel so far, in base units. */
+  cumulativeAmount: bigint;
+  /** In seconds since 1970, by the seller's clock. */
+  issuedAt: number;
+}
+
+/** Who signed a receipt, and for payments through what. */
+export interface ReceiptIssuer {
+  chainId: number;
+  streamApp: Hex;
+  /** The seller's channel key: the payee of the channel. */
+  seller: Hex;
+}
+
 /** The fields of a voucher in a payment, for display; nothing is verified but the form of the signature. */
 export interface VoucherFields {
   channelId: Hex;
