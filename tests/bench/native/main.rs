@@ -5,6 +5,7 @@
 //! of each, since noise only ever adds.
 
 mod allocator;
+mod stream;
 mod world;
 
 use std::collections::BTreeMap;
@@ -178,6 +179,12 @@ fn bytes(figures: &mut BTreeMap<String, Value>) {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--stream") {
+        let mut figures = BTreeMap::new();
+        stream::measure(32, &mut figures);
+        println!("{}", json!(figures));
+        return;
+    }
     let quick = std::env::args().any(|argument| argument == "--quick");
     let effort = if quick {
         Effort { rounds: 3, payments: 200, channels: 20 }
@@ -188,5 +195,6 @@ fn main() {
     bytes(&mut figures);
     time(&effort, &mut figures);
     memory(&mut figures);
+    stream::measure(4 * effort.rounds, &mut figures);
     println!("{}", json!(figures));
 }

@@ -109,6 +109,11 @@ impl Host {
         }
     }
 
+    /// What left since the last time.
+    pub(crate) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.outgoing)
+    }
+
     /// Leaves the wallet alone.
     pub(crate) fn forget_store(&mut self) {
         self.store = HashMap::new();
@@ -212,6 +217,14 @@ impl World {
             for bytes in std::mem::take(&mut self.payee.outgoing) {
                 self.payer.input(Input::Message(bytes));
             }
+        }
+    }
+
+    /// One payment of some kind.
+    pub(crate) fn pay_with(&mut self, command: &Command) {
+        self.payer.input(Input::Command(command.clone()));
+        for payment in self.payer.take_outgoing() {
+            self.payee.input(Input::Payment(payment));
         }
     }
 
