@@ -1,5 +1,6 @@
 //! What the owner wants.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::B256;
@@ -150,7 +151,7 @@ impl Wallet {
             if channel.role == Role::Payer {
                 channel.signed_turn = channel.signed_turn.saturating_add(protocol::RESTORE_GAP);
             }
-            channels.push((key, channel));
+            channels.push((key, Box::new(channel)));
         }
         self.restored_at = self.restored_at.max(Some(now));
         for (channel_id, channel) in channels {

@@ -133,12 +133,12 @@ impl Wallet {
 
     /// A channel, if it is loaded.
     pub fn channel(&self, channel_id: &B256) -> Option<&Channel> {
-        self.set.slots.get(channel_id).map(|slot| &slot.channel)
+        self.set.slots.get(channel_id).map(|slot| &*slot.channel)
     }
 
     /// The loaded channels, by id.
     pub fn channels(&self) -> impl Iterator<Item = (&B256, &Channel)> {
-        self.set.slots.iter().map(|(id, slot)| (id, &slot.channel))
+        self.set.slots.iter().map(|(id, slot)| (id, &*slot.channel))
     }
 
     /// Takes one input in at `now`, in seconds since 1970.

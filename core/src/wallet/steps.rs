@@ -1,5 +1,6 @@
 //! Steps: the protocol works on a copy of a channel's record; the wallet stores the copy before anything leaves.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::B256;
@@ -15,10 +16,19 @@ use crate::wire;
 /// A channel after a step, and what follows.
 pub(super) struct Change {
     pub(super) channel_id: B256,
-    pub(super) channel: Channel,
+    /// A record is large: it is moved by its address.
+    pub(super) channel: Box<Channel>,
     pub(super) effects: Effects,
     /// Signatures that an outside signer still owes it.
     pub(super) wanted: Vec<(B256, protocol::Purpose)>,
+}
+
+/// A channel that goes into memory, and what the host is told of it.
+struct Kept {
+    channel_id: B256,
+    channel: Box<Channel>,
+    submitted: Option<TransactionKind>,
+    outputs: Vec<Output>,
 }
 
 /// What the protocol may look at, with the key that signs for `channel_id`.
@@ -64,7 +74,7 @@ impl Wallet {
     ) -> Result<(), Error> {
         let mut effects = Effects::default();
         let key = StepKey::new(&self.key, &self.chains, self.set.slots.get(&channel_id).map(|slot| &slot.known));
-        let channel = make(self, &context!(self, key, now), &mut effects)?;
+        let channel = Box::new(make(self, &context!(self, key, now), &mut effects)?);
         let wanted = key.into_wanted();
         self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
     }
@@ -84,7 +94,7 @@ impl Wallet {
         self.find(first)?;
         let slot = self.set.slots.get(&first).ok_or(Error::UnknownChannel { channel_id: first })?;
         let mut channel = slot.channel.clone();
-        let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| &slot.channel);
+        let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| &*slot.channel);
         let (mut effects, mut effects_other) = (Effects::default(), Effects::default());
         let key = StepKey::new(&self.key, &self.chains, Some(&slot.known));
         let made = change(&context!(self, key, now), (&mut channel, &mut effects), (other, &mut effects_other))?;
@@ -95,6 +105,7 @@ impl Wallet {
         });
         let mut changes = alloc::vec![Change { channel_id: first, channel, effects, wanted }];
         if let Some((channel_id, channel)) = made {
+            let channel = Box::new(channel);
             changes.push(Change { channel_id, channel, effects: effects_other, wanted: wanted_other });
         }
         self.keep(changes, now)
@@ -148,7 +159,7 @@ impl Wallet {
                     Effect::Notify(event) => outputs.push(Output::Notify(event)),
                 }
             }
-            kept.push((channel_id, channel, submitted, outputs));
+            kept.push(Kept { channel_id, channel, submitted, outputs });
             if changed && !leased {
                 writes.push(channel_id);
             }
@@ -164,14 +175,14 @@ impl Wallet {
     }
 
     /// Puts channels in memory and asks for the writes; what follows waits for all of them.
-    fn store(&mut self, kept: Vec<(B256, Channel, Option<TransactionKind>, Vec<Output>)>, written: &[B256], now: u64) {
+    fn store(&mut self, kept: Vec<Kept>, written: &[B256], now: u64) {
         let (mut writes, mut held) = (Vec::new(), Vec::new());
-        for (channel_id, mut channel, submitted, outputs) in kept {
+        for Kept { channel_id, mut channel, submitted, outputs } in kept {
             let before = self.set.remove(&channel_id);
             if let Some(slot) = &before {
                 self.unschedule(channel_id, slot);
             }
-            channel.answer_by = self.answer_by(before.as_ref().map(|slot| &slot.channel), &channel, now);
+            channel.answer_by = self.answer_by(before.as_ref().map(|slot| &*slot.channel), &channel, now);
             let (version, known) = before.map_or((0, Default::default()), |slot| (slot.version, slot.known));
             let write = written.contains(&channel_id);
             // A payee forgets a channel that was never funded, once it would refuse the proposal: the payer can recover a late

@@ -1,5 +1,6 @@
 //! The channels in memory: loaded when they are named, dropped when they are idle.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -21,7 +22,7 @@ const MIN_LOADED: usize = 2;
 /// A loaded channel.
 #[derive(Debug)]
 pub(super) struct Slot {
-    pub(super) channel: Channel,
+    pub(super) channel: Box<Channel>,
     pub(super) version: u64,
     /// The last transaction handed out, so that it is not handed out again with every block.
     pub(super) submitted: Option<TransactionKind>,
@@ -32,7 +33,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(channel: Channel, version: u64) -> Self {
+    pub(super) fn new(channel: Box<Channel>, version: u64) -> Self {
         Self { channel, version, submitted: None, known: BTreeMap::new(), used: 0 }
     }
 
@@ -103,7 +104,7 @@ impl Wallet {
     pub(super) fn loaded(&mut self, records: Vec<StoredRecord>, now: u64) -> Result<(), Error> {
         let mut channels = Vec::new();
         for StoredRecord { key, version, bytes } in records {
-            let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?;
+            let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?.map(Box::new);
             if channel.as_ref().is_some_and(|channel| !self.is_ours(channel)) {
                 return Err(Error::ForeignRecord { channel_id: key });
             }
@@ -129,7 +130,7 @@ impl Wallet {
         result
     }
 
-    fn enter(&mut self, key: B256, version: u64, mut channel: Channel, now: u64) {
+    fn enter(&mut self, key: B256, version: u64, mut channel: Box<Channel>, now: u64) {
         if channel.lease.take().is_some() {
             // Nobody knows how much of it was signed; only the other side does.
             channel.doubt(now);
