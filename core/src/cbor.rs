@@ -109,12 +109,16 @@ pub(crate) fn version(bytes: &[u8]) -> Result<u8, Error> {
     from_slice(bytes).map(|Versioned { version }| version)
 }
 
+/// What most values take: a vector that begins with it is seldom moved while it grows.
+const USUAL_BYTES: usize = 1_024;
+
 /// Encodes `value` as CBOR.
 pub(crate) fn to_vec<T: minicbor::Encode<()>>(value: &T) -> alloc::vec::Vec<u8> {
-    let mut bytes = alloc::vec::Vec::new();
+    let mut bytes = alloc::vec::Vec::with_capacity(USUAL_BYTES);
     // Writing to a vector cannot fail, and no codec of this crate refuses a value.
     let written = minicbor::encode(value, &mut bytes);
     debug_assert!(written.is_ok());
+    bytes.shrink_to_fit();
     bytes
 }
 
