@@ -88,3 +88,27 @@ fn leaving_needs_something_to_leave_with() {
     let error = world.payee.command(&mut world.chain, command).expect_err("nothing was paid");
     assert_eq!(error.code(), "LEAVE_NOTHING_TO_CLAIM");
 }
+
+/// The payer asked for the close before it heard that its split was signed. The payee records the split and is gone: the
+/// chain shows it to the payer, which can leave with it.
+#[test]
+fn a_split_that_the_chain_shows_is_taken_although_a_close_waits() {
+    let mut world = World::open(Asset::Native);
+    world.paid(40);
+    world.payer_does(Command::Fold { channel_id: world.id });
+    let split = world.payer.outgoing.pop_front().expect("a split");
+    world.payee.receive(&mut world.chain, split).expect("a fair one");
+    world.payee.outgoing.clear();
+    world.payer_does(Command::CloseChannel { channel_id: world.id });
+    world.payer.outgoing.clear();
+    world.payee_does(Command::Snapshot { channel_id: world.id });
+    world.chain.mine(3);
+    world.payer.watch(&mut world.chain);
+    leave(&mut world, true);
+    for _ in 0..2 {
+        world.chain.pass(HOUR);
+        world.chain.mine(3);
+        world.payer.watch(&mut world.chain);
+    }
+    world.assert_settled(40);
+}

@@ -27,6 +27,7 @@ mod closing;
 mod crash;
 mod funding;
 mod hostile;
+mod late;
 mod lease;
 mod ledger;
 mod reorg;

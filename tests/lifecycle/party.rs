@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Balances, Chain, Channel, Kind, Status, Terms, derive_nonce};
-use millstream_core::crypto::{LocalSigner, Signer};
+use millstream_core::crypto::{LocalSigner, Signature, Signer};
 use millstream_core::protocol::{Event, Policy, Purpose, Transaction, TransactionKind};
 use millstream_core::wallet::{Command, Config, Error, Input, Output, StoredRecord, Wallet, Write};
 use millstream_tests::model::Revert;
@@ -397,6 +397,11 @@ impl Party {
         for (channel_id, transaction) in std::mem::take(&mut self.held) {
             self.send(chain, channel_id, transaction);
         }
+    }
+
+    /// A signature that the wallet never asked for.
+    pub(crate) fn sign_digest(&self, digest: B256) -> Signature {
+        (self.key)().sign_digest(&digest).expect("a local key signs")
     }
 
     fn give_signature(&mut self, digest: B256) {

@@ -208,3 +208,19 @@ fn an_event_that_moves_is_counted_once() {
     assert_eq!(world.payer.channel(&world.id).facts().holdings, DEPOSIT + 7);
     assert_eq!(world.payee.channel(&world.id).facts().holdings, DEPOSIT + 7);
 }
+
+/// The store fails while a deposit is taken back: it is taken back with the next block, however far that is.
+#[test]
+fn what_is_gone_is_gone_although_the_store_failed() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    let before = world.chain.snapshot();
+    world.settle();
+    world.chain.restore(&before);
+    world.chain.mine(30);
+    world.payee.failing_commits = 1;
+    world.payee.watch_from_the_start(&mut world.chain);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, DEPOSIT, "not stored");
+    world.payee.watch(&mut world.chain);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, 0);
+}

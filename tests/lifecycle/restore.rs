@@ -1,10 +1,11 @@
 //! Old backups: nothing is signed before the other side was asked, serials never repeat, and liars gain nothing.
 
 use alloy_primitives::B256;
-use millstream_core::channel::{Balances, Status};
-use millstream_core::wallet::Command;
+use millstream_core::channel::{Balances, Status, Terms, derive_nonce};
+use millstream_core::wallet::{Command, Input};
 
-use crate::{Asset, DEPOSIT, World};
+use crate::party::{NOW, Parcel, Party};
+use crate::{Asset, DEPOSIT, PAYER, World};
 
 fn pay_one(world: &World) -> Command {
     Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 }
@@ -244,4 +245,158 @@ fn an_old_answer_does_not_count() {
     world.paid(1);
     world.close();
     world.assert_settled(301);
+}
+
+/// The payer's proposal of the world's channel, made anew by a wallet that knows nothing of it.
+fn proposed_anew(world: &mut World, change: impl FnOnce(&mut Terms)) -> Parcel {
+    let mut liar = Party::new(&mut world.chain, PAYER);
+    let mut terms = liar.terms(&world.payee, world.asset, DEPOSIT);
+    change(&mut terms);
+    liar.now = liar.now.max(terms.proposed_at());
+    liar.command(&mut world.chain, Command::OpenChannel(terms)).expect("a proposal");
+    liar.outgoing.pop_front().expect("a proposal")
+}
+
+/// With a second prefund that asks for a deposit of the payee, the first one would pay that out to the payer.
+#[test]
+fn a_restored_payee_signs_no_second_prefund() {
+    let mut world = World::new(Asset::Native);
+    world.payee.configure(|config| config.policy.max_contribution = DEPOSIT);
+    let backup = world.payee.backup();
+    world.propose();
+    world.deliver();
+    assert_eq!(world.payee.status(&world.id), Status::Signed);
+    world.payee.restore(&mut world.chain, backup);
+    for start_again in [false, true] {
+        if start_again {
+            world.payee.crash();
+            world.payee.input(&mut world.chain, Input::Restore(Vec::new())).expect("a restore not long ago");
+        }
+        let parcel = proposed_anew(&mut world, |terms| terms.payee_deposit = 500);
+        let refused = world.payee.receive(&mut world.chain, parcel).map_err(|error| error.code());
+        assert_eq!(refused, Err("POLICY_PROPOSAL_TIME"));
+        assert!(world.payee.transactions.is_empty());
+    }
+    // What is proposed later is no channel that it may have forgotten.
+    world.payee.now += 601;
+    let now = world.payee.now;
+    assert!(now > NOW + 600);
+    let parcel = proposed_anew(&mut world, |terms| {
+        terms.payee_deposit = 500;
+        terms.nonce = derive_nonce(now, 1);
+    });
+    world.payee.receive(&mut world.chain, parcel).expect("a new channel");
+}
+
+/// A payee that forgot at once could be asked for a second prefund of the same channel, with a deposit of its own.
+#[test]
+fn a_channel_that_was_given_up_is_remembered_while_it_could_be_proposed_again() {
+    let mut world = World::new(Asset::Native);
+    world.payee.configure(|config| config.policy.max_contribution = DEPOSIT);
+    world.propose();
+    world.deliver();
+    world.payee_does(Command::AbortChannel { channel_id: world.id });
+    for (seconds, code) in [(0, "CHANNEL_EXISTS"), (1_799, "CHANNEL_EXISTS"), (1, "POLICY_PROPOSAL_TIME")] {
+        world.payee.wait(&mut world.chain, seconds);
+        let parcel = proposed_anew(&mut world, |terms| terms.payee_deposit = 10);
+        let refused = world.payee.receive(&mut world.chain, parcel).map_err(|error| error.code());
+        assert_eq!(refused, Err(code));
+    }
+    assert!(world.payee.store.borrow().is_empty(), "forgotten in the end");
+}
+
+/// The backup was made while the signer was asked for the first of two payments: it is not signed over the second.
+#[test]
+fn a_voucher_that_the_backup_waits_for_does_not_replace_newer_ones() {
+    let mut world = World::new(Asset::Native);
+    world.payer.use_outside_signer();
+    world.propose();
+    world.settle();
+    world.payer.signs_later = true;
+    world.pay(3);
+    let backup = world.payer.backup();
+    assert!(world.payer.channel(&world.id).unsigned.is_some());
+    world.payer.sign_all(&mut world.chain);
+    world.payer.signs_later = false;
+    world.deliver();
+    world.paid(11);
+    world.payer.restore(&mut world.chain, backup);
+    world.settle();
+    world.resume();
+    world.assert_split(DEPOSIT - 14, 14);
+    world.paid(1);
+    world.close();
+    world.assert_settled(15);
+}
+
+/// What the backup says of a branch of the chain that is gone is forgotten.
+#[test]
+fn a_restored_wallet_forgets_events_that_are_gone() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    let before = world.chain.snapshot();
+    world.settle();
+    let backup = world.payee.backup();
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, DEPOSIT);
+    world.chain.restore(&before);
+    world.chain.mine(30);
+    world.payee.restore(&mut world.chain, backup);
+    world.payee.watch(&mut world.chain);
+    assert_eq!(world.payee.channel(&world.id).facts().holdings, 0);
+}
+
+/// The channel was concluded with a split that the backup does not know: that it is over is known all the same.
+#[test]
+fn a_conclusion_that_the_backup_lacks_is_the_end() {
+    for sees_calls in [false, true] {
+        let mut world = World::open(Asset::Native);
+        let backup = world.payee.backup();
+        world.payer_does(Command::TopUp { channel_id: world.id, amount: 700 });
+        world.settle();
+        world.paid(200);
+        world.close();
+        world.payee.restore(&mut world.chain, backup);
+        world.payee.sees_calls = sees_calls;
+        world.payee.transactions.clear();
+        world.settle();
+        assert_eq!(world.payee.status(&world.id), Status::Closed);
+        assert!(world.payee.transactions.is_empty(), "there is nothing to pay out");
+        let payout = world.payee.channel(&world.id).facts().payout.expect("paid out");
+        assert_eq!(payout.paid + payout.refunded, DEPOSIT + 700);
+        assert_eq!(payout.paid == 200, sees_calls, "the call says who got what");
+    }
+}
+
+/// The final state of a withdrawal came after the backup: the call that concluded says that the rest went on.
+#[test]
+fn a_withdrawal_that_the_backup_has_half_goes_on() {
+    let mut world = World::open(Asset::Native);
+    world.paid(300);
+    world.payer_does(Command::Withdraw { channel_id: world.id, amount: 1_000 });
+    let proposal = world.payer.outgoing.pop_front().expect("a successor");
+    world.payee.receive(&mut world.chain, proposal).expect("a fair one");
+    let backup = world.payee.backup();
+    world.settle();
+    world.payee.restore(&mut world.chain, backup);
+    world.settle();
+    world.assert_status(Status::Closed);
+    world.id = world.payee.channel(&world.id).successor.expect("a withdrawal").channel_id;
+    world.resume();
+    world.assert_status(Status::Open);
+    world.paid(5);
+    world.close();
+    world.assert_gains(-305, 305);
+}
+
+/// The store has the channel and not its successor: the channel hears of its own end.
+#[test]
+fn a_channel_without_the_record_of_its_successor_is_watched() {
+    let mut world = World::open(Asset::Native);
+    world.payer_does(Command::Withdraw { channel_id: world.id, amount: 1_000 });
+    world.deliver();
+    let next = world.payee.channel(&world.id).successor.expect("a withdrawal").channel_id;
+    world.payee.store.borrow_mut().remove(&next);
+    world.payee.crash();
+    world.settle();
+    assert_eq!(world.payee.status(&world.id), Status::Closed);
 }

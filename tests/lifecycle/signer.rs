@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Status};
-use millstream_core::protocol::{Event, Purpose, TransactionKind};
+use millstream_core::protocol::{Event, LeaseTerms, Purpose, TransactionKind};
 use millstream_core::wallet::{Command, Input};
 
 use crate::{Asset, DEPOSIT, World};
@@ -311,4 +311,36 @@ fn a_signature_of_somebody_else_is_refused() {
     world.payer.sign(&mut world.chain, 0);
     world.deliver();
     assert_eq!(world.payee.channel(&world.id).cumulative_amount(), 100);
+}
+
+/// A payee whose signer takes its time says nothing to a payer that asks again: the two would repeat themselves for ever.
+#[test]
+fn a_proposal_that_waits_for_the_signer_can_be_repeated() {
+    let mut world = outside();
+    world.payee.signs_later = true;
+    world.propose();
+    world.deliver();
+    world.payer_does(Command::Resume { channel_id: world.id });
+    world.deliver();
+    sign_and_settle(&mut world);
+    world.assert_status(Status::Open);
+}
+
+/// Under a lease, too, a serial that the owner declined is not used for something else.
+#[test]
+fn a_declined_voucher_takes_its_lease_with_it() {
+    let mut world = World::new(Asset::Native);
+    world.payer.use_outside_signer();
+    world.payer.configure(|config| config.lease = Some(LeaseTerms { payments: 10, amount: 10_000 }));
+    world.propose();
+    world.settle();
+    world.paid(100);
+    world.payer.signs_later = true;
+    world.pay(50);
+    world.payer.decline(&mut world.chain, 0);
+    world.payer.signs_later = false;
+    world.paid(7);
+    assert_eq!(world.payee.channel(&world.id).last_serial(), 11, "above all that was reserved");
+    world.close();
+    world.assert_settled(107);
 }

@@ -1,6 +1,6 @@
 //! Two parties on a chain, and what a test does with them.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use millstream_core::channel::{Balances, POSTFUND_TURN, Status, Terms};
 use millstream_core::wallet::Command;
 
@@ -160,6 +160,11 @@ impl World {
     pub(crate) fn assert_unchanged_base(&self) {
         let turn = |party: &Party| party.channel(&self.id).base.map(|base| base.turn);
         assert_eq!((turn(&self.payer), turn(&self.payee)), (Some(POSTFUND_TURN), Some(POSTFUND_TURN)));
+    }
+
+    /// What the adjudicator holds for the channel.
+    pub(crate) fn chain_holds(&mut self) -> U256 {
+        U256::from(self.chain.holdings(self.asset, self.id))
     }
 
     /// What an account gained or lost of the channel's asset since the start.

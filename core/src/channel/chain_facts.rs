@@ -120,10 +120,10 @@ pub struct Facts {
     /// The challenge that stands, or the outcome that is final.
     #[n(2)]
     pub dispute: Option<Dispute>,
-    /// What was paid out, once everything was.
+    /// What was paid out, once everybody had a turn.
     #[n(3)]
     pub payout: Option<Payout>,
-    /// What was paid out to some before everything is.
+    /// What was paid out so far.
     #[n(4)]
     pub part: Payout,
 }
@@ -136,10 +136,7 @@ impl Facts {
 
     fn apply(&mut self, terms: &Terms, event: &ChainEvent) {
         match event {
-            ChainEvent::Deposited(holdings) => {
-                self.holdings = *holdings;
-                self.reopen(terms);
-            }
+            ChainEvent::Deposited(holdings) => self.holdings = *holdings,
             ChainEvent::Disputed(dispute) => {
                 self.turn_record = dispute.turn;
                 self.dispute = Some(dispute.clone());
@@ -148,34 +145,20 @@ impl Facts {
                 self.turn_record = *turn;
                 self.dispute = None;
             }
-            ChainEvent::Carried(amount) => {
-                self.holdings = self.holdings.saturating_add(*amount);
-                self.reopen(terms);
-            }
+            ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
             ChainEvent::Paid(before, after) => {
                 self.holdings = *after;
                 let moved = before.saturating_sub(*after);
-                let Some(dispute) = self.dispute.as_mut().filter(|_| self.payout.is_none()) else { return };
+                let Some(dispute) = self.dispute.as_mut() else { return };
                 let paid = paid(terms, &dispute.outcome, *before, moved);
                 let lost = || dispute.state_hash.is_zero().then(|| paid_by_lost(terms, &dispute.outcome, moved));
                 let Some(paid) = paid.or_else(|| lost().flatten()) else { return };
                 dispute.outcome = paid.rest;
                 self.part = self.part.and(paid.payout);
-                if paid.is_all {
-                    self.payout = Some(core::mem::take(&mut self.part));
+                if paid.is_all || self.payout.is_some() {
+                    self.payout = Some(self.part);
                 }
             }
-        }
-    }
-
-    /// Money came once everybody was paid. The adjudicator keeps an outcome that it could not pay in full, and pays the
-    /// rest of it out of whatever comes; what is beyond that rest is not our business.
-    fn reopen(&mut self, terms: &Terms) {
-        let owed = self.dispute.as_ref().and_then(|dispute| self.payout_of(terms, &dispute.outcome));
-        if owed.is_some_and(|owed| owed.total() > 0)
-            && let Some(payout) = self.payout.take()
-        {
-            self.part = payout;
         }
     }
 }

@@ -158,6 +158,20 @@ pub fn decode_checkpoint(data: &[u8]) -> Result<(Vec<SignedVariablePart>, Signed
     Ok((proof, candidate.try_into()?))
 }
 
+/// Decodes the data of a call of `conclude` or `concludeAndTransferAllAssets`: the candidate.
+///
+/// # Errors
+///
+/// [`DecodeError::TooLarge`] above [`MAX_EVENT_BYTES`], [`DecodeError::Malformed`] if the bytes
+/// are no such call, and those of states that this crate cannot represent.
+pub fn decode_conclude(data: &[u8]) -> Result<SignedVariablePart, DecodeError> {
+    let arguments = data.strip_prefix(&selector::CONCLUDE);
+    let arguments = arguments.or_else(|| data.strip_prefix(&selector::CONCLUDE_AND_TRANSFER_ALL_ASSETS));
+    let arguments = arguments.ok_or(DecodeError::Malformed)?;
+    let (_, candidate): (abi::FixedPart, abi::SignedVariablePart) = abi::decode_call(arguments, MAX_EVENT_BYTES)?;
+    candidate.try_into()
+}
+
 /// Decodes the answer to [`holdings`]: base units of the asset.
 ///
 /// # Errors

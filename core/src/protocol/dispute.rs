@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Base, Channel, Dispute, Payout, Role, State, Status};
+use crate::channel::{Base, Channel, Dispute, Role, State, Status};
 use crate::crypto::SignError;
 use crate::nitro::{self, SignedVariablePart, calls};
 use crate::payment::Claim;
@@ -95,12 +95,27 @@ pub(crate) fn clear(context: &Context<'_>, channel: &mut Channel, effects: &mut 
 /// When the channel's dispute next asks for a transaction, in seconds of the chain's clock.
 pub(crate) fn due(channel: &Channel) -> Option<u64> {
     let facts = channel.facts();
-    if facts.payout.is_some() {
-        return None;
-    }
     let dispute = facts.dispute.as_ref()?;
+    if facts.payout.is_some() {
+        return (late(channel, dispute) > 0).then_some(dispute.finalizes_at);
+    }
     let grace = if dispute.ours { 0 } else { TRANSFER_GRACE };
     Some(dispute.finalizes_at.saturating_add(grace))
+}
+
+/// What came for us once everybody had been paid, in base units: what a withdrawal carried on, or a deposit that was late.
+/// The adjudicator keeps an outcome that it could not pay in full, and pays the rest of it out of whatever comes.
+fn late(channel: &Channel, dispute: &Dispute) -> u128 {
+    let left = channel.facts().payout_of(&channel.terms, &dispute.outcome).unwrap_or_default();
+    share(channel, &dispute.outcome).saturating_add(left.carried)
+}
+
+/// Pays out what came once everybody had been paid, if it is worth its cost: anybody can deposit dust.
+pub(crate) fn next_late_transaction(context: &Context<'_>, channel: &Channel, effects: &mut Effects) {
+    let dispute = channel.facts().dispute.as_ref().filter(|dispute| context.chain_time >= dispute.finalizes_at);
+    if let Some(dispute) = dispute.filter(|dispute| late(channel, dispute) > context.policy.exit_cost) {
+        transfer(channel, dispute, effects);
+    }
 }
 
 /// The transaction that leaving alone, or answering the other side, asks for now.
@@ -112,7 +127,11 @@ pub(crate) fn next_transaction(
     let facts = channel.facts();
     match &facts.dispute {
         Some(dispute) if context.chain_time >= dispute.finalizes_at => {
-            if due(channel).is_some_and(|due| context.chain_time >= due) && is_worth_it(context, channel, dispute) {
+            if facts.payout.is_some() {
+                next_late_transaction(context, channel, effects);
+                return Ok(());
+            }
+            if due(channel).is_some_and(|due| context.chain_time >= due) {
                 transfer(channel, dispute, effects);
             }
             return Ok(());
@@ -130,15 +149,6 @@ pub(crate) fn next_transaction(
         Some(best) => challenge(context, channel, best, effects),
         None => Ok(()),
     }
-}
-
-/// Whether an outcome is ours to pay out. The rest of one that was paid out before is only if it is worth its cost: anybody
-/// can deposit dust.
-fn is_worth_it(context: &Context<'_>, channel: &Channel, dispute: &Dispute) -> bool {
-    let facts = channel.facts();
-    let left = facts.payout_of(&channel.terms, &dispute.outcome).unwrap_or_default();
-    facts.part == Payout::default()
-        || share(channel, &dispute.outcome).saturating_add(left.carried) > context.policy.exit_cost
 }
 
 /// Whether our best state should go on chain: to leave, or because it pays us more than the one that stands there.

@@ -97,8 +97,13 @@ pub(crate) fn outstanding_transactions(
     channel: &Channel,
     effects: &mut Effects,
 ) -> Result<(), SignError> {
-    if matches!(channel.status(), Status::Closed | Status::Aborted) {
-        return Ok(());
+    match channel.status() {
+        Status::Closed => {
+            dispute::next_late_transaction(context, channel, effects);
+            return Ok(());
+        }
+        Status::Aborted => return Ok(()),
+        _ => {}
     }
     let recording = channel.recording && channel.closing.is_none();
     if channel.facts().dispute.is_some() || channel.leaving || recording {

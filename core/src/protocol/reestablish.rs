@@ -38,10 +38,12 @@ pub(crate) fn report(channel: &Channel) -> Message {
     statement(channel, None, None)
 }
 
-/// The highest turn that we can prove.
+/// The highest turn that we can prove. A final state that one side signed proves nothing: what both signed before it may be
+/// all that we ever have.
 pub(crate) fn known_turn(channel: &Channel) -> u64 {
     let voucher = channel.best.map_or(0, |signed| signed.voucher.last_turn());
-    let closing = channel.closing.map_or(0, |closing| closing.turn);
+    let closing =
+        channel.closing.filter(|closing| closing.signatures.both().is_some()).map_or(0, |closing| closing.turn);
     channel.base_turn().max(voucher).max(closing)
 }
 

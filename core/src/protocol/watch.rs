@@ -4,7 +4,7 @@ use crate::channel::{
     Balances, Base, ChainEvent, Channel, Confirmed, Dispute, POSTFUND_TURN, Position, Posted, Role, Signatures, State,
 };
 use crate::crypto::Signature;
-use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, calls};
+use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, VariablePart, calls};
 use crate::payment::{Claim, SignedVoucher};
 use crate::protocol::dispute::{best_content, next_transaction};
 use crate::protocol::effects::{Effects, Event};
@@ -21,7 +21,7 @@ pub(crate) struct Observed {
     /// Tells its log from others at the same place.
     pub(crate) mark: u64,
     pub(crate) event: AdjudicatorEvent,
-    /// The data of the call that a checkpoint came with, if the host knows it.
+    /// The data of the call that a checkpoint or a conclusion came with, if the host knows it.
     pub(crate) call: Option<Bytes>,
 }
 
@@ -80,8 +80,9 @@ pub(crate) fn apply_event(
         }
         AdjudicatorEvent::Concluded { finalizes_at, .. } => {
             // Only a final state that we signed concludes, even if the other side kept its signature to itself. If we lost
-            // it, what we know of the money has to do.
-            let known = channel.final_state().map(|state| state.part);
+            // it, the call says what it was; without that, what we know of the money has to do.
+            let shown = call.and_then(|call| concluded_part(channel, &call));
+            let known = shown.or_else(|| channel.final_state().map(|state| state.part));
             let outcome = known.as_ref().map_or_else(|| terms.outcome(channel.balances()), |part| part.outcome.clone());
             let turn = known.map_or(channel.base_turn(), |part| part.turn_num);
             let ours = channel.closing.is_some_and(|closing| closing.submitter == channel.role);
@@ -90,10 +91,10 @@ pub(crate) fn apply_event(
             channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
         }
         AdjudicatorEvent::AllocationUpdated { channel_id, initial_holdings, final_holdings, .. } => {
-            let open = channel.facts().payout.is_none();
+            let before = channel.facts().payout;
             let paid = ChainEvent::Paid(base_units(initial_holdings), base_units(final_holdings));
             channel.chain.push(&terms, confirmed(paid));
-            if let Some(payout) = channel.facts().payout.filter(|_| open) {
+            if let Some(payout) = channel.facts().payout.filter(|payout| Some(*payout) != before) {
                 let (paid, refunded, carried) = (payout.paid, payout.refunded, payout.carried);
                 effects.notify(Event::Closed { channel_id, paid, refunded, carried });
             }
@@ -101,6 +102,15 @@ pub(crate) fn apply_event(
         _ => {}
     }
     Ok(())
+}
+
+/// The final state that a call concluded with, if both of us signed it.
+fn concluded_part(channel: &Channel, call: &[u8]) -> Option<VariablePart> {
+    let SignedVariablePart { variable_part, signatures } = calls::decode_conclude(call).ok()?;
+    let hash = nitro::state_hash(channel.terms.channel_id(), &variable_part);
+    let signed_by = |key| signatures.iter().any(|one| nitro::verify_state_signature(hash, one, key).is_ok());
+    let is_ours = variable_part.is_final && signed_by(channel.terms.payer) && signed_by(channel.terms.payee);
+    is_ours.then_some(variable_part)
 }
 
 /// Takes back every event from `from` on: a reorganisation dropped them although they were deep enough.

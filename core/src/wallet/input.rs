@@ -174,8 +174,9 @@ pub struct Log {
     pub block: u64,
     /// The index in the block.
     pub log_index: u64,
-    /// The data of the call that logged it, wanted for `Checkpointed` and `ChallengeCleared` only: these logs name a turn
-    /// and not the state. Of a call through another contract, the data that reached the adjudicator, from a trace.
+    /// The data of the call that logged it, wanted for `Checkpointed`, `ChallengeCleared` and `Concluded` only: these logs do
+    /// not say the state, and a restored wallet may not know it. Of a call through another contract, the data that reached
+    /// the adjudicator, from a trace.
     pub call: Option<Bytes>,
 }
 

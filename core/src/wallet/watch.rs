@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Position, Status};
+use crate::channel::{Channel, Position, Status};
 use crate::nitro::{AdjudicatorEvent, DecodeError};
 use crate::protocol::{self, Event, MessageError, Observed};
 use crate::wallet::chain::mark;
@@ -66,7 +66,12 @@ impl Wallet {
     /// with. The others still wait: looking at all of them with every record would take forever when there are many.
     pub(super) fn apply_loaded(&mut self, keys: BTreeSet<B256>, now: u64) -> Result<(), Error> {
         let before = |key: &B256| self.channel(key).and_then(|channel| channel.predecessor);
-        let predecessors: BTreeSet<B256> = keys.iter().filter_map(before).collect();
+        let mut predecessors: BTreeSet<B256> = keys.iter().filter_map(before).collect();
+        if keys.iter().any(|key| self.channel(key).is_none()) {
+            // A successor without a record names nobody.
+            let waits = |id: &B256| successor_of(self.channel(id)).is_some_and(|next| keys.contains(&next));
+            predecessors.extend(self.chain.channels_waited_for().into_iter().filter(waits));
+        }
         let waiting = keys.union(&predecessors).filter(|key| self.chain.waits_for(key)).copied().collect();
         self.apply_to(waiting, now)
     }
@@ -168,6 +173,11 @@ impl Wallet {
         }
         result
     }
+}
+
+/// The channel that a channel goes on in.
+fn successor_of(channel: Option<&Channel>) -> Option<B256> {
+    Some(channel?.successor?.channel_id)
 }
 
 /// Whether the log leaves it to the call to say what was recorded.

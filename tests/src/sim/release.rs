@@ -109,6 +109,7 @@ impl World {
         let channel_id = channel.terms.channel_id();
         let number = self.truth.parties[party].numbers.entry(channel_id).or_default();
         *number = channel.sent.max(*number);
+        self.stored_redemption(party, channel);
         let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
         let turns = turns.map(|base| (base.turn, base.balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
@@ -125,6 +126,20 @@ impl World {
             let part = states::base(&channel.terms, base.turn, base.balances);
             let challenge = challenge_digest(state_hash(channel_id, &part));
             self.truth.parties[party].durable.insert((channel_id, challenge), (base.turn, base.balances));
+        }
+    }
+
+    /// A stored voucher may be redeemed: an outside signer may be asked to when a better one is stored already.
+    fn stored_redemption(&mut self, party: usize, channel: &Channel) {
+        let Some((base, best)) = channel.base.zip(channel.best).filter(|_| self.profile.hosting[party].external) else {
+            return;
+        };
+        let channel_id = channel.terms.channel_id();
+        if let Some(part) = states::redemption(&channel.terms, &base, &best, channel.shown) {
+            let content = (part.turn_num, channel.balances());
+            let durable = &mut self.truth.parties[party].durable;
+            durable.insert((channel_id, states::digest(&channel.terms, &part)), content);
+            durable.insert((channel_id, challenge_digest(state_hash(channel_id, &part))), content);
         }
     }
 
@@ -275,12 +290,9 @@ impl World {
         let turns = turns.chain(record.closing.map(|closing| closing.turn));
         let mut signable: Vec<B256> = turns.flat_map(|turn| content(record, turn)).map(|(digest, _)| digest).collect();
         if let Some(base) = &record.base {
-            let mut parts = vec![states::base(terms, base.turn, base.balances)];
-            parts.extend(record.best.as_ref().and_then(|best| states::redemption(terms, base, best, record.shown)));
-            for part in parts {
-                signable.push(states::digest(terms, &part));
-                signable.push(challenge_digest(state_hash(channel_id, &part)));
-            }
+            let part = states::base(terms, base.turn, base.balances);
+            signable.push(states::digest(terms, &part));
+            signable.push(challenge_digest(state_hash(channel_id, &part)));
         }
         // The payee's own redemption, which a payer challenges with, is not looked at here.
         let posted = purpose == Purpose::Challenge && record.posted.is_some();
