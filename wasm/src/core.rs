@@ -8,6 +8,7 @@ use millstream_core::crypto::{Signature, SignatureError};
 use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
 use millstream_core::protocol::OpenError;
 use millstream_core::wallet::{Command, Config, Error, Input, Wallet};
+use millstream_core::wire::Payment;
 use millstream_core::{Address, B256, nitro, wire};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -520,6 +521,24 @@ impl Core {
     pub fn poll_output(&self) -> Result<JsValue, Failure> {
         let next = self.wallet()?.poll_output();
         Ok(next.map_or(JsValue::UNDEFINED, output::output))
+    }
+
+    /// The best voucher of a channel with the ticks shown for it, as one payment.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HEX`.
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array | undefined")]
+    pub fn claim(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let wallet = self.wallet()?;
+        let channel = wallet.channel(&channel_id);
+        let claim =
+            channel.and_then(|channel| channel.best.map(|signed| Payment::Claim { signed, shown: channel.shown }));
+        Ok(claim.map_or(JsValue::UNDEFINED, |claim| output::bytes(&wire::encode_payment(&claim))))
     }
 
     /// What is known about a channel.

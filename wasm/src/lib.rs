@@ -27,7 +27,7 @@ mod input;
 mod output;
 
 pub use crate::core::Core;
-pub use crypto::{Signer, decode_payment, keccak256, recover_address, sign_digest, verify_signature};
+pub use crypto::{Signer, claim_of, decode_payment, keccak256, recover_address, sign_digest, verify_signature};
 pub use error::Failure;
 
 use wasm_bindgen::prelude::wasm_bindgen;

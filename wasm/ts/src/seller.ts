@@ -63,6 +63,8 @@ const DEFAULT_CHALLENGE_DURATION = 3_600;
 const DEFAULT_CONFIRMATIONS = 2;
 const DEFAULT_QUOTE_LIFETIME = 24 * 3_600;
 
+const NO_MEMO: Hex = `0x${"0".repeat(64)}`;
+
 /** Why a payment was not taken although nothing is wrong with it: the same one can be sent again. */
 const TEMPORARY = new Set(["CHANNEL_LOADING", "STORE_CONFLICT", "STORE_FAILED", "WALLET_STOPPED", "CORE_TRAPPED"]);
 
@@ -338,7 +340,7 @@ export class Seller {
 function readPayment(header: string): { payment: Uint8Array; channelId: Hex; memo: Hex } {
   const payment = paymentBytes(header);
   try {
-    const { channelId, memo } = decodePayment(payment);
+    const { channelId, memo = NO_MEMO } = decodePayment(payment);
     return { payment, channelId, memo };
   } catch (error) {
     if (!isMillstreamError(error)) throw error;

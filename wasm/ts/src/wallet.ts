@@ -66,7 +66,7 @@ export interface WalletOptions {
 /** What a wallet tells its listeners. Amounts in base units. */
 export interface WalletEvents {
   /** Payer: a payment is stored and may leave. */
-  payment: { channelId: Hex; serial: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
+  payment: { channelId: Hex; serial: number; ticks: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
   /** Payee: a payment was accepted and stored. */
   paymentReceived: PaymentReceived;
   status: { channelId: Hex; status: ChannelStatus };
@@ -137,8 +137,8 @@ export class Wallet {
       complete: () => cursor === undefined && core.channels().length < maxLoaded,
       onRead: (block) => void cursor?.save(block),
     });
-    const payments = new Payments(driver, ({ channelId, serial, amount, cumulativeAmount, signMs }) =>
-      this.#events.emit("payment", { channelId, serial, amount, cumulativeAmount, signMs }),
+    const payments = new Payments(driver, ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
+      this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
     this.address = core.address();
@@ -333,8 +333,8 @@ export class Wallet {
         case "statusChanged":
           return this.#events.emit("status", { channelId, status: event.status });
         case "paymentReceived": {
-          const { serial, amount, cumulativeAmount, memo } = event;
-          return this.#events.emit("paymentReceived", { channelId, serial, amount, cumulativeAmount, memo });
+          const { serial, ticks, amount, cumulativeAmount, memo } = event;
+          return this.#events.emit("paymentReceived", { channelId, serial, ticks, amount, cumulativeAmount, memo });
         }
         case "challenged":
           return this.#events.emit("challenged", { channelId, finalizesAt: event.finalizesAt, ours: event.ours });
