@@ -9,6 +9,7 @@ import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import { init } from "./init.js";
+import { isLedgerRecord } from "./ledger-record.js";
 import { Mailbox } from "./mailbox.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
@@ -290,7 +291,8 @@ export class Wallet {
     const { sellers, watcher } = this.#parts;
     let records: StoredRecord[];
     try {
-      const found = sellers.takeNotes(await (store.loadDue?.() ?? store.load()));
+      const stored = await (store.loadDue?.() ?? store.load());
+      const found = sellers.takeNotes(stored.filter((record) => !isLedgerRecord(record)));
       // A payer sees all its channels, also those that can rest.
       const there = new Set(found.map(({ key }) => key));
       const missing = sellers.known().filter((id) => !there.has(id));
