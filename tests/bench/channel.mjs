@@ -79,7 +79,7 @@ export function openChannel(wasm, config) {
     if (status !== "open") throw new Error(`the channel is ${status} after its deposit`);
   }
   const pay = () => {
-    payer.core.pay(channelId, 1n, MEMO, NOW);
+    payer.core.pay(channelId, 1n, MEMO, 0, NOW);
     return payer.drain()[0].bytes;
   };
   const accept = (payment) => {

@@ -1,6 +1,7 @@
 //! Keys and signatures by themselves, for hosts and benchmarks.
 
 use millstream_core::crypto::{self, LocalSigner, PublicKey, PublicKeyError, Signature, SignatureError, Signer as _};
+use millstream_core::wire::{Payment, Tick};
 use millstream_core::{B256, nitro, wire};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -161,6 +162,30 @@ pub fn decode_payment(
         return Err(wire::WireError::Malformed.into());
     }
     Ok(output::payment(&payment))
+}
+
+/// A voucher and ticks of it as one payment: for a payee that may not know the voucher.
+///
+/// # Errors
+///
+/// Those of [`decode_payment`]; `INVALID_ARGUMENT` if `voucher` has none, or `tick` is not of that voucher.
+#[wasm_bindgen(js_name = claimOf, unchecked_return_type = "Uint8Array")]
+pub fn claim_of(
+    #[wasm_bindgen(unchecked_param_type = "Uint8Array")] voucher: &JsValue,
+    #[wasm_bindgen(unchecked_param_type = "Uint8Array")] tick: &JsValue,
+) -> Result<JsValue, Failure> {
+    let (voucher, tick) = (payment_bytes(voucher)?, payment_bytes(tick)?);
+    let Payment::Claim { signed, .. } = wire::decode_payment(&voucher)? else {
+        return Err(Failure::argument("voucher", "a payment with a voucher"));
+    };
+    match wire::decode_payment(&tick)? {
+        Payment::Tick(Tick { channel_id, serial, shown })
+            if (channel_id, serial) == (signed.voucher.channel_id, signed.voucher.serial) =>
+        {
+            Ok(output::bytes(&wire::encode_payment(&Payment::Claim { signed, shown: Some(shown) })))
+        }
+        _ => Err(Failure::argument("tick", "ticks of the voucher")),
+    }
 }
 
 /// The bytes of a payment, not copied if they are too many.

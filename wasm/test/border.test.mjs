@@ -4,7 +4,17 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { createContext, runInContext } from "node:vm";
 
-import { Core, MillstreamError, Signer, decodePayment, init, keccak256, recoverAddress, signDigest } from "millstream";
+import {
+  Core,
+  MillstreamError,
+  Signer,
+  claimOf,
+  decodePayment,
+  init,
+  keccak256,
+  recoverAddress,
+  signDigest,
+} from "millstream";
 
 import { HOUR, NATIVE, Party, T0, account, coded, config, openBetween, openTerms, secret } from "./harness.mjs";
 
@@ -82,7 +92,7 @@ describe("the border", () => {
   it("takes amounts as bigint between 0 and 2^128 - 1, and nothing else", () => {
     const [payer, payee] = [new Party(1), new Party(2)];
     const id = openBetween(payer, payee);
-    const pay = (amount) => () => payer.core.pay(id, amount, `0x${"00".repeat(32)}`, T0);
+    const pay = (amount) => () => payer.core.pay(id, amount, `0x${"00".repeat(32)}`, 0, T0);
     for (const amount of [2n ** 128n, -1n, 2n ** 128n + 1n, 2n ** 64n * 2n ** 64n, -(2n ** 200n)])
       assert.throws(pay(amount), coded("AMOUNT_OUT_OF_RANGE", "amount"));
     for (const amount of [1, "1", 1.5, undefined, null, {}, [1n]])
@@ -262,10 +272,11 @@ describe("the border", () => {
       ["openChannel", (x) => core.openChannel(x, T0)],
       ["openChannel now", (x) => core.openChannel(terms, x)],
       ...fields(terms, (x) => core.openChannel(x, T0)),
-      ["pay id", (x) => core.pay(x, 1n, memo, T0)],
-      ["pay amount", (x) => core.pay(id, x, memo, T0)],
-      ["pay memo", (x) => core.pay(id, 1n, x, T0)],
-      ["pay now", (x) => core.pay(id, 1n, memo, x)],
+      ["pay id", (x) => core.pay(x, 1n, memo, 0, T0)],
+      ["pay amount", (x) => core.pay(id, x, memo, 0, T0)],
+      ["pay memo", (x) => core.pay(id, 1n, x, 0, T0)],
+      ["pay ticks", (x) => core.pay(id, 1n, memo, x, T0)],
+      ["pay now", (x) => core.pay(id, 1n, memo, 0, x)],
       ...["topUp", "giveBack", "withdraw"].flatMap((name) => [
         [name, (x) => core[name](x, 1n, T0)],
         [`${name} amount`, (x) => core[name](id, x, T0)],
@@ -311,6 +322,7 @@ describe("the border", () => {
       ["signRefused", (x) => core.signRefused(x, T0)],
       ["signRefused now", (x) => core.signRefused(digest, x)],
       ["channel", (x) => core.channel(x)],
+      ["claim", (x) => core.claim(x)],
       ["signQuote", (x) => core.signQuote(x)],
       ...fields(quote, (x) => core.signQuote(x)),
       ["readQuote", (x) => core.readQuote(x, T0)],
@@ -322,6 +334,8 @@ describe("the border", () => {
       ["signDigest digest", (x) => signDigest(secret(3), x)],
       ["recoverAddress", (x) => recoverAddress(digest, x)],
       ["decodePayment", (x) => decodePayment(x)],
+      ["claimOf voucher", (x) => claimOf(x, new Uint8Array(3))],
+      ["claimOf tick", (x) => claimOf(new Uint8Array(3), x)],
     ];
     // The commands that succeed by chance are not what this is about: close, leave and pay now change the channel.
     let refused = 0;

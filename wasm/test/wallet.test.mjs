@@ -87,6 +87,7 @@ describe("opening a channel", () => {
     assert.deepEqual(received, {
       channelId: channel.id,
       serial: 1,
+      ticks: 0,
       amount: PRICE,
       cumulativeAmount: PRICE,
       memo: `0x${"00".repeat(32)}`,

@@ -12,6 +12,7 @@ use millstream_core::crypto::Signer;
 use millstream_core::nitro;
 use millstream_core::payment::VoucherDomain;
 use millstream_core::wallet::{Config, Input, Wallet};
+use millstream_core::wire::{self, Payment};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use zeroize::Zeroizing;
@@ -126,6 +127,24 @@ impl Core {
     pub fn poll_output(&self) -> Result<JsValue, Failure> {
         let next = self.wallet()?.poll_output();
         Ok(next.map_or(JsValue::UNDEFINED, output::output))
+    }
+
+    /// The best voucher of a channel with the ticks shown for it, as one payment.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HEX`.
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array | undefined")]
+    pub fn claim(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let wallet = self.wallet()?;
+        let channel = wallet.channel(&channel_id);
+        let claim =
+            channel.and_then(|channel| channel.best.map(|signed| Payment::Claim { signed, shown: channel.shown }));
+        Ok(claim.map_or(JsValue::UNDEFINED, |claim| output::bytes(&wire::encode_payment(&claim))))
     }
 
     /// What is known about a channel.

@@ -17,6 +17,17 @@ import type { ChannelInfo, ChannelStatus, Hex } from "./types.js";
 
 export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHandle, UpdateOptions };
 
+/** What a payment is for, and how many more like it are to come. */
+export interface PayOptions {
+  /** The hash of the quote that is paid for. Default: none. */
+  memo?: Hex | undefined;
+  /**
+   * For how many more payments of the same amount and memo to prepare, 0 to 255: each of those is then a tick, which needs no
+   * signature and no write to the store. Only for a wallet that is alone on its store. Default 0.
+   */
+  ticks?: number | undefined;
+}
+
 const NO_MEMO: Hex = `0x${"0".repeat(64)}`;
 
 /**
@@ -77,15 +88,26 @@ export class Channel {
    * Payer: signs a payment of `amount` more base units. It resolves when the payment is stored and may leave: with the
    * request that it pays for.
    *
-   * `memo` is the hash of the quote that is paid for. Payments may be made without waiting for the ones before. While both
-   * sides agree to a new split (a top up, ...) a payment waits for that.
+   * Payments may be made without waiting for the ones before. While both sides agree to a new split (a top up, ...) a
+   * payment waits for that.
    *
-   * @throws {MillstreamError} `INSUFFICIENT_BALANCE`, `CHANNEL_NOT_OPEN`, `AMOUNT_OUT_OF_RANGE`, `PAY_...`;
+   * @throws {MillstreamError} `INSUFFICIENT_BALANCE`, `CHANNEL_NOT_OPEN`, `AMOUNT_OUT_OF_RANGE`, `INVALID_ARGUMENT`, `PAY_...`;
    *   `CHANNEL_BUSY` if that takes longer than half a minute; `SIGN_REFUSED`; `STORE_FAILED`, `STORE_CONFLICT`: nothing was
    *   paid; `WALLET_STOPPED`
    */
-  async pay(amount: bigint, memo: Hex = NO_MEMO): Promise<PaymentHandle> {
-    return this.#parts.payments.pay(this.id, amount, memo);
+  async pay(amount: bigint, options: PayOptions = {}): Promise<PaymentHandle> {
+    const { memo = NO_MEMO, ticks = 0 } = options;
+    return this.#parts.payments.pay(this.id, amount, memo, ticks);
+  }
+
+  /**
+   * @internal Payer: the best payment that is stored, together with its voucher; `undefined` before the first, and after both
+   * signed a new split.
+   */
+  async claim(): Promise<Uint8Array | undefined> {
+    await this.#parts.driver.load(this.id);
+    await this.#parts.driver.stored(this.id);
+    return this.#parts.driver.core.claim(this.id);
   }
 
   /**

@@ -11,13 +11,13 @@ import type {
   Hex,
   OpenTerms,
   Output,
+  PaymentFields,
   Quote,
   QuoteTerms,
   Receipt,
   ReceiptIssuer,
   StoredRecord,
   TransactionKind,
-  VoucherFields,
 } from "./types.js";
 
 /** Set once the module trapped: its memory cannot be trusted from then on. */
@@ -98,10 +98,11 @@ export class Core {
 
   /**
    * Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid for,
-   * or zero.
+   * or zero. `ticks`, 0 to 255, says for how many more payments of the same amount and memo to prepare: those need no
+   * signature and no write.
    */
-  pay(channelId: Hex, amount: bigint, memo: Hex, now: number): void {
-    guard(() => this.#core.pay(channelId, amount, memo, now));
+  pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number, now: number): void {
+    guard(() => this.#core.pay(channelId, amount, memo, ticks, now));
   }
 
   /** Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted. */
@@ -225,6 +226,11 @@ export class Core {
     return guard(() => this.#core.pollOutput());
   }
 
+  /** The best voucher of a channel with the ticks shown for it, as one payment; `undefined` before the first. */
+  claim(channelId: Hex): Uint8Array | undefined {
+    return guard(() => this.#core.claim(channelId));
+  }
+
   /** What is known about a channel. */
   channel(channelId: Hex): ChannelInfo | undefined {
     return guard(() => this.#core.channel(channelId));
@@ -302,6 +308,11 @@ export function readReceipt(bytes: Uint8Array, issuer: ReceiptIssuer): Receipt {
 }
 
 /** The fields of a payment, for display: of its signature only the form is checked. */
-export function decodePayment(bytes: Uint8Array): VoucherFields {
+export function decodePayment(bytes: Uint8Array): PaymentFields {
   return guard(() => bindings.decodePayment(bytes));
+}
+
+/** A voucher and ticks of it as one payment: for a payee that may not know the voucher. */
+export function claimOf(voucher: Uint8Array, tick: Uint8Array): Uint8Array {
+  return guard(() => bindings.claimOf(voucher, tick));
 }

@@ -129,7 +129,7 @@ export class PaidRequests {
   async #pay(exchange: Exchange) {
     const { purchase, index, offer, onPaid } = exchange;
     this.#report("paying", index, 1);
-    const payment = await purchase.channel.pay(offer.price, offer.hash);
+    const payment = await purchase.channel.pay(offer.price, { memo: offer.hash });
     purchase.payment = payment;
     purchase.pending = { index, taken: false };
     onPaid(payment.amount);

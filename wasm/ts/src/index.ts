@@ -6,12 +6,23 @@ export type {
   CloseResult,
   LeaveOptions,
   LeaveProgress,
+  PayOptions,
   PaymentHandle,
   UpdateOptions,
 } from "./channel.js";
 export { rpcChain } from "./chain.js";
 export type { Chain, Contracts, RpcChainOptions, TransactionReceipt, TransactionRequest } from "./chain.js";
-export { Core, Signer, decodePayment, keccak256, readReceipt, recoverAddress, signDigest, verifySignature } from "./core.js";
+export {
+  Core,
+  Signer,
+  claimOf,
+  decodePayment,
+  keccak256,
+  readReceipt,
+  recoverAddress,
+  signDigest,
+  verifySignature,
+} from "./core.js";
 export type { DownloadOptions, DownloadProgress, DownloadedChunk } from "./download.js";
 export { MillstreamError, isMillstreamError } from "./errors.js";
 export type { MillstreamErrorDetails } from "./errors.js";

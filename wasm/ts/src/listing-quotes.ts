@@ -58,16 +58,6 @@ export class QuoteBook {
     return [current, previous].find((quote) => quote.hash === hash);
   }
 
-  /** The hashes of all quotes that hold for `listings`. */
-  hashes(listings: Iterable<Listing>): Set<Hex> {
-    const hashes = new Set<Hex>();
-    for (const listing of listings) {
-      const { current, previous } = this.#page(listing);
-      hashes.add(current.hash).add(previous.hash);
-    }
-    return hashes;
-  }
-
   /** Forgets a listing. */
   drop(listing: Listing): void {
     this.#pages.delete(listing);

@@ -1,19 +1,25 @@
 // Payments under way: signed or accepted, and not yet known to be stored.
 
-import { Driver, now } from "./driver.js";
+import { claimOf, decodePayment } from "./core.js";
+import { Driver, now, type Payment } from "./driver.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import type { Hex } from "./types.js";
 
 /** A payment that may leave: it is stored. */
 export interface PaymentHandle {
   readonly channelId: Hex;
+  /** Of its voucher. */
   readonly serial: number;
+  /** How many ticks of the voucher it pays; 0 for the voucher itself. */
+  readonly ticks: number;
   /** What it pays beyond the payment before, in base units. */
   readonly amount: bigint;
   /** All that was paid on the channel with it, in base units. */
   readonly cumulativeAmount: bigint;
-  /** What travels: the signed voucher. */
+  /** What travels: the signed voucher, or the preimage of a tick. */
   readonly bytes: Uint8Array;
+  /** The same together with its voucher, for a seller that does not have that. */
+  readonly claim: Uint8Array;
   /** How long signing took, in milliseconds. */
   readonly signMs: number;
 }
@@ -21,9 +27,13 @@ export interface PaymentHandle {
 /** A payment that was accepted and stored. */
 export interface PaymentReceived {
   channelId: Hex;
+  /** Of the best voucher by now. */
   serial: number;
-  /** What is new, in base units: 0 if the same payment came before. */
+  /** How many of its ticks are paid by now. */
+  ticks: number;
+  /** What is new, in base units: 0 if as much came before. */
   amount: bigint;
+  /** All that is paid on the channel by now, in base units. */
   cumulativeAmount: bigint;
   /** What it pays for: the hash of a quote, or zero. */
   memo: Hex;
@@ -75,22 +85,26 @@ export class Payments {
   readonly #driver: Driver;
   readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number }>();
   readonly #received = new Queue<Waiting<PaymentReceived>>();
+  /** The last voucher that left, per channel. */
+  readonly #vouchers = new Map<Hex, { serial: number; bytes: Uint8Array }>();
   /** Told of every payment that may leave. */
   readonly #onPayment: (payment: PaymentHandle) => void;
 
   constructor(driver: Driver, onPayment: (payment: PaymentHandle) => void) {
     this.#driver = driver;
     this.#onPayment = onPayment;
-    driver.signals.on("payment", ({ channelId, serial, amount, cumulativeAmount, bytes }) => {
+    driver.signals.on("payment", (output) => {
+      const { channelId, serial, ticks, amount, cumulativeAmount, bytes } = output;
       const wait = this.#sent.shift(channelId);
-      const payment = { channelId, serial, amount, cumulativeAmount, bytes, signMs: wait?.signMs ?? 0 };
+      const claim = this.#claim(output);
+      const payment = { channelId, serial, ticks, amount, cumulativeAmount, bytes, claim, signMs: wait?.signMs ?? 0 };
       wait?.resolve(payment);
       this.#onPayment(payment);
     });
     driver.signals.on("event", (event) => {
       if (event.type !== "paymentReceived") return;
-      const { channelId, serial, amount, cumulativeAmount, memo } = event;
-      this.#received.shift(channelId)?.resolve({ channelId, serial, amount, cumulativeAmount, memo });
+      const { channelId, serial, ticks, amount, cumulativeAmount, memo } = event;
+      this.#received.shift(channelId)?.resolve({ channelId, serial, ticks, amount, cumulativeAmount, memo });
     });
     driver.signals.on("signFailed", ({ channelId, purpose, error }) => {
       // While one voucher waits for its signature there is no later one.
@@ -111,11 +125,11 @@ export class Payments {
    * Payer: resolves when the payment may leave. While a signer outside signs the payment before, or while the other side
    * agrees to a new split, it waits for that.
    */
-  async pay(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
+  async pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number): Promise<PaymentHandle> {
     const patience = Date.now() + LONGEST_WAIT;
     for (;;) {
       try {
-        return await this.#sign(channelId, amount, memo);
+        return await this.#sign(channelId, amount, memo, ticks);
       } catch (error) {
         const busy = isMillstreamError(error) && error.code === "CHANNEL_BUSY";
         if (!busy || !(await this.#change(channelId, patience - Date.now()))) throw error;
@@ -130,11 +144,27 @@ export class Payments {
     return promise;
   }
 
-  async #sign(channelId: Hex, amount: bigint, memo: Hex): Promise<PaymentHandle> {
+  /** A payment that leaves now, together with its voucher. */
+  #claim({ channelId, serial, ticks, bytes }: Payment): Uint8Array {
+    if (ticks === 0) {
+      this.#vouchers.set(channelId, { serial, bytes });
+      return bytes;
+    }
+    let voucher = this.#vouchers.get(channelId);
+    if (voucher?.serial !== serial) {
+      // It left before this wallet was started: it is stored.
+      const stored = this.#driver.core.claim(channelId);
+      if (stored === undefined || decodePayment(stored).serial !== serial) return bytes;
+      this.#vouchers.set(channelId, (voucher = { serial, bytes: stored }));
+    }
+    return claimOf(voucher.bytes, bytes);
+  }
+
+  async #sign(channelId: Hex, amount: bigint, memo: Hex, ticks: number): Promise<PaymentHandle> {
     const { promise, ...wait } = waiting<PaymentHandle>();
     await this.#driver.runLoaded((core) => {
       const start = performance.now();
-      core.pay(channelId, amount, memo, now());
+      core.pay(channelId, amount, memo, ticks, now());
       this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
     });
     return promise;

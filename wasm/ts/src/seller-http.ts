@@ -8,7 +8,7 @@ import type { Hex } from "./types.js";
 
 /** Where the messages of wallets go. */
 export const WALLET_PATH = "/.well-known/millstream";
-/** The longest value of a `Payment` header that is looked at, in characters; a payment has about 300. */
+/** The longest payment that is looked at, in characters: one has about 300, one of ticks alone about 100. */
 export const MAX_PAYMENT_HEADER = 1_024;
 /** The longest body of a request that is read, in bytes; a message has at most 16 KiB. */
 export const MAX_REQUEST_BODY = 64 * 1024;
@@ -58,7 +58,7 @@ export function preflightAnswer(methods: string): Response {
   return answer(204, null, {
     allow: methods,
     "access-control-allow-methods": methods,
-    "access-control-allow-headers": "Content-Type, Payment, Range",
+    "access-control-allow-headers": "Content-Type, Payment, Payment-Receipt, Range",
     "access-control-max-age": String(PREFLIGHT_AGE),
   });
 }
@@ -136,17 +136,24 @@ export function paymentRequired(options: PaymentRequiredOptions): Response {
   });
 }
 
+/** The payment of a request: in its header, or in the query for those who cannot set headers, or not without a preflight. */
+export function requestedPayment(request: Request, url: URL): string | undefined {
+  return request.headers.get("payment") ?? url.searchParams.get("payment") ?? undefined;
+}
+
 /**
- * The chunk that a `Range` header asks for.
+ * The chunk that a request asks for: `?chunk=N`, or a `Range` header.
  *
- * @throws {HttpError} 416 RANGE_NOT_A_CHUNK if it is not exactly one chunk
+ * @throws {HttpError} 404 CHUNK_UNKNOWN if there is no such chunk; 416 RANGE_NOT_A_CHUNK if it is not exactly one chunk
  */
-export function requestedChunk(listing: Listing, range: string | null): number {
-  const [, first, last] = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(range ?? "") ?? [];
+export function requestedChunk(listing: Listing, request: Request, url: URL): { index: number; isRange: boolean } {
+  const named = url.searchParams.get("chunk");
+  if (named !== null) return { index: chunkNamed(listing, named), isRange: false };
+  const [, first, last] = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(request.headers.get("range") ?? "") ?? [];
   const start = Number(first ?? NaN);
   const index = start / listing.chunkSize;
   if (Number.isInteger(index) && index < listing.chunks && start + listing.span(index).length - 1 === Number(last))
-    return index;
+    return { index, isRange: true };
   throw new HttpError(
     416,
     "RANGE_NOT_A_CHUNK",
@@ -155,21 +162,27 @@ export function requestedChunk(listing: Listing, range: string | null): number {
   );
 }
 
+function chunkNamed(listing: Listing, named: string): number {
+  const index = /^\d{1,7}$/.test(named) ? Number(named) : Infinity;
+  if (index < listing.chunks) return index;
+  throw new HttpError(404, "CHUNK_UNKNOWN", `there are chunks 0 to ${listing.chunks - 1} here`);
+}
+
 /**
- * The bytes of a `Payment` header: base64url, padded or not.
+ * The bytes of a payment in a request: base64url, padded or not.
  *
  * @throws {HttpError} 402 PAYMENT_TOO_LARGE or PAYMENT_MALFORMED
  */
-export function paymentBytes(header: string): Uint8Array {
-  if (header.length > MAX_PAYMENT_HEADER)
+export function paymentBytes(text: string): Uint8Array {
+  if (text.length > MAX_PAYMENT_HEADER)
     throw new HttpError(
       402,
       "PAYMENT_TOO_LARGE",
-      `a Payment header has at most ${MAX_PAYMENT_HEADER} characters, this one has ${header.length}`,
+      `a payment has at most ${MAX_PAYMENT_HEADER} characters, this one has ${text.length}`,
     );
-  const bytes = fromBase64Url(header);
+  const bytes = fromBase64Url(text);
   if (bytes) return bytes;
-  throw new HttpError(402, "PAYMENT_MALFORMED", "the Payment header is not base64url");
+  throw new HttpError(402, "PAYMENT_MALFORMED", "the payment is not base64url");
 }
 
 /**

@@ -1,83 +1,262 @@
-// The chunk ledger: what was paid on each channel for each quote, and which chunks that bought.
+// The chunk ledger: what was spent on each channel, and which chunks that bought.
 //
-// It is kept in memory. What it protects is the buyer: a payment that came in is worth a chunk until one is served for
-// it, and a chunk that was bought is served again free.
+// What a channel can spend is everything that was received on it less everything that was spent on it. A chunk is bought
+// once per channel and quote; again it is free. Both are durable before a byte of the chunk leaves: a crash between the
+// payment and the purchase leaves the payment unspent, which is the buyer's.
 
-import { ChunkSet } from "./content.js";
+import { ChunkRanges } from "./chunk-ranges.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import { decodeLedger, encodeLedger, ledgerKey, type LedgerQuote, type LedgerRecord } from "./ledger-record.js";
+import type { Store } from "./store.js";
 import type { Hex } from "./types.js";
 
-/** What one channel paid for one quote. */
-export class Account {
-  /** Of one chunk, in base units. */
+/** A chunk that somebody wants to buy. */
+export interface Purchase {
+  readonly channelId: Hex;
+  readonly quote: { readonly hash: Hex; readonly expiresAt: number };
+  readonly index: number;
+  /** In base units. */
   readonly price: bigint;
-  readonly #bought: ChunkSet;
-  #credit = 0n;
-  #lastPayment: Uint8Array | undefined;
+}
 
-  constructor(price: bigint, chunks: number) {
-    this.price = price;
-    this.#bought = new ChunkSet(chunks);
-  }
+/** A payment that is stored. */
+export interface Received {
+  /** All that was received on the channel with it, in base units. */
+  readonly cumulativeAmount: bigint;
+}
 
-  /** How many chunks were bought. */
-  get count(): number {
-    return this.#bought.size;
-  }
+/** What came of it: bought now, or before; or what is unspent is too little. */
+export type Outcome = { bought: "now" | "before" } | { bought: "no"; unspent: bigint };
 
-  /** What is paid and not spent on a chunk, in base units. */
-  get unspent(): bigint {
-    return this.#credit - this.price * BigInt(this.count);
-  }
+/** What one channel spent, in memory. */
+interface Account extends LedgerRecord {
+  readonly channelId: Hex;
+  /** Of the record in the store. */
+  version: number;
+  /** All that was received on the channel, as far as it is known to be stored. */
+  received: bigint;
+  /** Counts the changes, and those that are stored. */
+  changes: number;
+  stored: number;
+  writing: Promise<void> | undefined;
+  /** Set when writing failed: what is in the store counts. */
+  void: boolean;
+}
 
-  /** Whether this is the payment that came in last, byte for byte: whoever shows it is the buyer. */
-  isLastPayment(payment: Uint8Array): boolean {
-    const last = this.#lastPayment;
-    return last?.length === payment.length && last.every((byte, at) => byte === payment[at]);
-  }
+/** The most runs of chunks that one channel may have in its record, which then has about 40 kB. */
+const MAX_RUNS = 2_000;
+/** How many channels are kept in memory. */
+const MAX_ACCOUNTS = 1_000;
+/** How often a purchase is tried again when another process of the seller wrote first. */
+const MAX_CONFLICTS = 8;
 
-  /** Takes a payment in: `amount` base units are new. */
-  credit(amount: bigint, payment: Uint8Array): void {
-    this.#credit += amount;
-    this.#lastPayment = payment.slice();
-  }
-
-  /** Buys chunk `index`, once. `false` if what is unspent is below the price. */
-  buy(index: number): boolean {
-    if (this.#bought.has(index)) return true;
-    if (this.unspent < this.price) return false;
-    this.#bought.add(index);
-    return true;
-  }
+export interface LedgerOptions {
+  /** What is served ahead of payment on each channel, in base units. */
+  credit: bigint;
+  /** Seconds since 1970. */
+  now: () => number;
+  /** All that was received on a channel, in base units, if it is in memory. */
+  paid: (channelId: Hex) => bigint | undefined;
 }
 
 /** The accounts of every open channel. */
 export class ChunkLedger {
-  readonly #channels = new Map<Hex, Map<Hex, Account>>();
+  readonly #store: Store;
+  readonly #credit: bigint;
+  readonly #now: () => number;
+  readonly #paid: (channelId: Hex) => bigint | undefined;
+  readonly #accounts = new Map<Hex, Promise<Account>>();
 
-  /** The account of a channel for a quote, if anything was paid. */
-  find(channelId: Hex, quoteHash: Hex): Account | undefined {
-    return this.#channels.get(channelId)?.get(quoteHash);
+  constructor(store: Store, { credit, now, paid }: LedgerOptions) {
+    this.#store = store;
+    this.#credit = credit;
+    this.#now = now;
+    this.#paid = paid;
   }
 
-  /** The account of a channel for a quote, made if there is none. */
-  open(channelId: Hex, quoteHash: Hex, { price, chunks }: { price: bigint; chunks: number }): Account {
-    let accounts = this.#channels.get(channelId);
-    if (!accounts) this.#channels.set(channelId, (accounts = new Map()));
-    let account = accounts.get(quoteHash);
-    if (!account) accounts.set(quoteHash, (account = new Account(price, chunks)));
-    return account;
+  /**
+   * Buys a chunk with what is unspent, once. When this resolves, it is stored.
+   *
+   * @throws {MillstreamError} LEDGER_FULL if the chunks of the channel lie in too many places; STORE_FAILED, STORE_CONFLICT:
+   *   nothing was bought
+   */
+  async buy(purchase: Purchase, received: Received): Promise<Outcome> {
+    for (let conflicts = 0; ; conflicts++) {
+      const account = await this.#account(purchase.channelId);
+      this.#credited(account, received);
+      const outcome = this.#decide(account, purchase);
+      try {
+        if (outcome.bought !== "no") await this.#durable(account);
+        return outcome;
+      } catch (error) {
+        const again = isMillstreamError(error) && error.code === "STORE_CONFLICT" && conflicts < MAX_CONFLICTS;
+        if (!again) throw error;
+      }
+    }
+  }
+
+  /** What a channel can spend, in base units, and what it bought on a quote, as bounds of runs. */
+  async statement(
+    channelId: Hex,
+    quoteHash: Hex,
+    received: Received,
+  ): Promise<{ unspent: bigint; bought: readonly number[] }> {
+    const account = await this.#account(channelId);
+    this.#credited(account, received);
+    await this.#durable(account);
+    const unspent = unspentOf(account);
+    return {
+      unspent: unspent > 0n ? unspent : 0n,
+      bought: account.quotes.get(quoteHash)?.bought.bounds ?? [],
+    };
+  }
+
+  /** Both sides agreed anew what the seller has received on a channel, in base units; it may be less than before. */
+  async agreed(channelId: Hex, received: bigint): Promise<void> {
+    // What is not in memory is compared when it is read.
+    const account = await this.#accounts.get(channelId);
+    if (account) this.#limit(account, (account.received = received));
   }
 
   /** Forgets a channel that is over. */
-  dropChannel(channelId: Hex): void {
-    this.#channels.delete(channelId);
+  async drop(channelId: Hex): Promise<void> {
+    const account = await this.#account(channelId);
+    await account.writing?.catch(() => {});
+    account.void = true;
+    this.#accounts.delete(channelId);
+    if (account.version === 0) return;
+    await this.#store.commit([{ key: ledgerKey(channelId), expectedVersion: account.version, bytes: undefined }]);
   }
 
-  /** Forgets the accounts of quotes that hold no longer. */
-  keepQuotes(holds: (quoteHash: Hex) => boolean): void {
-    for (const [channelId, accounts] of this.#channels) {
-      for (const hash of accounts.keys()) if (!holds(hash)) accounts.delete(hash);
-      if (accounts.size === 0) this.#channels.delete(channelId);
+  #decide(account: Account, { quote, index, price }: Purchase): Outcome {
+    const entry: LedgerQuote = account.quotes.get(quote.hash) ?? {
+      expiresAt: quote.expiresAt,
+      bought: new ChunkRanges(),
+    };
+    if (entry.bought.has(index)) return { bought: "before" };
+    const unspent = unspentOf(account);
+    if (unspent + this.#credit < price) return { bought: "no", unspent };
+    this.#forgetExpired(account);
+    const runs = [...account.quotes.values()].reduce((sum, { bought }) => sum + bought.runs, 0);
+    if (runs >= MAX_RUNS && !entry.bought.extends(index))
+      throw new MillstreamError(
+        "LEDGER_FULL",
+        `the chunks bought on this channel lie in ${runs} places: ask for one beside them, or use another channel`,
+      );
+    entry.bought.add(index);
+    account.quotes.set(quote.hash, entry);
+    account.spent += price;
+    account.changes += 1;
+    return { bought: "now" };
+  }
+
+  #credited(account: Account, { cumulativeAmount }: Received): void {
+    // Payments that came in one after the other may get here in another order.
+    if (cumulativeAmount > account.received) account.received = cumulativeAmount;
+  }
+
+  /** No channel has spent more than was received, and the credit: what was given back to the buyer is not owed once more. */
+  #limit(account: Account, received: bigint): void {
+    const most = received + this.#credit;
+    if (account.spent <= most) return;
+    account.spent = most;
+    account.changes += 1;
+  }
+
+  #forgetExpired({ quotes }: Account): void {
+    const now = this.#now();
+    for (const [hash, { expiresAt }] of quotes) if (expiresAt <= now) quotes.delete(hash);
+  }
+
+  // ---- storing ------------------------------------------------------------------------------------------------------
+
+  async #account(channelId: Hex): Promise<Account> {
+    for (;;) {
+      let loading = this.#accounts.get(channelId);
+      if (loading) this.#accounts.delete(channelId);
+      else {
+        this.#evict();
+        loading = this.#load(channelId);
+      }
+      // At the end: those that were not used for longest come first.
+      this.#accounts.set(channelId, loading);
+      const account = await loading.catch((error: unknown) => {
+        this.#forget(channelId, loading);
+        throw error;
+      });
+      if (!account.void) return account;
+      this.#forget(channelId, loading);
     }
   }
+
+  async #load(channelId: Hex): Promise<Account> {
+    const key = ledgerKey(channelId);
+    const [record] = await this.#using(() => this.#store.read([key]));
+    const { version = 0, bytes } = record ?? {};
+    const known = bytes ? decodeLedger(channelId, bytes) : { spent: 0n, quotes: new Map<Hex, LedgerQuote>() };
+    const state = { received: 0n, changes: 0, stored: 0, writing: undefined, void: false };
+    const account: Account = { ...known, ...state, channelId, version };
+    const paid = this.#paid(channelId);
+    if (paid !== undefined) this.#limit(account, paid);
+    return account;
+  }
+
+  /** Resolves when every change up to now is stored: what waits while one write is under way goes into the next. */
+  async #durable(account: Account): Promise<void> {
+    const wanted = account.changes;
+    while (account.stored < wanted) {
+      if (account.void) throw storeFailed();
+      account.writing ??= this.#write(account).finally(() => (account.writing = undefined));
+      await account.writing;
+    }
+  }
+
+  async #write(account: Account): Promise<void> {
+    const { channelId, version, changes } = account;
+    const bytes = encodeLedger(channelId, account);
+    try {
+      await this.#using(() => this.#store.commit([{ key: ledgerKey(channelId), expectedVersion: version, bytes }]));
+    } catch (error) {
+      // What was decided on it is void as well, and decided anew on what the store has.
+      account.void = true;
+      throw error;
+    }
+    account.version = version + 1;
+    account.stored = changes;
+  }
+
+  async #using<T>(use: () => Promise<T>): Promise<T> {
+    try {
+      return await use();
+    } catch (cause) {
+      if (isMillstreamError(cause) && cause.code === "STORE_CONFLICT") throw cause;
+      throw storeFailed(cause);
+    }
+  }
+
+  #forget(channelId: Hex, loading: Promise<Account>): void {
+    if (this.#accounts.get(channelId) === loading) this.#accounts.delete(channelId);
+  }
+
+  /** Drops the account that was not used for longest, if nothing of it is to be written. */
+  #evict(): void {
+    const [oldest] = this.#accounts;
+    if (this.#accounts.size < MAX_ACCOUNTS || !oldest) return;
+    const [channelId, loading] = oldest;
+    void loading.then(
+      (account) => {
+        if (account.stored === account.changes) this.#forget(channelId, loading);
+      },
+      () => {},
+    );
+  }
+}
+
+function unspentOf({ received, spent }: Account): bigint {
+  return received - spent;
+}
+
+function storeFailed(cause?: unknown): MillstreamError {
+  const message = "the chunk ledger cannot be stored or read: nothing was charged; try again";
+  return new MillstreamError("STORE_FAILED", message, { ...(cause !== undefined && { cause }) });
 }

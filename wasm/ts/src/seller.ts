@@ -1,11 +1,10 @@
 // A seller of content: lists it, asks for payment, and serves each chunk that is paid for.
 
 import type { Chain } from "./chain.js";
-import { decodePayment } from "./core.js";
 import { now } from "./driver.js";
 import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
-import { Listing, listingPath, type ListedContent, type ListedQuote, type ListingTerms } from "./listing.js";
+import { Listing, listingPath, type ListedContent, type ListingTerms } from "./listing.js";
 import {
   HttpError,
   WALLET_PATH,
@@ -13,21 +12,26 @@ import {
   bodyTooLarge,
   collect,
   framesAnswer,
-  paymentBytes,
   paymentRequired,
   preflightAnswer,
   refusal,
   requestedChunk,
+  requestedPayment,
 } from "./seller-http.js";
-import { ChunkLedger, type Account } from "./seller-ledger.js";
-import type { Store } from "./store.js";
-import type { Hex, Policy } from "./types.js";
+import { ChunkLedger } from "./seller-ledger.js";
+import { receiptHeader } from "./seller-receipt.js";
+import { TEMPORARY, Till } from "./seller-till.js";
+import { memoryStore, type Store } from "./store.js";
+import type { ChannelStatus, Hex, Policy } from "./types.js";
 import { Wallet } from "./wallet.js";
 
 /** What a seller is made of. */
 export interface SellerOptions {
   chain: Chain;
-  /** Where the best payment of every channel is kept. In memory without one: then a crash loses what was earned. */
+  /**
+   * Where the best payment of every channel is kept, and what it bought. In memory without one: then a crash loses what was
+   * earned.
+   */
   store?: Store | undefined;
   /** The channel key, 32 bytes. Generated if missing; give one if the store outlives the process. */
   secret?: Uint8Array | undefined;
@@ -40,6 +44,8 @@ export interface SellerOptions {
   confirmations?: number | undefined;
   /** How long a quote holds, in seconds; it is signed anew after half of that. Default a day. */
   quoteLifetime?: number | undefined;
+  /** What is served ahead of payment on each channel, in base units. Default 0: every chunk is paid for first. */
+  credit?: bigint | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
 }
@@ -63,35 +69,37 @@ const DEFAULT_CHALLENGE_DURATION = 3_600;
 const DEFAULT_CONFIRMATIONS = 2;
 const DEFAULT_QUOTE_LIFETIME = 24 * 3_600;
 
-/** Why a payment was not taken although nothing is wrong with it: the same one can be sent again. */
-const TEMPORARY = new Set(["CHANNEL_LOADING", "STORE_CONFLICT", "STORE_FAILED", "WALLET_STOPPED", "CORE_TRAPPED"]);
-
 /**
  * Sells content by the chunk.
  *
- * The chunk ledger is in memory: after a restart, chunks paid before are not served again free, except that the last
- * payment of a channel, whose chunk may have been lost with the old process, is worth one chunk once more.
+ * What was paid and what that bought is in its store before a byte leaves: a chunk is charged for once on each channel and
+ * quote, whatever is lost and whenever the process ends, and served again free as long as the quote holds.
  */
 export class Seller {
   /** The payee of every channel. It answers stale closes by itself while it runs. */
   readonly wallet: Wallet;
   readonly #quotes: QuoteBook;
   readonly #listings = new Map<string, Listing>();
-  readonly #ledger = new ChunkLedger();
-  /** The channels that were opened, or heard of, since the start. */
-  readonly #heard = new Set<Hex>();
+  readonly #till: Till;
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
-  #sweptStep: number;
 
-  private constructor(wallet: Wallet, quotes: QuoteBook) {
+  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger) {
     this.wallet = wallet;
     this.#quotes = quotes;
-    this.#sweptStep = quotes.step;
+    this.#till = new Till(wallet, quotes, ledger);
+    // What cannot be dropped now is at the next start.
+    const drop = (channelId: Hex) => void ledger.drop(channelId).catch(() => {});
+    const isOver = (status: ChannelStatus) => status === "closed" || status === "aborted";
+    for (const { id, status } of wallet.channels()) if (isOver(status)) drop(id);
     wallet.on("status", ({ channelId, status }) => {
-      if (status === "signed") this.#heard.add(channelId);
-      if (status !== "closed" && status !== "aborted") return;
-      this.#ledger.dropChannel(channelId);
-      this.#heard.delete(channelId);
+      if (isOver(status)) drop(channelId);
+    });
+    wallet.on("paymentReceived", ({ amount }) => {
+      if (amount > 0n) this.#totals.payments += 1;
+    });
+    wallet.on("updated", ({ channelId, balances }) => {
+      const { payeeDeposit = 0n } = wallet.channel(channelId)?.info ?? {};
+      void ledger.agreed(channelId, balances.payee - payeeDeposit).catch(() => {});
     });
   }
 
@@ -102,7 +110,11 @@ export class Seller {
    *   `Wallet.open` throws
    */
   static async open(options: SellerOptions): Promise<Seller> {
-    const { policy = {}, chain, store, secret, destination, pollInterval } = options;
+    const { policy = {}, chain, store = memoryStore(), secret, destination, pollInterval, credit = 0n } = options;
+    if (typeof credit !== "bigint" || credit < 0n)
+      throw new MillstreamError("INVALID_ARGUMENT", "credit must be a bigint of at least zero, in base units", {
+        details: { field: "credit" },
+      });
     const challengeDuration = checkInteger(
       options.challengeDuration ?? DEFAULT_CHALLENGE_DURATION,
       "challengeDuration",
@@ -120,7 +132,9 @@ export class Seller {
       // What the quotes ask for is what is accepted.
       policy: { kinds: ["stream"], ...policy, minChallengeDuration: challengeDuration, minConfirmations: confirmations },
     });
-    return new Seller(wallet, new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now }));
+    const paid = (channelId: Hex) => wallet.channel(channelId)?.paid;
+    const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now });
+    return new Seller(wallet, quotes, new ChunkLedger(store, { credit, now, paid }));
   }
 
   /** What was sold so far. */
@@ -152,7 +166,7 @@ export class Seller {
     return listing;
   }
 
-  /** Takes content off sale. What was paid for it and not served is lost to the buyer. `false` if it is not listed. */
+  /** Takes content off sale. What was paid for it and not spent can be spent on something else. `false` if it is not listed. */
   remove(path: string): boolean {
     const key = listingPath(path);
     const listing = this.#listings.get(key);
@@ -206,7 +220,6 @@ export class Seller {
     const { method } = request;
     if (method === "OPTIONS") return preflightAnswer(METHODS);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(METHODS);
-    this.#sweep();
     if (url.searchParams.has("manifest"))
       return answer(200, method === "HEAD" ? null : listing.manifest, {
         "content-type": "application/octet-stream",
@@ -220,92 +233,49 @@ export class Seller {
         "accept-ranges": "bytes",
         "cache-control": "no-cache",
       });
-    const header = request.headers.get("payment");
-    if (header !== null) return this.#handlePaid(request, listing, header);
+    const payment = requestedPayment(request, url);
+    if (payment !== undefined) return this.#orTerms(request, listing, () => this.#paid(request, url, listing, payment));
     // No offer is made for what can no longer be delivered.
     await listing.checkUnchanged();
     const message = `each of the ${listing.chunks} chunks costs ${listing.price} base units of ${listing.asset}`;
     return this.#require(request, listing, "PAYMENT_REQUIRED", message);
   }
 
-  async #handlePaid(request: Request, listing: Listing, header: string): Promise<Response> {
-    const index = requestedChunk(listing, request.headers.get("range"));
-    let bytes: Uint8Array;
-    try {
-      const { payment, channelId, memo } = readPayment(header);
-      const quote = this.#quotes.find(listing, memo);
-      if (!quote) throw new HttpError(402, "QUOTE_UNKNOWN", "the payment names no quote that holds here: ask for one");
-      await this.#checkChannel(channelId, listing);
-      // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
-      bytes = await listing.chunk(index);
-      await this.#charge(channelId, listing, quote, payment, index);
-    } catch (error) {
-      const refused = error instanceof HttpError && error.status === 402;
-      if (!refused) throw error;
-      return this.#require(request, listing, error.code, error.message);
+  /** The answer to a request with a payment. */
+  async #paid(request: Request, url: URL, listing: Listing, payment: string): Promise<Response> {
+    const quote = url.searchParams.get("account");
+    if (quote !== null) {
+      const { unspent, bought } = await this.#till.statement(listing, quote, payment);
+      return answer(200, JSON.stringify({ unspent: String(unspent), bought }), {
+        "content-type": "application/json",
+        "cache-control": "private, no-store",
+      });
     }
+    const { index, isRange } = requestedChunk(listing, request, url);
+    const { bytes, sold, isRepeat } = await this.#till.sell(listing, index, payment);
     const { offset, length } = listing.span(index);
-    this.#totals.bytes += length;
-    return answer(206, bytes, {
+    const totals = this.#totals;
+    if (isRepeat) totals.repeats += 1;
+    else totals.chunks += 1;
+    totals.bytes += length;
+    return answer(isRange ? 206 : 200, bytes, {
       "content-type": listing.contentType,
       "content-length": String(length),
-      "content-range": `bytes ${offset}-${offset + length - 1}/${listing.length}`,
+      ...(isRange && { "content-range": `bytes ${offset}-${offset + length - 1}/${listing.length}` }),
       "accept-ranges": "bytes",
       "cache-control": "private, no-store",
+      ...receiptHeader(request, sold),
     });
   }
 
-  /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
-  async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
-    const info = (await this.wallet.loadChannel(channelId))?.info;
-    if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
-    if (info.asset !== listing.asset)
-      throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
-    if (info.status === "closed" || info.status === "aborted")
-      throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
-  }
-
-  /**
-   * Takes the payment if it is new, and buys the chunk with what is there. When this is over, both are final.
-   *
-   * Requests with equal payments may come at once: the wallet answers them in their order, the first with what is new.
-   */
-  async #charge(
-    channelId: Hex,
-    listing: Listing,
-    quote: ListedQuote,
-    payment: Uint8Array,
-    index: number,
-  ): Promise<void> {
-    let account = this.#ledger.find(channelId, quote.hash);
-    // Its last payment came in before and is stored: nothing is new but, maybe, the chunk that it is shown for.
-    if (!account?.isLastPayment(payment)) account = await this.#receive(channelId, listing, quote, payment);
-    const before = account.count;
-    if (!account.buy(index))
-      throw new HttpError(
-        402,
-        "PAYMENT_INSUFFICIENT",
-        `chunk ${index} costs ${account.price} base units, ${account.unspent} are paid and not spent`,
-      );
-    if (account.count > before) this.#totals.chunks += 1;
-    else this.#totals.repeats += 1;
-  }
-
-  async #receive(channelId: Hex, listing: Listing, quote: ListedQuote, payment: Uint8Array): Promise<Account> {
-    let amount: bigint;
+  /** Whatever a 402 says, it says what to pay. */
+  async #orTerms(request: Request, listing: Listing, run: () => Promise<Response>): Promise<Response> {
     try {
-      ({ amount } = await this.wallet.receivePayment(payment));
+      return await run();
     } catch (error) {
-      if (!isMillstreamError(error) || TEMPORARY.has(error.code)) throw error;
-      throw new HttpError(402, error.code, error.message);
+      if (!(error instanceof HttpError) || error.status !== 402) throw error;
+      return this.#require(request, listing, error.code, error.message);
     }
-    if (amount > 0n) this.#totals.payments += 1;
-    // After a restart nobody knows whether the chunk of the last payment was served; the buyer gets the benefit of it.
-    if (!this.#heard.has(channelId) && amount === 0n) amount = listing.price;
-    this.#heard.add(channelId);
-    const account = this.#ledger.open(channelId, quote.hash, listing);
-    account.credit(amount, payment);
-    return account;
   }
 
   #require(request: Request, listing: Listing, code: string, message: string): Response {
@@ -322,27 +292,6 @@ export class Seller {
       code,
       message,
     });
-  }
-
-  /** Forgets, at every step of the quotes, what was paid for those that ended. */
-  #sweep(): void {
-    const { step } = this.#quotes;
-    if (step === this.#sweptStep) return;
-    this.#sweptStep = step;
-    const hashes = this.#quotes.hashes(this.#listings.values());
-    this.#ledger.keepQuotes((hash) => hashes.has(hash));
-  }
-}
-
-/** A payment and what it says, unchecked: nothing may be done with it but to find what it is about. */
-function readPayment(header: string): { payment: Uint8Array; channelId: Hex; memo: Hex } {
-  const payment = paymentBytes(header);
-  try {
-    const { channelId, memo } = decodePayment(payment);
-    return { payment, channelId, memo };
-  } catch (error) {
-    if (!isMillstreamError(error)) throw error;
-    throw new HttpError(402, error.code, error.message);
   }
 }
 

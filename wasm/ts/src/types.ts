@@ -116,6 +116,8 @@ export interface ChannelInfo {
   remaining: bigint;
   /** Of the last voucher on the base; 0 before the first. */
   serial: number;
+  /** How many ticks of that voucher were paid. */
+  ticks: number;
   /** The turn of the newest state that both signed: vouchers stand on it. */
   baseTurn: number;
   /** What the adjudicator holds for the channel, as far as confirmed. */
@@ -201,11 +203,18 @@ export interface ReceiptIssuer {
   seller: Hex;
 }
 
-/** The fields of a voucher in a payment, for display; nothing is verified but the form of the signature. */
-export interface VoucherFields {
+/** What every payment says. */
+interface AnyPaymentFields {
   channelId: Hex;
-  baseTurn: number;
+  /** Of the voucher that it is, or that its ticks belong to. */
   serial: number;
+  /** How many ticks of the voucher it pays; 0 for the voucher itself. */
+  ticks: number;
+}
+
+/** The fields of a payment with its voucher. */
+export interface ClaimFields extends AnyPaymentFields {
+  baseTurn: number;
   cumulativeAmount: bigint;
   tickTip: Hex;
   tickPrice: bigint;
@@ -213,7 +222,20 @@ export interface VoucherFields {
   memo: Hex;
   /** 65 bytes, r ‖ s ‖ v. */
   signature: Uint8Array;
+  /** What proves the ticks; missing if there are none. */
+  preimage?: Hex;
 }
+
+/** The fields of a payment of ticks alone. */
+export interface TickFields extends AnyPaymentFields {
+  /** What proves them. */
+  preimage: Hex;
+  memo?: never;
+  signature?: never;
+}
+
+/** The fields of a payment, for display; nothing is verified but the form of the signature. */
+export type PaymentFields = ClaimFields | TickFields;
 
 /** A log of a contract. */
 export interface Log {
@@ -305,7 +327,15 @@ export interface OpenTerms {
 /** What happened in the core. */
 export type CoreEvent =
   | { type: "statusChanged"; channelId: Hex; status: ChannelStatus }
-  | { type: "paymentReceived"; channelId: Hex; serial: number; amount: bigint; cumulativeAmount: bigint; memo: Hex }
+  | {
+      type: "paymentReceived";
+      channelId: Hex;
+      serial: number;
+      ticks: number;
+      amount: bigint;
+      cumulativeAmount: bigint;
+      memo: Hex;
+    }
   | { type: "challenged"; channelId: Hex; finalizesAt: number; ours: boolean }
   | { type: "closed"; channelId: Hex; paid: bigint; refunded: bigint; carried: bigint }
   | { type: "updated"; channelId: Hex; turn: number; balances: Balances }
@@ -328,6 +358,7 @@ export type Output =
       type: "payment";
       channelId: Hex;
       serial: number;
+      ticks: number;
       amount: bigint;
       cumulativeAmount: bigint;
       bytes: Uint8Array;

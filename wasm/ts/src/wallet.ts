@@ -9,6 +9,7 @@ import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import { init } from "./init.js";
+import { isLedgerRecord } from "./ledger-record.js";
 import { Mailbox } from "./mailbox.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
@@ -66,7 +67,7 @@ export interface WalletOptions {
 /** What a wallet tells its listeners. Amounts in base units. */
 export interface WalletEvents {
   /** Payer: a payment is stored and may leave. */
-  payment: { channelId: Hex; serial: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
+  payment: { channelId: Hex; serial: number; ticks: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
   /** Payee: a payment was accepted and stored. */
   paymentReceived: PaymentReceived;
   status: { channelId: Hex; status: ChannelStatus };
@@ -137,8 +138,8 @@ export class Wallet {
       complete: () => cursor === undefined && core.channels().length < maxLoaded,
       onRead: (block) => void cursor?.save(block),
     });
-    const payments = new Payments(driver, ({ channelId, serial, amount, cumulativeAmount, signMs }) =>
-      this.#events.emit("payment", { channelId, serial, amount, cumulativeAmount, signMs }),
+    const payments = new Payments(driver, ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
+      this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
     this.address = core.address();
@@ -290,7 +291,8 @@ export class Wallet {
     const { sellers, watcher } = this.#parts;
     let records: StoredRecord[];
     try {
-      const found = sellers.takeNotes(await (store.loadDue?.() ?? store.load()));
+      const stored = await (store.loadDue?.() ?? store.load());
+      const found = sellers.takeNotes(stored.filter((record) => !isLedgerRecord(record)));
       // A payer sees all its channels, also those that can rest.
       const there = new Set(found.map(({ key }) => key));
       const missing = sellers.known().filter((id) => !there.has(id));
@@ -333,8 +335,8 @@ export class Wallet {
         case "statusChanged":
           return this.#events.emit("status", { channelId, status: event.status });
         case "paymentReceived": {
-          const { serial, amount, cumulativeAmount, memo } = event;
-          return this.#events.emit("paymentReceived", { channelId, serial, amount, cumulativeAmount, memo });
+          const { serial, ticks, amount, cumulativeAmount, memo } = event;
+          return this.#events.emit("paymentReceived", { channelId, serial, ticks, amount, cumulativeAmount, memo });
         }
         case "challenged":
           return this.#events.emit("challenged", { channelId, finalizesAt: event.finalizesAt, ours: event.ours });

@@ -1,0 +1,135 @@
+// What happens to a payment at a seller: it is taken once, and buys one chunk once.
+
+import { decodePayment } from "./core.js";
+import { isMillstreamError } from "./errors.js";
+import type { QuoteBook } from "./listing-quotes.js";
+import type { ListedQuote, Listing } from "./listing.js";
+import { HttpError, paymentBytes } from "./seller-http.js";
+import type { PaymentReceived } from "./payments.js";
+import type { ChunkLedger } from "./seller-ledger.js";
+import type { Sold } from "./seller-receipt.js";
+import type { Hex, PaymentFields } from "./types.js";
+import type { Wallet } from "./wallet.js";
+
+/** Why a payment was not taken although nothing is wrong with it: the same one can be sent again. */
+export const TEMPORARY: ReadonlySet<string> = new Set([
+  "CHANNEL_LOADING",
+  "STORE_CONFLICT",
+  "STORE_FAILED",
+  "WALLET_STOPPED",
+  "CORE_TRAPPED",
+]);
+
+/** A chunk that was sold. */
+export interface Sale {
+  readonly bytes: Uint8Array;
+  readonly sold: Sold;
+  /** Whether the chunk was bought before, so that this cost nothing. */
+  readonly isRepeat: boolean;
+}
+
+/** What a channel can spend at a seller, and what it bought of one content. */
+export interface Statement {
+  /** In base units. */
+  readonly unspent: bigint;
+  /** First and last chunk of each run of chunks that was bought. */
+  readonly bought: readonly number[];
+}
+
+/** Takes payments and sells chunks for them. */
+export class Till {
+  readonly #wallet: Wallet;
+  readonly #quotes: QuoteBook;
+  readonly #ledger: ChunkLedger;
+
+  constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger) {
+    this.#wallet = wallet;
+    this.#quotes = quotes;
+    this.#ledger = ledger;
+  }
+
+  /**
+   * Sells chunk `index` for a payment. When it resolves, payment and purchase are stored.
+   *
+   * @param text the payment as it came: base64url
+   * @throws {HttpError} 402 with the reason; and whatever reading the content or storing throws
+   */
+  async sell(listing: Listing, index: number, text: string): Promise<Sale> {
+    const { payment, fields } = readPayment(text);
+    const { channelId } = fields;
+    // A voucher says what it is for: one that is for nothing here is not taken.
+    if (fields.memo !== undefined) this.#quote(listing, fields.memo);
+    await this.#checkChannel(channelId, listing);
+    // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
+    const bytes = await listing.chunk(index);
+    const received = await this.#receive(payment);
+    const quote = this.#quote(listing, received.memo);
+    const { price, chunks } = listing;
+    const outcome = await this.#ledger.buy({ channelId, quote, index, price }, received).catch(refuseFull);
+    if (outcome.bought === "no")
+      throw new HttpError(
+        402,
+        "PAYMENT_INSUFFICIENT",
+        `chunk ${index} costs ${price} base units, ${outcome.unspent} are paid and not spent`,
+      );
+    return {
+      bytes,
+      sold: { channelId, quoteHash: quote.hash, index, chunks, received },
+      isRepeat: outcome.bought === "before",
+    };
+  }
+
+  /**
+   * What a channel can spend, and what it bought on one quote of a listing. Whoever shows a payment of the channel may know.
+   *
+   * @throws {HttpError} 402 with the reason; and what storing throws
+   */
+  async statement(listing: Listing, quoteHash: string, text: string): Promise<Statement> {
+    const { payment, fields } = readPayment(text);
+    const { hash } = this.#quote(listing, quoteHash);
+    await this.#checkChannel(fields.channelId, listing);
+    const received = await this.#receive(payment);
+    return this.#ledger.statement(fields.channelId, hash, received);
+  }
+
+  #quote(listing: Listing, hash: string): ListedQuote {
+    const quote = this.#quotes.find(listing, hash as Hex);
+    if (quote) return quote;
+    throw new HttpError(402, "QUOTE_UNKNOWN", "the payment names no quote that holds here: ask for one");
+  }
+
+  /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
+  async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
+    const info = (await this.#wallet.loadChannel(channelId))?.info;
+    if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
+    if (info.asset !== listing.asset)
+      throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
+    if (info.status === "closed" || info.status === "aborted")
+      throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
+  }
+
+  async #receive(payment: Uint8Array): Promise<PaymentReceived> {
+    try {
+      return await this.#wallet.receivePayment(payment);
+    } catch (error) {
+      if (!isMillstreamError(error) || TEMPORARY.has(error.code)) throw error;
+      throw new HttpError(402, error.code, error.message);
+    }
+  }
+}
+
+/** A payment and what it says, unchecked: nothing may be done with it but to find what it is about. */
+function readPayment(text: string): { payment: Uint8Array; fields: PaymentFields } {
+  const payment = paymentBytes(text);
+  try {
+    return { payment, fields: decodePayment(payment) };
+  } catch (error) {
+    if (!isMillstreamError(error)) throw error;
+    throw new HttpError(402, error.code, error.message);
+  }
+}
+
+function refuseFull(error: unknown): never {
+  if (!isMillstreamError(error) || error.code !== "LEDGER_FULL") throw error;
+  throw new HttpError(402, error.code, error.message);
+}
