@@ -50,8 +50,8 @@ class Host {
 /**
  * Opens a channel of the native asset. `config` is what the payer's core has beside the usual: a lease.
  *
- * @returns {{ payer: Host, payee: Host, channelId: string, pay: () => Uint8Array, accept: (payment: Uint8Array) => string }}
- *   `pay` is the payer's whole path for one base unit, from the call to the bytes of the payment; `accept` the payee's,
+ * @returns {{ payer: Host, payee: Host, channelId: string, pay: (ticks?: number) => Uint8Array, accept: (payment: Uint8Array) => string }}
+ *   `pay` is the payer's whole path for one base unit, which prepares for so many more, from the call to the bytes of the payment; `accept` the payee's,
  *   from the bytes to a durable record. Both include what a host does, without the store itself.
  */
 export function openChannel(wasm, config) {
@@ -78,8 +78,8 @@ export function openChannel(wasm, config) {
     const { status } = core.channel(channelId);
     if (status !== "open") throw new Error(`the channel is ${status} after its deposit`);
   }
-  const pay = () => {
-    payer.core.pay(channelId, 1n, MEMO, 0, NOW);
+  const pay = (ticks = 0) => {
+    payer.core.pay(channelId, 1n, MEMO, ticks, NOW);
     return payer.drain()[0].bytes;
   };
   const accept = (payment) => {

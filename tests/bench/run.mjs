@@ -1,6 +1,6 @@
 // Runs the benchmarks and prints a table of each, then what they say about the targets.
 //
-//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,size]
+//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,stream,size]
 //
 // With --json the last line is one JSON object; its keys are listed in README.md.
 
@@ -11,10 +11,11 @@ import * as crypto from "./crypto.mjs";
 import { DURATIONS } from "./harness.mjs";
 import * as machine from "./machine.mjs";
 import * as size from "./size.mjs";
+import * as stream from "./stream.mjs";
 import { judge } from "./targets.mjs";
 import * as voucher from "./voucher.mjs";
 
-const SUITES = { crypto, voucher, machine, size };
+const SUITES = { crypto, voucher, machine, stream, size };
 const USAGE = `usage: node tests/bench/run.mjs [--json] [--quick] [--only ${Object.keys(SUITES).join(",")}]`;
 
 function options() {
@@ -121,7 +122,7 @@ async function main() {
     }
   }
   const byName = (rows) => new Map(rows.map((row) => [row.name, row]));
-  const verdicts = judge(new Map(operations.map(({ key, rows }) => [key, byName(rows)])), byName(sizes));
+  const verdicts = judge(new Map(operations.map(({ key, rows }) => [key, byName(rows)])), byName(sizes), others);
   printVerdicts(verdicts);
   if (json) console.log(JSON.stringify(flat(operations, sizes, others, verdicts)));
 }

@@ -5,6 +5,10 @@ const TO_LIBSECP = 0.65;
 const SIGN_TIMES = 5;
 const VERIFY_TIMES = 15;
 const PAGE_GZIP_BYTES = 100_000;
+const TICKS_PER_SECOND = 100_000;
+const TICK_OVER_VOUCHER = 50;
+const TICK_HEADER_BYTES = 120;
+const VOUCHER_HEADER_BYTES = 400;
 
 /** The module's time as a multiple of the peer's. */
 const share = (what, key, peer, most) => ({
@@ -13,6 +17,17 @@ const share = (what, key, peer, most) => ({
   judge(operations) {
     const row = operations.get(key)?.get(peer);
     return row && { actual: `${(1 / row.ratio).toFixed(2)}x`, met: 1 / row.ratio <= most };
+  },
+});
+
+/** A figure by its key, at least or at most so much. */
+const figure = (what, key, limit, isMost = false) => ({
+  what,
+  target: `at ${isMost ? "most" : "least"} ${limit.toLocaleString("en-US")}`,
+  judge(_operations, _sizes, figures) {
+    const actual = figures[key];
+    if (actual === undefined) return undefined;
+    return { actual: actual.toLocaleString("en-US"), met: isMost ? actual <= limit : actual >= limit };
   },
 });
 
@@ -35,6 +50,10 @@ const TARGETS = [
     times("sign a voucher", "voucher.sign", peer, SIGN_TIMES),
     times("verify a voucher", "voucher.verify", peer, VERIFY_TIMES),
   ]),
+  figure("ticks accepted per second in WebAssembly", "stream.ticks_per_second.wasm", TICKS_PER_SECOND),
+  figure("a tick against a voucher in WebAssembly, times as many", "stream.tick_over_voucher.wasm", TICK_OVER_VOUCHER),
+  figure("bytes of the header with a tick", "stream.header_bytes.tick", TICK_HEADER_BYTES, true),
+  figure("bytes of the header with a voucher", "stream.header_bytes.voucher", VOUCHER_HEADER_BYTES, true),
   {
     what: "wasm and JS of a buyer's page, gzip",
     target: `at most ${PAGE_GZIP_BYTES / 1000} kB`,
@@ -54,10 +73,11 @@ const TARGETS = [
  *
  * @param {Map<string, Map<string, { ratio: number }>>} operations rows by operation and peer
  * @param {Map<string, { gzip: number }>} sizes by name
+ * @param {Record<string, number>} figures the others, by key
  * @returns {{ what: string, target: string, actual: string, met: boolean }[]}
  */
-export const judge = (operations, sizes) =>
+export const judge = (operations, sizes, figures) =>
   TARGETS.flatMap(({ what, target, judge }) => {
-    const verdict = judge(operations, sizes);
+    const verdict = judge(operations, sizes, figures);
     return verdict ? [{ what, target, ...verdict }] : [];
   });

@@ -195,6 +195,5 @@ fn main() {
     bytes(&mut figures);
     time(&effort, &mut figures);
     memory(&mut figures);
-    stream::measure(4 * effort.rounds, &mut figures);
     println!("{}", json!(figures));
 }
