@@ -1,5 +1,8 @@
 //! Core values to JavaScript: plain objects of strings, numbers, bigints and `Uint8Array`s.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
 use millstream_core::channel::{Balances, Channel, Kind, Role};
 use millstream_core::payment::{Quote, Receipt, SignedVoucher};
@@ -88,8 +91,30 @@ fn hex(bytes: &[u8]) -> JsValue {
     text.into()
 }
 
+/// How many hashes are kept as strings: a payment names its channel several times.
+const RECENT_HASHES: usize = 8;
+
+thread_local! {
+    /// The hashes that were handed out last as strings, which cost more to make than to look up.
+    static RECENT: RefCell<VecDeque<(B256, JsValue)>> = RefCell::default();
+}
+
 pub(crate) fn hash(hash: &B256) -> JsValue {
-    hex(hash.as_slice())
+    RECENT.with_borrow_mut(|recent| {
+        if let Some((_, text)) = recent.iter().find(|(known, _)| known == hash) {
+            return text.clone();
+        }
+        let text = hex(hash.as_slice());
+        recent.truncate(RECENT_HASHES.saturating_sub(1));
+        recent.push_front((*hash, text.clone()));
+        text
+    })
+}
+
+/// An amount as a bigint.
+fn big(value: u128) -> JsValue {
+    // One word is handed over at once, two are put together.
+    u64::try_from(value).map_or_else(|_| value.into(), JsValue::from)
 }
 
 pub(crate) fn address(address: &Address) -> JsValue {
@@ -123,8 +148,8 @@ pub(crate) fn output(output: Output) -> JsValue {
                 .with(&CHANNEL_ID, hash(&channel_id))
                 .with(&SERIAL, serial)
                 .with(&TICKS, ticks)
-                .with(&AMOUNT, amount)
-                .with(&CUMULATIVE_AMOUNT, cumulative_amount)
+                .with(&AMOUNT, big(amount))
+                .with(&CUMULATIVE_AMOUNT, big(cumulative_amount))
                 .with(&BYTES, bytes(&payment))
                 .into()
         }
@@ -163,8 +188,8 @@ fn event(event: &Event) -> JsValue {
             of(&PAYMENT_RECEIVED, channel_id)
                 .with(&SERIAL, *serial)
                 .with(&TICKS, *ticks)
-                .with(&AMOUNT, *amount)
-                .with(&CUMULATIVE_AMOUNT, *cumulative_amount)
+                .with(&AMOUNT, big(*amount))
+                .with(&CUMULATIVE_AMOUNT, big(*cumulative_amount))
                 .with(&MEMO, hash(memo))
         }
         Event::Challenged { channel_id, finalizes_at, ours } => {
