@@ -1,5 +1,6 @@
 //! What the wallet heard of the chain: events that are not deep enough yet, and those that were taken in not long ago.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -25,7 +26,7 @@ pub(super) struct ChainView {
     /// How deep events of the channels in `waiting` must be, as far as their records were seen.
     depths: BTreeMap<B256, u32>,
     /// What was taken in, and from where on back, by records that are not stored yet.
-    unstored: BTreeMap<B256, Unstored>,
+    unstored: BTreeMap<B256, Box<Unstored>>,
     /// Channels from whose records events have to be taken back, and from where on.
     undone: BTreeMap<B256, Position>,
     /// Channels whose records are older than what the chain was heard to say, or may be: the money that one of them waits
@@ -202,7 +203,7 @@ impl ChainView {
     /// The record of a channel was not stored: what it took in waits again, and what it took back is still to be.
     pub(super) fn not_stored(&mut self, channel_id: B256) {
         self.applied.retain(|(_, id), _| *id != channel_id);
-        let Unstored { undone, events } = self.unstored.remove(&channel_id).unwrap_or_default();
+        let Unstored { undone, events } = *self.unstored.remove(&channel_id).unwrap_or_default();
         if let Some(from) = self.undone.get(&channel_id).copied().into_iter().chain(undone).min() {
             self.undone.insert(channel_id, from);
         }

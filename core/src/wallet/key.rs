@@ -1,7 +1,6 @@
 //! The channel key: in this process, or with a signer outside that takes its time.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -28,7 +27,7 @@ impl Key {
 /// The key as one step sees it: it signs at once, or notes what has to be asked for.
 pub(super) struct StepKey<'a> {
     key: &'a Key,
-    known: Option<&'a BTreeMap<B256, Signature>>,
+    known: Option<&'a Vec<(B256, Signature)>>,
     chains: &'a RefCell<TickChains>,
     wanted: RefCell<Vec<(B256, Purpose)>>,
 }
@@ -38,7 +37,7 @@ impl<'a> StepKey<'a> {
     pub(super) fn new(
         key: &'a Key,
         chains: &'a RefCell<TickChains>,
-        known: Option<&'a BTreeMap<B256, Signature>>,
+        known: Option<&'a Vec<(B256, Signature)>>,
     ) -> Self {
         Self { key, known, chains, wanted: RefCell::default() }
     }
@@ -58,7 +57,8 @@ impl ChannelKey for StepKey<'_> {
         match self.key {
             Key::Local(signer) => signer.sign_digest(&digest).map(Some),
             Key::External(_) => {
-                let known = self.known.and_then(|known| known.get(&digest)).copied();
+                let known = self.known.and_then(|known| known.iter().find(|(of, _)| *of == digest));
+                let known = known.map(|(_, signature)| *signature);
                 if known.is_none() {
                     self.wanted.borrow_mut().push((digest, purpose));
                 }

@@ -59,7 +59,7 @@ pub struct Wallet {
     /// When the wallet was restored from a backup, if it was, in seconds since 1970.
     pub(super) restored_at: Option<u64>,
     /// Signatures that an outside signer was asked for, by digest.
-    pub(super) asked: BTreeMap<B256, Asked>,
+    pub(super) asked: BTreeMap<B256, Box<Asked>>,
     /// When channels that are not funded are given up, in seconds since 1970.
     pub(super) deadlines: BTreeSet<(u64, B256)>,
     /// When the silence of the other side has an end, in seconds since 1970.

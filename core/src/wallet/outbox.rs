@@ -1,5 +1,6 @@
 //! Release after commit: what is held back, and when it may go.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -10,7 +11,7 @@ use crate::wallet::output::{Output, Write};
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ready: VecDeque<Output>,
-    commits: BTreeMap<u64, Commit>,
+    commits: BTreeMap<u64, Box<Commit>>,
     /// The commits of each channel that has any, oldest first.
     by_channel: BTreeMap<B256, VecDeque<u64>>,
     last_id: u64,
@@ -47,7 +48,7 @@ impl Outbox {
         for channel_id in &channels {
             self.by_channel.entry(*channel_id).or_default().push_back(id);
         }
-        self.commits.insert(id, Commit { channels, stored: false, held: outputs });
+        self.commits.insert(id, Box::new(Commit { channels, stored: false, held: outputs }));
         self.ready.push_back(Output::Commit { id, writes });
     }
 
@@ -83,7 +84,7 @@ impl Outbox {
         if !commit.channels.iter().all(is_first) {
             return None;
         }
-        let Commit { channels, held, .. } = self.commits.remove(&id)?;
+        let Commit { channels, held, .. } = *self.commits.remove(&id)?;
         self.ready.extend(held);
         for channel_id in &channels {
             if let Some(ids) = self.by_channel.get_mut(channel_id) {

@@ -1,5 +1,6 @@
 //! Signatures from outside, and sealed messages.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::crypto::{SignError, Signature};
@@ -22,7 +23,7 @@ impl Wallet {
     /// Asks for signatures that were not asked for yet.
     pub(super) fn ask(&mut self, channel_id: B256, wanted: Vec<(B256, Purpose)>, outputs: &mut Vec<Output>) {
         for (digest, purpose) in wanted {
-            if self.asked.insert(digest, Asked { channel_id, draft: None }).is_none() {
+            if self.asked.insert(digest, Box::new(Asked { channel_id, draft: None })).is_none() {
                 outputs.push(Output::Sign { channel_id, digest, purpose });
             }
         }
@@ -42,7 +43,7 @@ impl Wallet {
         if let Some(signature) = key.sign(digest, Purpose::Message)? {
             return Ok(Some(Output::Send { peer, channel_id, bytes: draft.seal(signature) }));
         }
-        let asked = Asked { channel_id, draft: Some((peer, draft)) };
+        let asked = Box::new(Asked { channel_id, draft: Some((peer, draft)) });
         let first = self.asked.insert(digest, asked).is_none();
         Ok(first.then_some(Output::Sign { channel_id, digest, purpose: Purpose::Message }))
     }
@@ -62,7 +63,7 @@ impl Wallet {
         self.find(channel_id)?;
         self.asked.remove(&digest);
         if let Some(slot) = self.set.slots.get_mut(&channel_id) {
-            slot.known.insert(digest, signature);
+            slot.known.push((digest, signature));
         }
         let result = self.step(channel_id, now, |context, channel, effects| {
             protocol::complete(context, channel, effects)?;

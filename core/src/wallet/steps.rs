@@ -183,7 +183,7 @@ impl Wallet {
                 self.unschedule(channel_id, slot);
             }
             channel.answer_by = self.answer_by(before.as_ref().map(|slot| &*slot.channel), &channel, now);
-            let (version, known) = before.map_or((0, Default::default()), |slot| (slot.version, slot.known));
+            let (version, known) = before.map_or((0, Vec::new()), |slot| (slot.version, slot.known));
             let write = written.contains(&channel_id);
             // A payee forgets a channel that was never funded, once it would refuse the proposal: the payer can recover a late
             // deposit without it.

@@ -19,7 +19,7 @@ const MAX_ABSENT: usize = 1_024;
 /// A withdrawal names two channels at once.
 const MIN_LOADED: usize = 2;
 
-/// A loaded channel.
+/// A loaded channel. In maps it stands behind its address: one code of the map then serves all of them.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) channel: Box<Channel>,
@@ -27,14 +27,14 @@ pub(super) struct Slot {
     /// The last transaction handed out, so that it is not handed out again with every block.
     pub(super) submitted: Option<TransactionKind>,
     /// Signatures that came from outside and are not in the record.
-    pub(super) known: BTreeMap<B256, Signature>,
-    /// When it was last used; the key of `WorkingSet::recency`.
+    pub(super) known: Vec<(B256, Signature)>,
+    /// When it was last used; its place in `WorkingSet::recency`.
     pub(super) used: u64,
 }
 
 impl Slot {
     pub(super) fn new(channel: Box<Channel>, version: u64) -> Self {
-        Self { channel, version, submitted: None, known: BTreeMap::new(), used: 0 }
+        Self { channel, version, submitted: None, known: Vec::new(), used: 0 }
     }
 
     /// Whether it waits for something that only memory knows of.
@@ -46,11 +46,11 @@ impl Slot {
 /// The channels in memory, and what is known about the others.
 #[derive(Debug, Default)]
 pub(super) struct WorkingSet {
-    pub(super) slots: BTreeMap<B256, Slot>,
+    pub(super) slots: BTreeMap<B256, Box<Slot>>,
     loading: BTreeSet<B256>,
     absent: BTreeSet<B256>,
     /// The slots that may be dropped, the one used longest ago first.
-    recency: BTreeMap<u64, B256>,
+    recency: BTreeSet<(u64, B256)>,
     clock: u64,
 }
 
@@ -67,14 +67,14 @@ impl WorkingSet {
         self.clock = self.clock.saturating_add(1);
         slot.used = self.clock;
         if !slot.is_pinned() {
-            self.recency.insert(slot.used, channel_id);
+            self.recency.insert((slot.used, channel_id));
         }
-        self.slots.insert(channel_id, slot);
+        self.slots.insert(channel_id, Box::new(slot));
     }
 
-    pub(super) fn remove(&mut self, channel_id: &B256) -> Option<Slot> {
+    pub(super) fn remove(&mut self, channel_id: &B256) -> Option<Box<Slot>> {
         let slot = self.slots.remove(channel_id)?;
-        self.recency.remove(&slot.used);
+        self.recency.remove(&(slot.used, *channel_id));
         Some(slot)
     }
 }
@@ -174,7 +174,7 @@ impl Wallet {
             if self.outbox.is_waiting(&channel_id) || slot.is_pinned() {
                 // It becomes idle when its commit is stored; until then it counts as just used.
                 if let Some(slot) = self.set.remove(&channel_id) {
-                    self.set.insert(channel_id, slot);
+                    self.set.insert(channel_id, *slot);
                 }
                 return;
             }
