@@ -1,13 +1,15 @@
 // The paid requests of a download: which payment is shown for a chunk, and what is made of the answer.
 
+import { areBounds } from "./chunk-ranges.js";
 import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
-import { Manifest, chunkSpan, readBody, type ChunkSpan } from "./content.js";
-import type { Pending, Purchase, Purchases } from "./download-purchases.js";
+import { Manifest, readBody, type ChunkSpan } from "./content.js";
+import { earlierPayment, type Purchase, type Purchases, type Statement } from "./download-purchases.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import type { Offer } from "./offer.js";
+import { isObject } from "./rpc.js";
 import { refused } from "./transport.js";
-import { sleep } from "./turns.js";
+import { sleep } from "./waits.js";
 
 /** What a download does with a chunk right now. */
 export type DownloadState = "paying" | "fetching" | "retrying" | "received";
@@ -18,7 +20,10 @@ export interface RequestOptions {
   retryDelay?: number | undefined;
   stallTimeout?: number | undefined;
   fetch: typeof fetch;
-  signal?: AbortSignal | undefined;
+  /** Ends everything. */
+  signal: AbortSignal;
+  /** Ends what waits to pay. */
+  halted: AbortSignal;
 }
 
 /** One chunk to buy. */
@@ -27,6 +32,10 @@ export interface Exchange {
   readonly purchase: Purchase;
   readonly index: number;
   readonly span: ChunkSpan;
+  /** The most that may be signed away for chunks that have not arrived, in base units. */
+  readonly window: bigint;
+  /** For how many more chunks to prepare payments. */
+  readonly ticks: () => number;
   /** Told when a payment was signed for it. */
   readonly onPaid: (amount: bigint) => void;
 }
@@ -34,7 +43,7 @@ export interface Exchange {
 /** A chunk that arrived. */
 export interface ChunkAnswer {
   readonly bytes: Uint8Array;
-  /** The payment that was shown for it. */
+  /** The payment that was made or shown for it. */
   readonly payment: PaymentHandle;
   /** What it cost, in base units: 0 if it was bought before. */
   readonly amount: bigint;
@@ -42,22 +51,33 @@ export interface ChunkAnswer {
   readonly roundTripMs: number;
 }
 
+/** The seller's no to a payment. */
+interface Refused {
+  readonly refusal: MillstreamError;
+  readonly payment: PaymentHandle;
+}
+
 /** What came of showing a payment: the chunk, or the seller's no. */
-type Shown = { bytes: Uint8Array; roundTripMs: number } | { refusal: MillstreamError };
+type Shown = { bytes: Uint8Array; roundTripMs: number } | Refused;
 
 /** Nothing, or only a part, came back: the same request can be made again. */
 class Lost extends Error {}
 
 const MAX_RETRY_DELAY_MS = 5_000;
 const MAX_ERROR_BYTES = 8 * 1024;
+const MAX_STATEMENT_BYTES = 64 * 1024;
 
-/** The seller has spent, or forgotten, the payment that was shown. */
-const SPENT = new Set(["PAYMENT_INSUFFICIENT", "VOUCHER_STALE"]);
+/** The seller has to be shown the voucher, too. */
+const VOUCHER_WANTED = new Set(["VOUCHER_UNKNOWN", "VOUCHER_STALE"]);
+
+/** How often what the seller and this wallet think of the money may differ for one chunk. */
+const MAX_DISPUTES = 3;
 
 /** Makes the requests of one download. */
 export class PaidRequests {
   readonly #purchases: Purchases;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: AbortSignal;
+  readonly #halted: AbortSignal;
   readonly #fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly #tries: number;
   readonly #retryDelay: number;
@@ -71,6 +91,7 @@ export class PaidRequests {
   ) {
     this.#purchases = purchases;
     this.#signal = options.signal;
+    this.#halted = options.halted;
     const { fetch: send } = options;
     this.#fetch = (url, init) => send(url, init);
     this.#tries = checkInteger(options.tries ?? 5, "tries", 1);
@@ -81,8 +102,7 @@ export class PaidRequests {
 
   /** The checked list of hashes of an offer's chunks. */
   manifest(offer: Offer): Promise<Manifest> {
-    const onTry = () => {};
-    return this.#untilAnswered("the list of hashes", onTry, async (watch) => {
+    return this.#untilAnswered("the list of hashes", async (watch) => {
       const response = await this.#fetch(offer.manifestUrl, { ...REQUEST, signal: watch.signal });
       watch.touch();
       if (response.status !== 200) throw await this.#refusal(response, watch);
@@ -90,114 +110,117 @@ export class PaidRequests {
     });
   }
 
+  /** Asks the seller what was bought and is unspent from earlier times, unless this wallet knows. */
+  learn(purchase: Purchase): Promise<void> {
+    const { channel, offer } = purchase;
+    return purchase.learn(async () => {
+      const claim = this.#purchases.isComplete(channel) ? undefined : await channel.claim();
+      if (!claim) return;
+      const statement = await this.#statement(offer, claim);
+      if (!statement) return;
+      const { memo, ...payment } = earlierPayment(channel, claim);
+      const unspent = statement.unspent - this.#purchases.atRiskBeside(purchase);
+      const ours = { bought: statement.bought, unspent: unspent > 0n ? unspent : 0n };
+      purchase.takeStatement(ours, memo === offer.hash ? payment : undefined);
+    }, this.#signal);
+  }
+
   /** Buys one chunk, or asks for it again if it was bought. `check` throws if the bytes are not the chunk. */
-  chunk(exchange: Exchange, check: (bytes: Uint8Array) => Promise<void>): Promise<ChunkAnswer> {
-    const { purchase } = exchange;
-    const buy = async () => {
-      // The next payment contains every earlier one: the seller has to know those first, with what they were for.
-      for (const other of this.#purchases.unsettledBeside(purchase)) await this.#settle(other);
-      const { shown, payment, amount } = await this.#paid(exchange);
-      if (purchase.pending) purchase.pending.taken = true;
-      await check(shown.bytes);
-      if (!purchase.isBought(exchange.index)) purchase.pending = undefined;
-      purchase.setBought(exchange.index);
-      return { ...shown, payment, amount };
-    };
-    return this.#purchases.turns.take(purchase.channel.id, buy, this.#signal);
-  }
-
-  /** Shows the payment that is there, if there is one that can bring the chunk, else pays. */
-  async #paid(exchange: Exchange) {
-    const { purchase, index } = exchange;
-    const { payment, pending } = purchase;
-    const bought = purchase.isBought(index);
-    if (payment && (bought || pending)) {
-      const shown = await this.#show(exchange, payment);
-      if (!("refusal" in shown)) return { shown, payment, amount: bought ? 0n : payment.amount };
-      if (!SPENT.has(shown.refusal.details.peerCode ?? "")) throw shown.refusal;
-      if (bought) purchase.setForgotten(index);
-      else if (pending && pending.index !== index) purchase.setBought(pending.index);
-      else {
-        // The seller took it and does not know for what: whether to pay for the chunk once more is the owner's decision.
-        purchase.pending = undefined;
-        throw shown.refusal;
+  async chunk(exchange: Exchange, check: (bytes: Uint8Array) => Promise<void>): Promise<ChunkAnswer> {
+    const { purchase, index, window, onPaid } = exchange;
+    const onPaying = () => this.#report("paying", index, 1);
+    for (let disputes = 0; ; disputes++) {
+      const ticks = exchange.ticks();
+      const ticket = await purchase.ticket(index, { window, ticks, signal: this.#halted, onPaying, onPaid });
+      const { amount, payment } = ticket;
+      try {
+        const shown = await this.#show(exchange, payment);
+        if (!("refusal" in shown)) {
+          await check(shown.bytes);
+          purchase.setBought(index);
+          return { ...shown, payment, amount };
+        }
+        const { refusal } = shown;
+        const { peerCode } = refusal.details;
+        // Both sides signed a new split in between: vouchers began anew.
+        if (peerCode === "VOUCHER_WRONG_BASE_TURN" && disputes < MAX_DISPUTES) purchase.setUnshowable(shown.payment);
+        else if (peerCode !== "PAYMENT_INSUFFICIENT") throw refusal;
+        // The money may have bought a chunk whose answer was lost.
+        else if (disputes < MAX_DISPUTES && !purchase.isBought(index)) await this.#reconcile(exchange, shown);
+        else throw forgotten(exchange, refusal);
+      } finally {
+        if (amount > 0n) purchase.release(index);
       }
     }
-    return this.#pay(exchange);
   }
 
-  async #pay(exchange: Exchange) {
-    const { purchase, index, offer, onPaid } = exchange;
-    this.#report("paying", index, 1);
-    const payment = await purchase.channel.pay(offer.price, { memo: offer.hash });
-    purchase.payment = payment;
-    purchase.pending = { index, taken: false };
-    onPaid(payment.amount);
-    const shown = await this.#show(exchange, payment);
-    if ("refusal" in shown) throw shown.refusal;
-    return { shown, payment, amount: payment.amount };
+  /** The seller says that too little is paid: what was bought by its word is not paid for again. */
+  async #reconcile(exchange: Exchange, { refusal, payment }: Refused): Promise<void> {
+    const { purchase, offer, index } = exchange;
+    const before = purchase.atRisk;
+    const statement = await this.#statement(offer, purchase.show(payment, true).bytes);
+    if (statement?.bought.includes(index)) return purchase.setBought(index);
+    purchase.reconcile(statement?.bought ?? []);
+    // It took the money and does not know for what: whether to pay once more is the owner's decision.
+    if (purchase.atRisk >= before) throw forgotten(exchange, refusal);
   }
 
-  /** Brings an earlier payment to the seller. What it refuses for good is lost to the buyer. */
-  async #settle(other: Purchase): Promise<void> {
-    const { offer, payment, pending } = other;
-    if (!payment || !pending) return;
-    const { index } = pending;
-    try {
-      const shown = await this.#show({ offer, index, span: chunkSpan(offer, index) }, payment);
-      settled(other, pending, "refusal" in shown);
-    } catch (error) {
-      const answered =
-        isMillstreamError(error) && (error.code === "CONTENT_LENGTH" || error.code === "SELLER_ANSWER_MALFORMED");
-      if (!answered) throw error;
-      settled(other, pending, false);
-    }
-  }
-
-  /** Asks for a chunk with a payment until there is an answer. */
-  #show({ offer, index, span }: Pick<Exchange, "offer" | "index" | "span">, payment: PaymentHandle): Promise<Shown> {
-    const last = span.offset + span.length - 1;
-    const headers = { Range: `bytes=${span.offset}-${last}`, Payment: toBase64Url(payment.bytes) };
-    const onTry = (attempt: number) => this.#report(attempt === 1 ? "fetching" : "retrying", index, attempt);
-    return this.#untilAnswered(`chunk ${index}`, onTry, async (watch) => {
-      const start = performance.now();
-      const response = await this.#fetch(offer.url, { ...REQUEST, headers, signal: watch.signal });
+  /** What the seller has noted about a channel, if it says. */
+  #statement(offer: Offer, payment: Uint8Array): Promise<Statement | undefined> {
+    const url = new URL(offer.url);
+    url.searchParams.set("account", offer.hash);
+    const headers = { Payment: toBase64Url(payment) };
+    return this.#untilAnswered("what was bought", async (watch) => {
+      const response = await this.#fetch(url.href, { ...REQUEST, headers, signal: watch.signal });
       watch.touch();
-      if (response.status !== 206) return { refusal: await this.#refusal(response, watch) };
-      const range = response.headers.get("content-range");
-      if (range !== `bytes ${span.offset}-${last}/${offer.length}`) {
-        await response.body?.cancel();
-        throw strange(`answered another range than that of chunk ${index}: ${range ?? "none"}`);
-      }
-      const { bytes, received } = await readBody(response.body, span.length, {
-        signal: watch.signal,
-        onData: () => watch.touch(),
-      });
-      if (received !== span.length)
-        throw new MillstreamError(
-          "CONTENT_LENGTH",
-          `chunk ${index} came with ${received < span.length ? "fewer" : "more"} than its ${span.length} bytes`,
-          { details: { index, expected: span.length, actual: received } },
-        );
-      return { bytes, roundTripMs: performance.now() - start };
+      if (response.status !== 200) return void (await this.#refusal(response, watch));
+      const { bytes } = await readBody(response.body, MAX_STATEMENT_BYTES, { signal: watch.signal });
+      return readStatement(bytes, offer);
     });
+  }
+
+  /** Asks for a chunk with the newest payment until there is an answer. */
+  async #show({ offer, index, span, purchase }: Exchange, ticket: PaymentHandle): Promise<Shown> {
+    let whole = false;
+    for (;;) {
+      const onTry = (attempt: number) => this.#report(attempt === 1 ? "fetching" : "retrying", index, attempt);
+      const ask = async (watch: Watch): Promise<Shown | "whole"> => {
+        const start = performance.now();
+        const { payment, bytes: proof, isWhole } = purchase.show(ticket, whole);
+        const last = span.offset + span.length - 1;
+        const headers = { Range: `bytes=${span.offset}-${last}`, Payment: toBase64Url(proof) };
+        const response = await this.#fetch(offer.url, { ...REQUEST, headers, signal: watch.signal });
+        watch.touch();
+        if (response.status !== 206) {
+          const refusal = await this.#refusal(response, watch);
+          const wanted = !isWhole && VOUCHER_WANTED.has(refusal.details.peerCode ?? "");
+          return wanted ? "whole" : { refusal, payment };
+        }
+        purchase.setKnown(payment);
+        const bytes = await readChunk(response, { offer, index, span }, watch);
+        return { bytes, roundTripMs: performance.now() - start };
+      };
+      const shown = await this.#untilAnswered(`chunk ${index}`, ask, onTry);
+      if (shown !== "whole") return shown;
+      whole = true;
+    }
   }
 
   /** Runs `attempt` until it is not {@link Lost}, waiting longer each time. */
   async #untilAnswered<T>(
     what: string,
-    onTry: (attempt: number) => void,
     attempt: (watch: Watch) => Promise<T>,
+    onTry: (attempt: number) => void = () => {},
   ): Promise<T> {
     const signal = this.#signal;
     for (let number = 1; ; number++) {
-      if (signal?.aborted) throw aborted(signal, "the download");
+      if (signal.aborted) throw aborted(signal, "the download");
       onTry(number);
       const watch = new Watch(this.#stallTimeout, signal);
       try {
         return await attempt(watch);
       } catch (error) {
-        if (signal?.aborted) throw aborted(signal, "the download");
+        if (signal.aborted) throw aborted(signal, "the download");
         if (isMillstreamError(error) && error.code !== "ABORTED") throw error;
         if (number >= this.#tries)
           throw new MillstreamError(
@@ -239,16 +262,16 @@ const REQUEST = {
 class Watch {
   readonly #controller = new AbortController();
   readonly #timeout: number;
-  readonly #caller: AbortSignal | undefined;
+  readonly #caller: AbortSignal;
   readonly #stop = () => this.#controller.abort();
   #timer: ReturnType<typeof setTimeout>;
   /** In words, if nothing came for too long. */
   stalled: string | undefined;
 
-  constructor(timeout: number, caller: AbortSignal | undefined) {
+  constructor(timeout: number, caller: AbortSignal) {
     this.#timeout = timeout;
     this.#caller = caller;
-    caller?.addEventListener("abort", this.#stop, { once: true });
+    caller.addEventListener("abort", this.#stop, { once: true });
     this.#timer = this.#start();
   }
 
@@ -264,7 +287,7 @@ class Watch {
 
   end(): void {
     clearTimeout(this.#timer);
-    this.#caller?.removeEventListener("abort", this.#stop);
+    this.#caller.removeEventListener("abort", this.#stop);
   }
 
   #start(): ReturnType<typeof setTimeout> {
@@ -275,10 +298,49 @@ class Watch {
   }
 }
 
-/** An earlier payment was answered: it is the seller's now, or it never will be what it was for. */
-function settled(purchase: Purchase, pending: Pending, refusedForGood: boolean): void {
-  pending.taken = true;
-  if (refusedForGood && purchase.pending === pending) purchase.pending = undefined;
+/** The bytes of a chunk that was answered, as long as they have to be. */
+async function readChunk(
+  response: Response,
+  { offer, index, span }: Pick<Exchange, "offer" | "index" | "span">,
+  watch: Watch,
+): Promise<Uint8Array> {
+  const range = response.headers.get("content-range");
+  if (range !== `bytes ${span.offset}-${span.offset + span.length - 1}/${offer.length}`) {
+    await response.body?.cancel();
+    throw strange(`answered another range than that of chunk ${index}: ${range ?? "none"}`);
+  }
+  const { bytes, received } = await readBody(response.body, span.length, {
+    signal: watch.signal,
+    onData: () => watch.touch(),
+  });
+  if (received === span.length) return bytes;
+  throw new MillstreamError(
+    "CONTENT_LENGTH",
+    `chunk ${index} came with ${received < span.length ? "fewer" : "more"} than its ${span.length} bytes`,
+    { details: { index, expected: span.length, actual: received } },
+  );
+}
+
+/** Reads what a seller says of an account: `{ "unspent": "…", "bought": [first, last, …] }`. */
+function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
+  let statement: unknown;
+  try {
+    statement = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw strange("answered what is no statement of an account");
+  }
+  const { unspent, bought: bounds } = isObject(statement) ? statement : {};
+  if (typeof unspent !== "string" || !/^\d{1,39}$/.test(unspent) || !areBounds(bounds, chunks))
+    throw strange("answered what is no statement of an account");
+  const bought: number[] = [];
+  for (let at = 0; at < bounds.length; at += 2)
+    for (let index = bounds[at] ?? 0; index <= (bounds[at + 1] ?? -1); index++) bought.push(index);
+  return { unspent: BigInt(unspent), bought };
+}
+
+function forgotten({ purchase, index }: Exchange, refusal: MillstreamError): MillstreamError {
+  purchase.setForgotten(index);
+  return refusal;
 }
 
 function strange(what: string): MillstreamError {

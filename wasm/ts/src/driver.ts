@@ -12,7 +12,7 @@ import { Events } from "./events.js";
 import { Lanes, type Commit } from "./lanes.js";
 import { Loads } from "./loads.js";
 import type { Store } from "./store.js";
-import { sleep } from "./turns.js";
+import { sleep } from "./waits.js";
 import type { CoreEvent, Hex, Output, Purpose, StoredRecord } from "./types.js";
 
 export type Send = Extract<Output, { type: "send" }>;

@@ -2,7 +2,7 @@
 
 import { chainOf, firstAccount, type Chain, type Contracts } from "./chain.js";
 import { RpcError, clip, isObject } from "./rpc.js";
-import { withSignal } from "./turns.js";
+import { withSignal } from "./waits.js";
 
 /** What of EIP-1193 is used. */
 export interface Eip1193Provider {

@@ -3,7 +3,7 @@
 import { toBytes, toHex } from "./encoding.js";
 import { MillstreamError, aborted, isMillstreamError } from "./errors.js";
 import { withDeadline } from "./deadline.js";
-import { sleep } from "./turns.js";
+import { sleep } from "./waits.js";
 import type { Hex, Log } from "./types.js";
 
 /**

@@ -8,7 +8,7 @@ import { toHex } from "./encoding.js";
 import { isObject } from "./rpc.js";
 import type { Store } from "./store.js";
 import { postMessage } from "./transport.js";
-import { sleep } from "./turns.js";
+import { sleep } from "./waits.js";
 import type { ChannelInfo, Hex, StoredRecord } from "./types.js";
 
 export interface SellerSignals {

@@ -4,7 +4,7 @@ import type { Chain } from "./chain.js";
 import { Driver, now } from "./driver.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
-import { sleep } from "./turns.js";
+import { sleep } from "./waits.js";
 import type { ChannelInfo, Hex, Log } from "./types.js";
 
 export interface WatcherSignals {

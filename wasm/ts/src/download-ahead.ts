@@ -1,0 +1,108 @@
+// Work that is done ahead of who waits for it: several pieces at once, handed over in the order in which they were begun.
+
+/** How far ahead. */
+export interface ReadAheadOptions {
+  /** How many pieces are worked on at once. */
+  readonly parallel: number;
+  /** How many more may be begun or done and not taken. */
+  readonly waiting: number;
+  /** Whether an error ends the other pieces as well. */
+  readonly isFatal: (error: unknown) => boolean;
+}
+
+/**
+ * A queue of pieces of work.
+ *
+ * With the first error nothing new is begun. If it is fatal everything else is aborted; otherwise what is under way is
+ * finished. What was done before the piece that failed can still be taken, in order; then comes the error.
+ */
+export class ReadAhead<T> {
+  readonly #parallel: number;
+  readonly #waiting: number;
+  readonly #isFatal: (error: unknown) => boolean;
+  readonly #pieces: Promise<T>[] = [];
+  readonly #ended = new AbortController();
+  readonly #halted = new AbortController();
+  /** Those that wait for others to be done. */
+  readonly #idle: (() => void)[] = [];
+  #working = 0;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor({ parallel, waiting, isFatal }: ReadAheadOptions) {
+    this.#parallel = parallel;
+    this.#waiting = waiting;
+    this.#isFatal = isFatal;
+  }
+
+  /** Aborted when everything ends. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Aborted when nothing new is to be begun. */
+  get halted(): AbortSignal {
+    return this.#halted.signal;
+  }
+
+  get isEmpty(): boolean {
+    return this.#pieces.length === 0;
+  }
+
+  /** Whether one more piece may be begun. */
+  get hasRoom(): boolean {
+    return this.#failure === undefined && this.#pieces.length < this.#parallel + this.#waiting;
+  }
+
+  /** Begins a piece as soon as there are not too many under way. */
+  push(work: () => Promise<T>): void {
+    const piece = this.#run(work);
+    // Whoever takes it is told; nobody may.
+    piece.catch(() => {});
+    this.#pieces.push(piece);
+  }
+
+  /** The oldest piece. @throws the first error of any, once what was done before it is taken */
+  async shift(): Promise<T> {
+    try {
+      // It stays counted while it is waited for.
+      const [piece] = this.#pieces;
+      if (!piece) throw new Error("nothing was begun");
+      const value = await piece;
+      this.#pieces.shift();
+      return value;
+    } catch (error) {
+      throw this.#failure ? this.#failure.error : error;
+    }
+  }
+
+  /** Ends everything, with `error` for who still waits. */
+  stop(error?: unknown): void {
+    this.#failure ??= { error };
+    this.#halted.abort();
+    this.#ended.abort();
+    for (const wake of this.#idle.splice(0)) wake();
+  }
+
+  async #run(work: () => Promise<T>): Promise<T> {
+    if (this.#working >= this.#parallel) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    else this.#working += 1;
+    // Who was woken takes the place of who was done.
+    try {
+      if (this.#failure) throw this.#failure.error;
+      return await work();
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    } finally {
+      const next = this.#idle.shift();
+      if (next) next();
+      else this.#working -= 1;
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.#failure ??= { error };
+    this.#halted.abort();
+    if (this.#isFatal(this.#failure.error)) this.#ended.abort();
+  }
+}
