@@ -40,7 +40,8 @@ test("every chunk is paid for, checked and reported", async (t) => {
   assert.equal(error, undefined);
   assert.deepEqual(join(chunks), content);
   chunks.forEach((chunk, index) => {
-    const { bytes, signMs, roundTripMs, ...rest } = chunk;
+    const { bytes, receipt, signMs, roundTripMs, ...rest } = chunk;
+    assert.equal(receipt !== undefined, index === 0 || index === 4, "with the voucher and the last one");
     assert.deepEqual(rest, {
       index,
       offset: index * CHUNK,

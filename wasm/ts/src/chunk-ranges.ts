@@ -15,6 +15,11 @@ export class ChunkRanges {
     return this.#runs.length;
   }
 
+  /** How many chunks are in them. */
+  get size(): number {
+    return this.#runs.reduce((sum, [first, last]) => sum + last - first + 1, 0);
+  }
+
   /** First and last chunk of each run, one after the other. */
   get bounds(): number[] {
     return this.#runs.flat();

@@ -5,17 +5,20 @@ import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
 import { Manifest, readBody, type ChunkSpan } from "./content.js";
 import { earlierPayment, type Purchase, type Purchases, type Statement } from "./download-purchases.js";
+import { receiptIn } from "./download-receipt.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import type { Offer } from "./offer.js";
 import { isObject } from "./rpc.js";
 import { refused } from "./transport.js";
 import { sleep } from "./waits.js";
+import type { Wallet } from "./wallet.js";
 
 /** What a download does with a chunk right now. */
 export type DownloadState = "paying" | "fetching" | "retrying" | "received";
 
 /** How requests are made; see `DownloadOptions`. */
 export interface RequestOptions {
+  receipts?: "some" | "all" | undefined;
   tries?: number | undefined;
   retryDelay?: number | undefined;
   stallTimeout?: number | undefined;
@@ -47,6 +50,8 @@ export interface ChunkAnswer {
   readonly payment: PaymentHandle;
   /** What it cost, in base units: 0 if it was bought before. */
   readonly amount: bigint;
+  /** The seller's receipt for it, if one came. */
+  readonly receipt: Uint8Array | undefined;
   /** In milliseconds. */
   readonly roundTripMs: number;
 }
@@ -58,7 +63,7 @@ interface Refused {
 }
 
 /** What came of showing a payment: the chunk, or the seller's no. */
-type Shown = { bytes: Uint8Array; roundTripMs: number } | Refused;
+type Shown = Pick<ChunkAnswer, "bytes" | "receipt" | "roundTripMs"> | Refused;
 
 /** Nothing, or only a part, came back: the same request can be made again. */
 class Lost extends Error {}
@@ -75,7 +80,9 @@ const MAX_DISPUTES = 3;
 
 /** Makes the requests of one download. */
 export class PaidRequests {
+  readonly #wallet: Wallet;
   readonly #purchases: Purchases;
+  readonly #receipts: "some" | "all";
   readonly #signal: AbortSignal;
   readonly #halted: AbortSignal;
   readonly #fetch: (url: string, init: RequestInit) => Promise<Response>;
@@ -85,11 +92,14 @@ export class PaidRequests {
   readonly #report: (state: DownloadState, index: number, attempt: number) => void;
 
   constructor(
+    wallet: Wallet,
     purchases: Purchases,
     options: RequestOptions,
     report: (state: DownloadState, index: number, attempt: number) => void,
   ) {
+    this.#wallet = wallet;
     this.#purchases = purchases;
+    this.#receipts = options.receipts ?? "some";
     this.#signal = options.signal;
     this.#halted = options.halted;
     const { fetch: send } = options;
@@ -188,7 +198,11 @@ export class PaidRequests {
         const start = performance.now();
         const { payment, bytes: proof, isWhole } = purchase.show(ticket, whole);
         const last = span.offset + span.length - 1;
-        const headers = { Range: `bytes=${span.offset}-${last}`, Payment: toBase64Url(proof) };
+        const headers = {
+          Range: `bytes=${span.offset}-${last}`,
+          Payment: toBase64Url(proof),
+          ...(this.#receipts === "all" && { "Payment-Receipt": "sign" }),
+        };
         const response = await this.#fetch(offer.url, { ...REQUEST, headers, signal: watch.signal });
         watch.touch();
         if (response.status !== 206) {
@@ -198,7 +212,10 @@ export class PaidRequests {
         }
         purchase.setKnown(payment);
         const bytes = await readChunk(response, { offer, index, span }, watch);
-        return { bytes, roundTripMs: performance.now() - start };
+        const { hash: quote, payee: seller } = offer;
+        const { wallet, channelId } = { wallet: this.#wallet, channelId: purchase.channel.id };
+        const receipt = receiptIn(response.headers, { wallet, seller, channelId, quote, index });
+        return { bytes, receipt, roundTripMs: performance.now() - start };
       };
       const shown = await this.#untilAnswered(`chunk ${index}`, ask, onTry);
       if (shown !== "whole") return shown;

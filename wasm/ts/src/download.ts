@@ -40,6 +40,11 @@ export interface DownloadOptions {
    * serves nothing can keep. At least one chunk's price. Default: the price of `parallel` chunks.
    */
   window?: bigint | undefined;
+  /**
+   * Which chunks a receipt is asked for. Unasked, a seller signs one for each voucher and for the chunk that completes the
+   * content; with `"all"` for every chunk, at the price of a signature each. Default `"some"`.
+   */
+  receipts?: "some" | "all" | undefined;
   /** How often one chunk is asked for before the seller counts as unreachable. Default 5. */
   tries?: number | undefined;
   /** How long to wait before the second try, in milliseconds; twice as long before each further one. Default 200. */
@@ -92,6 +97,8 @@ export interface DownloadedChunk {
   readonly serial: number;
   /** How many ticks of the voucher it paid; 0 for the voucher itself. */
   readonly ticks: number;
+  /** The seller's receipt for it, checked, if one came: bytes for `exportReceipts` and `readReceipt`. */
+  readonly receipt: Uint8Array | undefined;
   /** How long signing the payment took, in milliseconds. */
   readonly signMs: number;
   /** From the request that brought it to its last byte, in milliseconds. */
@@ -153,7 +160,7 @@ export async function* download(
     };
     const purchases = purchasesOf(wallet);
     const { signal: ended, halted } = ahead;
-    const requests = new PaidRequests(purchases, { ...options, fetch, signal: ended, halted }, report);
+    const requests = new PaidRequests(wallet, purchases, { ...options, fetch, signal: ended, halted }, report);
     const channel = await chooseChannel(wallet, offer, options, ended);
     const manifest = await requests.manifest(offer);
     const wanted = [...missing(startChunk, total, have)];
@@ -185,11 +192,24 @@ export async function* download(
       account.received += 1;
       account.receivedBytes += span.length;
       report("received", index, 1);
-      const { bytes, amount, roundTripMs, payment } = answer;
+      const { bytes, amount, receipt, roundTripMs, payment } = answer;
       const { cumulativeAmount, serial, ticks, signMs } = payment;
       const { offset } = span;
       const { length } = bought.offer;
-      return { index, offset, bytes, total, length, amount, cumulativeAmount, serial, ticks, signMs, roundTripMs };
+      return {
+        index,
+        offset,
+        bytes,
+        total,
+        length,
+        amount,
+        cumulativeAmount,
+        serial,
+        ticks,
+        receipt,
+        signMs,
+        roundTripMs,
+      };
     };
 
     for (;;) {

@@ -26,7 +26,8 @@ export interface Received {
 }
 
 /** What came of it: bought now, or before; or what is unspent is too little. */
-export type Outcome = { bought: "now" | "before" } | { bought: "no"; unspent: bigint };
+export type Outcome =
+  { bought: "now" | "before"; /** How many chunks of the quote. */ count: number } | { bought: "no"; unspent: bigint };
 
 /** What one channel spent, in memory. */
 interface Account extends LedgerRecord {
@@ -133,7 +134,7 @@ export class ChunkLedger {
       expiresAt: quote.expiresAt,
       bought: new ChunkRanges(),
     };
-    if (entry.bought.has(index)) return { bought: "before" };
+    if (entry.bought.has(index)) return { bought: "before", count: entry.bought.size };
     const unspent = unspentOf(account);
     if (unspent + this.#credit < price) return { bought: "no", unspent };
     this.#forgetExpired(account);
@@ -147,7 +148,7 @@ export class ChunkLedger {
     account.quotes.set(quote.hash, entry);
     account.spent += price;
     account.changes += 1;
-    return { bought: "now" };
+    return { bought: "now", count: entry.bought.size };
   }
 
   #credited(account: Account, { cumulativeAmount }: Received): void {

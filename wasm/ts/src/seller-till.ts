@@ -74,7 +74,7 @@ export class Till {
       );
     return {
       bytes,
-      sold: { channelId, quoteHash: quote.hash, index, chunks, received },
+      sold: { channelId, quoteHash: quote.hash, index, chunks, bought: outcome.count, received },
       isRepeat: outcome.bought === "before",
     };
   }

@@ -130,7 +130,12 @@ export class Seller {
       destination,
       pollInterval,
       // What the quotes ask for is what is accepted.
-      policy: { kinds: ["stream"], ...policy, minChallengeDuration: challengeDuration, minConfirmations: confirmations },
+      policy: {
+        kinds: ["stream"],
+        ...policy,
+        minChallengeDuration: challengeDuration,
+        minConfirmations: confirmations,
+      },
     });
     const paid = (channelId: Hex) => wallet.channel(channelId)?.paid;
     const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now });
@@ -264,7 +269,7 @@ export class Seller {
       ...(isRange && { "content-range": `bytes ${offset}-${offset + length - 1}/${listing.length}` }),
       "accept-ranges": "bytes",
       "cache-control": "private, no-store",
-      ...receiptHeader(request, sold),
+      ...receiptHeader(this.wallet, request, sold, now()),
     });
   }
 

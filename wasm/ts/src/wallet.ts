@@ -28,6 +28,7 @@ import type {
   Policy,
   Quote,
   QuoteTerms,
+  Receipt,
   StoredRecord,
   TransactionKind,
 } from "./types.js";
@@ -254,6 +255,15 @@ export class Wallet {
    */
   signQuote(terms: QuoteTerms): Uint8Array {
     return this.#core.signQuote(terms);
+  }
+
+  /**
+   * Signs a receipt as the seller.
+   *
+   * @throws {MillstreamError} `KEY_ELSEWHERE` with a signer outside; those of arguments
+   */
+  signReceipt(receipt: Receipt): Uint8Array {
+    return this.#core.signReceipt(receipt);
   }
 
   /**
