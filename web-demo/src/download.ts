@@ -80,7 +80,7 @@ async function run(session: Session, signal: AbortSignal): Promise<unknown> {
         serial: chunk.serial,
         chunk: chunk.index,
         bytes: chunk.bytes.length,
-        amount: session.amounts.get(chunk.serial) ?? chunk.amount,
+        amount: session.amounts.get(`${chunk.serial}.${chunk.ticks}`) ?? chunk.amount,
         cumulativeAmount: chunk.cumulativeAmount,
         signMs: chunk.signMs,
         roundTripMs: chunk.roundTripMs,
