@@ -149,16 +149,18 @@ async function attempts(page, demo, findings, log) {
   const owed = () => String(demo.seller.wallet.channels()[0].info.cumulativeAmount);
   const [spentBefore, owedBefore] = [await spent(), owed()];
   const cases = [
-    ["skip", "Skip the payment", "PAYMENT_REQUIRED"],
-    ["replay", "Replay an old voucher", "VOUCHER_STALE"],
-    ["forge", "Forge a voucher", "SIGNATURE_WRONG_SIGNER"],
+    ["skip", "Skip the payment", "402", "PAYMENT_REQUIRED"],
+    // Everything is bought: an old payment brings again what it paid for, and nothing is charged.
+    ["replay", "Replay an old voucher", "206", "SERVED"],
+    // What comes after a single voucher is forged as a voucher, after ticks as a tick.
+    ["forge", "Forge a voucher", "402", demo.seller.totals.payments < 2 ? "SIGNATURE_WRONG_SIGNER" : "VOUCHER_UNKNOWN"],
   ];
-  for (const [name, label, code] of cases) {
+  for (const [name, label, status, code] of cases) {
     if (name === "replay" && demo.seller.totals.payments < 2) continue; // there is no older voucher
     await page.getByRole("button", { name: label }).click();
     const output = page.locator(`#answer-${name}[data-code]`);
     await output.waitFor();
-    findings.expect(`${label}: status`, await output.getAttribute("data-status"), "402");
+    findings.expect(`${label}: status`, await output.getAttribute("data-status"), status);
     findings.expect(`${label}: code`, await output.getAttribute("data-code"), code);
     log(`${label}: ${(await output.innerText()).replaceAll(/\s+/g, " ")}`);
   }
@@ -173,7 +175,7 @@ function unexpected({ problems, answers }, demo, findings) {
   const refused = expected.filter(({ paid }) => paid).length;
   findings.expect("problems on the page", [...new Set(problems)], []);
   findings.expect("answers that are errors, other than 402 for the file", answers.length - expected.length, 0);
-  findings.expect("payments that were refused, all on purpose", refused, demo.seller.totals.payments < 2 ? 1 : 2);
+  findings.expect("payments that were refused, all on purpose", refused, 1);
 }
 
 /** Takes pictures of the whole page, for each screen and colour scheme. */

@@ -83,10 +83,11 @@ export async function figuresOfSeller({ seller }) {
   const [channel, ...others] = seller.wallet.channels();
   if (!channel || others.length > 0) throw new Error(`the seller has ${others.length + 1} channels instead of one`);
   await until(() => channel.info.payout !== undefined, "the seller has not seen the pay-out");
-  const { id, deposit, cumulativeAmount, serial, payout } = channel.info;
+  const { id, deposit, cumulativeAmount, payout } = channel.info;
   const { payments, chunks, bytes } = seller.totals;
-  if (serial !== payments)
-    throw new Error(`the seller counts ${payments} payments, its last voucher has serial ${serial}`);
+  const [{ price }] = seller.listings;
+  if (cumulativeAmount !== BigInt(payments) * price)
+    throw new Error(`the seller counts ${payments} payments of ${price}, and was paid ${cumulativeAmount}`);
   return {
     channelId: id,
     deposit: String(deposit),

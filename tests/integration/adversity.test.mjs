@@ -82,7 +82,7 @@ describe("in adversity", () => {
     const { shop, buyer } = context;
     const chunks = [];
     const interrupted = async () => {
-      for await (const chunk of buyer.wallet.download(shop.url, { tries: 3, retryDelay: 10 })) {
+      for await (const chunk of buyer.wallet.download(shop.url, { parallel: 1, tries: 3, retryDelay: 10 })) {
         chunks.push(chunk);
         if (chunk.index === 4) await shop.vanish();
       }
@@ -105,7 +105,7 @@ describe("in adversity", () => {
       retries.push(attempt);
       if (attempt === 2) void shop.listen();
     };
-    for await (const chunk of buyer.wallet.download(shop.url, { retryDelay: 50, onProgress })) {
+    for await (const chunk of buyer.wallet.download(shop.url, { parallel: 1, retryDelay: 50, onProgress })) {
       chunks.push(chunk);
       if (chunk.index === 2) await shop.vanish();
     }
@@ -122,11 +122,33 @@ describe("in adversity", () => {
       socket.destroy();
       return "dropped";
     });
-    const { chunks, error } = await collect(buyer.wallet.download(url, { retryDelay: 5 }));
+    const { chunks, error } = await collect(buyer.wallet.download(url, { parallel: 1, retryDelay: 5 }));
     assert.equal(error, undefined);
     assert.equal(sha256(joined(chunks)), sha256(shop.content));
     assert.deepEqual([shop.seller.totals.chunks, shop.seller.totals.repeats], [Number(CHUNKS), Number(CHUNKS)]);
     await settle(context);
+  });
+
+  it("a seller that is killed in mid-download and started again has charged every chunk once", async (t) => {
+    const store = memoryStore();
+    const context = await trade(t, world, { store, chunkSize: 8 * 1024 });
+    const { shop, buyer, channel } = context;
+    const chunks = [];
+    let restarting;
+    const { length } = shop.content;
+    const total = Math.ceil(length / (8 * 1024));
+    assert.ok(BigInt(total) * shop.listing.price < DEPOSIT);
+    for await (const chunk of buyer.wallet.download(shop.url, { tries: 12, retryDelay: 20 })) {
+      chunks.push(chunk);
+      if (chunk.index === 100 || chunk.index === 250) restarting = shop.restart(world);
+    }
+    await restarting;
+    assert.equal(chunks.length, total);
+    assert.equal(sha256(joined(chunks)), sha256(shop.content));
+    const paid = BigInt(total) * shop.listing.price;
+    assert.deepEqual([channel.paid, shop.paid(channel)], [paid, paid]);
+    await channel.close();
+    await assertPaidOut(world, context, paid);
   });
 
   it("a proxy that tampers is found out at its first chunk, with one price at risk and none lost", async (t) => {
@@ -137,7 +159,7 @@ describe("in adversity", () => {
       requests = number;
       if (number === 7) bytes[100_000] ^= 0x10;
     });
-    const { chunks, error } = await collect(buyer.wallet.download(url));
+    const { chunks, error } = await collect(buyer.wallet.download(url, { parallel: 1 }));
     coded("CONTENT_CHUNK_MISMATCH", { index: 6, paid: 7n * PRICE, received: 6, atRisk: PRICE })(error);
     assert.equal(requests, 7);
     const rest = await collect(buyer.wallet.download(shop.url, { have: have(chunks) }));
@@ -184,7 +206,7 @@ describe("in adversity", () => {
     const chunks = [];
     let served;
     const failing = async () => {
-      for await (const chunk of buyer.wallet.download(shop.url, { tries: 3, retryDelay: 5 })) {
+      for await (const chunk of buyer.wallet.download(shop.url, { parallel: 1, tries: 3, retryDelay: 5 })) {
         chunks.push(chunk);
         if (chunk.index !== 2) continue;
         store.state.failing = true;

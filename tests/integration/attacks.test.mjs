@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Wallet as EthersWallet, ZeroHash } from "ethers";
+import { Wallet as EthersWallet, ZeroHash, keccak256 } from "ethers";
+import { decodePayment } from "millstream";
 
 import { CHUNK, CHUNKS, DEPOSIT, PRICE, World, assertPaidOut, collect, joined, sha256, trade } from "./harness.mjs";
 
@@ -56,6 +57,13 @@ const encode = (voucher, signature) =>
     signature,
   ]);
 
+/** The hash of the quote that the shop offers. */
+async function memoOf(shop, buyer) {
+  const response = await fetch(shop.url);
+  const terms = JSON.parse(Buffer.from(response.headers.get("payment-required"), "base64").toString());
+  return buyer.wallet.readQuote(new Uint8Array(Buffer.from(terms.accepts[0].extra.quote, "base64url"))).hash;
+}
+
 describe("attacks on a seller over HTTP", () => {
   let world;
   before(async () => (world = await World.start()));
@@ -69,18 +77,15 @@ describe("attacks on a seller over HTTP", () => {
     const { chainId, streamApp } = world.contracts;
     const DOMAIN = { name: "Millstream", version: "1", chainId, verifyingContract: streamApp };
 
+    const memo = await memoOf(shop, buyer);
     const sent = [];
-    const spy = (url, init) => {
-      if (init?.headers?.Payment) sent.push(Buffer.from(init.headers.Payment, "base64url"));
-      return fetch(url, init);
-    };
     const chunks = [];
-    for await (const chunk of buyer.wallet.download(shop.url, { channel, fetch: spy })) {
-      chunks.push(chunk);
-      if (chunk.index === 3) break;
+    for (const index of [0, 1, 2, 3]) {
+      const { bytes } = await channel.pay(PRICE, { memo });
+      sent.push(Buffer.from(bytes));
+      chunks.push(await shop.get(index, bytes));
     }
     const [first, , third, last] = sent;
-    const memo = `0x${last.subarray(-65 - 2 - 32, -65 - 2).toString("hex")}`;
     const cumulativeAmount = 5n * PRICE;
     const base = {
       channelId: channel.id,
@@ -108,8 +113,15 @@ describe("attacks on a seller over HTTP", () => {
     const good = await sign({});
     const ownChannel = { ...base, channelId: other.id, serial: 1, cumulativeAmount: PRICE };
     const attacks = [
-      ["an older voucher again", third, "VOUCHER_STALE"],
-      ["the first voucher again", first, "VOUCHER_STALE"],
+      ["the last voucher again", last, "PAYMENT_INSUFFICIENT"],
+      ["an older voucher again", third, "PAYMENT_INSUFFICIENT"],
+      ["the first voucher again", first, "PAYMENT_INSUFFICIENT"],
+      ["an older voucher that owes more", await sign({ serial: 3 }), "VOUCHER_DECREASING"],
+      [
+        "an older voucher that somebody else signed",
+        await sign({ serial: 3, cumulativeAmount: 3n * PRICE }, { signer: stranger }),
+        "SIGNATURE_WRONG_SIGNER",
+      ],
       ["another one under the last serial", await sign({ serial: 4 }), "VOUCHER_CONFLICT"],
       ["a newer one that owes less", await sign({ cumulativeAmount: 3n * PRICE }), "VOUCHER_DECREASING"],
       ["more than the deposit", await sign({ cumulativeAmount: DEPOSIT + 1n }), "VOUCHER_ABOVE_DEPOSIT"],
@@ -166,13 +178,48 @@ describe("attacks on a seller over HTTP", () => {
     assert.equal(shop.paid(channel), 4n * PRICE);
     assert.equal(shop.paid(other), 0n);
 
-    const rest = await collect(buyer.wallet.download(shop.url, { channel, startChunk: 4 }));
+    // Ticks: the preimages are those of one voucher, which has three.
+    const pay = async (of) => (await of.pay(PRICE, { memo, ticks: 3 })).bytes;
+    chunks.push(await shop.get(4, await pay(channel)), await shop.get(5, await pay(channel)));
+    assert.deepEqual([chunks[4].status, chunks[5].status], [206, 206]);
+    const next = decodePayment(await pay(channel));
+    await pay(other);
+    const foreign = decodePayment(await pay(other)).preimage;
+    const tick = (change) => {
+      const { channelId, serial, ticks, preimage } = { ...next, ...change };
+      return cbor([hex(channelId), serial, ticks, hex(preimage)]);
+    };
+    const forged = [
+      ["a preimage that is none", tick({ preimage: keccak256("0x01") }), "CLAIM_WRONG_PREIMAGE"],
+      ["a preimage of another chain", tick({ preimage: foreign }), "CLAIM_WRONG_PREIMAGE"],
+      ["the preimage of fewer ticks", tick({ preimage: keccak256(next.preimage) }), "CLAIM_WRONG_PREIMAGE"],
+      [
+        "the tip again, as a tick",
+        tick({ ticks: 0, preimage: keccak256(keccak256(next.preimage)) }),
+        "CLAIM_WRONG_PREIMAGE",
+      ],
+      ["more ticks than the voucher has", tick({ ticks: 4 }), "CLAIM_TOO_MANY_TICKS"],
+      ["ticks of an older voucher", tick({ serial: 4 }), "VOUCHER_STALE"],
+      ["ticks of a voucher that never came", tick({ serial: 6 }), "VOUCHER_UNKNOWN"],
+      ["ticks of a voucher on another channel", tick({ channelId: other.id }), "VOUCHER_UNKNOWN"],
+      ["ticks of a channel that is not there", tick({ channelId: `0x${"12".repeat(32)}` }), "UNKNOWN_CHANNEL"],
+      ["a tick that was spent", tick({ ticks: 1, preimage: keccak256(next.preimage) }), "PAYMENT_INSUFFICIENT"],
+    ];
+    for (const [what, payment, code] of forged) {
+      const answer = await shop.get(6, payment);
+      assert.deepEqual([answer.status, answer.code], [402, code], what);
+      assert.deepEqual([shop.paid(channel), shop.paid(other)], [6n * PRICE, 0n], what);
+    }
+    chunks.push(await shop.get(6, tick({})));
+
+    const rest = await collect(buyer.wallet.download(shop.url, { channel, startChunk: 7 }));
     assert.equal(rest.error, undefined);
     assert.equal(sha256(joined([...chunks, ...rest.chunks])), sha256(shop.content));
     await channel.close();
     assert.equal(await world.balance(shop.destination), CHUNKS * PRICE);
     await other.close();
-    await assertPaidOut(world, { shop, buyer, channel }, CHUNKS * PRICE, { deposit: 2n * DEPOSIT });
+    // What was signed on the other channel never came to the seller; the payer's close pays it all the same.
+    await assertPaidOut(world, { shop, buyer, channel }, (CHUNKS + 2n) * PRICE, { deposit: 2n * DEPOSIT });
   });
 
   it("a payer that signs the same serial twice is caught, and what it paid stands", async (t) => {
@@ -180,9 +227,7 @@ describe("attacks on a seller over HTTP", () => {
     const payer = new EthersWallet(`0x${Buffer.from(buyer.wallet.exportSecret()).toString("hex")}`);
     const { chainId, streamApp } = world.contracts;
     const domain = { name: "Millstream", version: "1", chainId, verifyingContract: streamApp };
-    const response = await fetch(shop.url);
-    const terms = JSON.parse(Buffer.from(response.headers.get("payment-required"), "base64").toString());
-    const quote = buyer.wallet.readQuote(new Uint8Array(Buffer.from(terms.accepts[0].extra.quote, "base64url")));
+    const memo = await memoOf(shop, buyer);
     const sign = async (cumulativeAmount) => {
       const voucher = {
         channelId: channel.id,
@@ -192,7 +237,7 @@ describe("attacks on a seller over HTTP", () => {
         tickTip: ZeroHash,
         tickPrice: 0n,
         tickLimit: 0,
-        memo: quote.hash,
+        memo,
       };
       return encode(voucher, hex(await payer.signTypedData(domain, TYPES, voucher)));
     };

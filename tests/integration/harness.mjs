@@ -178,29 +178,40 @@ export class Shop {
   static async open(
     t,
     world,
-    { store, asset, price = PRICE, length = LENGTH, destination = freshAddress(), pollInterval = SELLER_POLL_MS } = {},
+    {
+      store,
+      asset,
+      chunkSize = CHUNK,
+      price = chunkSize === CHUNK ? PRICE : PRICE / 64n,
+      length = LENGTH,
+      destination = freshAddress(),
+      pollInterval = SELLER_POLL_MS,
+    } = {},
   ) {
     const account = await world.account();
-    const seller = await Seller.open({
+    const options = {
       chain: world.chainOf(account),
       destination,
       challengeDuration: CHALLENGE_DURATION,
       confirmations: CONFIRMATIONS,
       policy: POLICY,
       pollInterval,
+      secret: new Uint8Array(randomBytes(32)),
       ...(store && { store }),
-    });
+    };
+    const seller = await Seller.open(options);
     world.confirm(seller.wallet);
     const folder = await mkdtemp(join(tmpdir(), "millstream-integration-"));
     const file = join(folder, "film.bin");
     const content = randomBytes(length);
     await writeFile(file, content);
-    const listing = await seller.add("/film.bin", { file }, { price, ...(asset && { asset }) });
-    const shop = new Shop({ seller, listing, content, account, destination });
+    const terms = { price, chunkSize, ...(asset && { asset }) };
+    const listing = await seller.add("/film.bin", { file }, terms);
+    const shop = new Shop({ seller, listing, content, account, destination, file, terms, options });
     await shop.listen();
     t.after(async () => {
       await shop.vanish();
-      await seller.stop();
+      await shop.seller.stop();
       await rm(folder, { recursive: true });
     });
     return shop;
@@ -230,6 +241,17 @@ export class Shop {
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /** Cuts every connection, and starts the seller again from what its store has. */
+  async restart(world) {
+    await this.vanish();
+    await this.seller.stop();
+    const seller = await Seller.open(this.options);
+    world.confirm(seller.wallet);
+    this.listing = await seller.add("/film.bin", { file: this.file }, this.terms);
+    this.seller = seller;
+    await this.listen();
   }
 
   /** The seller's side of a channel. */

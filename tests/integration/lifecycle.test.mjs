@@ -71,6 +71,26 @@ describe("a channel's whole life", () => {
     assert.equal(await world.balance(shop.account), sellerBefore, "selling costs the seller no gas");
   });
 
+  it("takes two transactions as well to buy hundreds of chunks, many at once", async (t) => {
+    const shop = await Shop.open(t, world, { chunkSize: 8 * 1024 });
+    const buyer = await openBuyer(t, world);
+    const from = (await world.head()) + 1;
+    const channel = await buyer.wallet.openChannel({ seller: shop.url, deposit: DEPOSIT });
+    const { chunks, error } = await collect(buyer.wallet.download(shop.url, { parallel: 16 }));
+    assert.equal(error, undefined);
+    assert.equal(chunks.length, Math.ceil(LENGTH / (8 * 1024)));
+    assert.ok(chunks.length > 300);
+    assert.equal(sha256(joined(chunks)), sha256(shop.content));
+    // A voucher and its 255 ticks, then another voucher.
+    assert.deepEqual([channel.info.serial, channel.info.ticks], [2, chunks.length - 257]);
+    const price = BigInt(chunks.length) * shop.listing.price;
+    assert.deepEqual([channel.paid, shop.paid(channel)], [price, price]);
+    await channel.close();
+    await assertPaidOut(world, { shop, buyer, channel }, price);
+    const addresses = [buyer.account, shop.account, buyer.destination, shop.destination, world.adjudicator];
+    assert.equal((await world.transactions(addresses, from)).length, 2, "the deposit and the close");
+  });
+
   it("is the same with a token, whose approval is one transaction more", async (t) => {
     const asset = world.token;
     const shop = await Shop.open(t, world, { asset });

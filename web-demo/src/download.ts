@@ -54,7 +54,7 @@ async function run(session: Session, signal: AbortSignal): Promise<unknown> {
   say("Downloading: each chunk is paid for, fetched and checked.");
   const url = new URL(config.item.path, location.href);
   const have = new Set([...chunks.keys()].filter((index) => chunks[index]));
-  const vouchers = new Map<number, Uint8Array>();
+  const vouchers = new Map<string, Uint8Array>();
   const before = session.downloadMs;
   const began = performance.now();
   const tick = () => {
@@ -69,6 +69,7 @@ async function run(session: Session, signal: AbortSignal): Promise<unknown> {
       channel,
       have,
       signal,
+      parallel: 1, // so that each can be watched
       tries: TRIES,
       fetch: recording(vouchers),
       onProgress,
@@ -79,13 +80,13 @@ async function run(session: Session, signal: AbortSignal): Promise<unknown> {
         serial: chunk.serial,
         chunk: chunk.index,
         bytes: chunk.bytes.length,
-        amount: session.amounts.get(chunk.serial) ?? chunk.amount,
+        amount: session.amounts.get(`${chunk.serial}.${chunk.ticks}`) ?? chunk.amount,
         cumulativeAmount: chunk.cumulativeAmount,
         signMs: chunk.signMs,
         roundTripMs: chunk.roundTripMs,
         verified: true, // or the package would have thrown
         time: Date.now(),
-        voucher: vouchers.get(chunk.serial) ?? new Uint8Array(),
+        voucher: vouchers.get(`${chunk.serial}.${chunk.ticks}`) ?? new Uint8Array(),
       });
       tick();
       if (pace.value === "watch") await pause(WATCH_PAUSE, signal);
@@ -115,13 +116,14 @@ function follow(session: Session, { state, index, attempt }: DownloadProgress): 
   session.changed();
 }
 
-/** `fetch`, keeping a copy of every payment that leaves, by its serial. */
-function recording(vouchers: Map<number, Uint8Array>): typeof fetch {
+/** `fetch`, keeping a copy of every payment that leaves, by its voucher and ticks. */
+function recording(vouchers: Map<string, Uint8Array>): typeof fetch {
   return (input, options) => {
     const header = new Headers(options?.headers).get("payment");
     if (header !== null) {
       const payment = Uint8Array.from(atob(header.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
-      vouchers.set(decodePayment(payment).serial, payment);
+      const { serial, ticks } = decodePayment(payment);
+      vouchers.set(`${serial}.${ticks}`, payment);
     }
     return fetch(input, options);
   };

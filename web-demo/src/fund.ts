@@ -131,7 +131,7 @@ async function openWallet(session: Session): Promise<Wallet> {
     if (status === "open" && session.phase === "opening" && session.channel) void opened(session).catch(showError);
     session.changed();
   });
-  wallet.on("payment", ({ serial, amount: paid }) => session.amounts.set(serial, paid));
+  wallet.on("payment", ({ serial, ticks, amount: paid }) => session.amounts.set(`${serial}.${ticks}`, paid));
   wallet.on("transaction", () => void countTransactions(session).catch(() => {})); // a figure that can wait
   session.wallet = wallet;
   return wallet;

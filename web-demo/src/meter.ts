@@ -12,8 +12,8 @@ export function showMeter(session: Session): void {
   session.watch(() => {
     const { channel } = session;
     if (!channel) return;
-    const { serial } = channel.info;
-    figure("figure-payments", integer(serial), serial);
+    const { size } = session.amounts;
+    figure("figure-payments", integer(size), size);
     figure("channel-id", short(channel.id), channel.id);
     byId("channel-id").title = channel.id;
     const { deposit, paid } = channel;

@@ -47,8 +47,8 @@ export class Session {
   /** Verified chunks by index. */
   readonly chunks: (Uint8Array | undefined)[];
   readonly payments: Payment[] = [];
-  /** What each voucher paid beyond the one before, by serial, in wei. */
-  readonly amounts = new Map<number, bigint>();
+  /** What each payment paid beyond the one before, by its voucher and ticks, in wei. */
+  readonly amounts = new Map<string, bigint>();
   phase: Phase = "start";
   /** The chunk that is paid and on its way. */
   inFlight: number | undefined;

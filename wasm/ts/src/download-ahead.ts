@@ -10,6 +10,19 @@ export interface ReadAheadOptions {
   readonly isFatal: (error: unknown) => boolean;
 }
 
+/** What ends a piece of work. Each has its own, since many listeners on one signal look like a leak. */
+export interface Ends {
+  /** Aborted when everything ends. */
+  readonly signal: AbortSignal;
+  /** Aborted when nothing new is to be begun. */
+  readonly halted: AbortSignal;
+}
+
+interface Controllers {
+  readonly ended: AbortController;
+  readonly halted: AbortController;
+}
+
 /**
  * A queue of pieces of work.
  *
@@ -21,8 +34,8 @@ export class ReadAhead<T> {
   readonly #waiting: number;
   readonly #isFatal: (error: unknown) => boolean;
   readonly #pieces: Promise<T>[] = [];
-  readonly #ended = new AbortController();
-  readonly #halted = new AbortController();
+  readonly #own: Controllers = { ended: new AbortController(), halted: new AbortController() };
+  readonly #controllers = new Set<Controllers>([this.#own]);
   /** Those that wait for others to be done. */
   readonly #idle: (() => void)[] = [];
   #working = 0;
@@ -34,14 +47,9 @@ export class ReadAhead<T> {
     this.#isFatal = isFatal;
   }
 
-  /** Aborted when everything ends. */
-  get signal(): AbortSignal {
-    return this.#ended.signal;
-  }
-
-  /** Aborted when nothing new is to be begun. */
-  get halted(): AbortSignal {
-    return this.#halted.signal;
+  /** What ends the work between the pieces. */
+  get ends(): Ends {
+    return endsOf(this.#own);
   }
 
   get isEmpty(): boolean {
@@ -54,7 +62,7 @@ export class ReadAhead<T> {
   }
 
   /** Begins a piece as soon as there are not too many under way. */
-  push(work: () => Promise<T>): void {
+  push(work: (ends: Ends) => Promise<T>): void {
     const piece = this.#run(work);
     // Whoever takes it is told; nobody may.
     piece.catch(() => {});
@@ -78,22 +86,24 @@ export class ReadAhead<T> {
   /** Ends everything, with `error` for who still waits. */
   stop(error?: unknown): void {
     this.#failure ??= { error };
-    this.#halted.abort();
-    this.#ended.abort();
+    this.#abort(true);
     for (const wake of this.#idle.splice(0)) wake();
   }
 
-  async #run(work: () => Promise<T>): Promise<T> {
+  async #run(work: (ends: Ends) => Promise<T>): Promise<T> {
     if (this.#working >= this.#parallel) await new Promise<void>((resolve) => this.#idle.push(resolve));
     else this.#working += 1;
     // Who was woken takes the place of who was done.
+    const controllers: Controllers = { ended: new AbortController(), halted: new AbortController() };
+    this.#controllers.add(controllers);
     try {
       if (this.#failure) throw this.#failure.error;
-      return await work();
+      return await work(endsOf(controllers));
     } catch (error) {
       this.#failed(error);
       throw error;
     } finally {
+      this.#controllers.delete(controllers);
       const next = this.#idle.shift();
       if (next) next();
       else this.#working -= 1;
@@ -102,7 +112,17 @@ export class ReadAhead<T> {
 
   #failed(error: unknown): void {
     this.#failure ??= { error };
-    this.#halted.abort();
-    if (this.#isFatal(this.#failure.error)) this.#ended.abort();
+    this.#abort(this.#isFatal(this.#failure.error));
   }
+
+  #abort(everything: boolean): void {
+    for (const { ended, halted } of this.#controllers) {
+      halted.abort();
+      if (everything) ended.abort();
+    }
+  }
+}
+
+function endsOf({ ended, halted }: Controllers): Ends {
+  return { signal: ended.signal, halted: halted.signal };
 }

@@ -156,7 +156,8 @@ export class PaidRequests {
         if (peerCode === "VOUCHER_WRONG_BASE_TURN" && disputes < MAX_DISPUTES) purchase.setUnshowable(shown.payment);
         else if (peerCode !== "PAYMENT_INSUFFICIENT") throw refusal;
         // The money may have bought a chunk whose answer was lost.
-        else if (disputes < MAX_DISPUTES && !purchase.isBought(index)) await this.#reconcile(exchange, shown);
+        else if (disputes < MAX_DISPUTES && !purchase.isBought(index)) await this.#reconcile(exchange, shown.payment);
+        // It took the money and does not know for what: whether to pay once more is the owner's decision.
         else throw forgotten(exchange, refusal);
       } finally {
         if (amount > 0n) purchase.release(index);
@@ -165,14 +166,10 @@ export class PaidRequests {
   }
 
   /** The seller says that too little is paid: what was bought by its word is not paid for again. */
-  async #reconcile(exchange: Exchange, { refusal, payment }: Refused): Promise<void> {
-    const { purchase, offer, index } = exchange;
-    const before = purchase.atRisk;
-    const statement = await this.#statement(offer, purchase.show(payment, true).bytes);
-    if (statement?.bought.includes(index)) return purchase.setBought(index);
-    purchase.reconcile(statement?.bought ?? []);
-    // It took the money and does not know for what: whether to pay once more is the owner's decision.
-    if (purchase.atRisk >= before) throw forgotten(exchange, refusal);
+  async #reconcile({ purchase, offer, index }: Exchange, payment: PaymentHandle): Promise<void> {
+    const { bought = [] } = (await this.#statement(offer, purchase.show(payment, true).bytes)) ?? {};
+    if (bought.includes(index)) purchase.setBought(index);
+    purchase.reconcile(bought);
   }
 
   /** What the seller has noted about a channel, if it says. */

@@ -4,7 +4,7 @@ import type { Channel } from "./channel.js";
 import { chunkCount, chunkSpan } from "./content.js";
 import { PaidRequests, type DownloadState, type Exchange } from "./download-requests.js";
 import { purchasesOf, type Purchase } from "./download-purchases.js";
-import { ReadAhead } from "./download-ahead.js";
+import { ReadAhead, type Ends } from "./download-ahead.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { withSignal } from "./waits.js";
@@ -159,8 +159,9 @@ export async function* download(
       onProgress?.({ state, index, attempt, chunks, length, ...account, atRisk: purchase?.atRisk ?? 0n });
     };
     const purchases = purchasesOf(wallet);
-    const { signal: ended, halted } = ahead;
-    const requests = new PaidRequests(wallet, purchases, { ...options, fetch, signal: ended, halted }, report);
+    const requestsOf = (ends: Ends) => new PaidRequests(wallet, purchases, { ...options, fetch, ...ends }, report);
+    const requests = requestsOf(ahead.ends);
+    const { signal: ended } = ahead.ends;
     const channel = await chooseChannel(wallet, offer, options, ended);
     const manifest = await requests.manifest(offer);
     const wanted = [...missing(startChunk, total, have)];
@@ -168,7 +169,7 @@ export async function* download(
     /** How many chunks are not paid for. */
     let unpaid = wanted.length;
 
-    const fetchChunk = async (bought: Purchase, index: number): Promise<DownloadedChunk> => {
+    const fetchChunk = async (bought: Purchase, index: number, ends: Ends): Promise<DownloadedChunk> => {
       const span = chunkSpan(bought.offer, index);
       let isPaid = false;
       const count = () => {
@@ -187,7 +188,7 @@ export async function* download(
           count();
         },
       };
-      const answer = await requests.chunk(exchange, (received) => manifest.check(index, received));
+      const answer = await requestsOf(ends).chunk(exchange, (received) => manifest.check(index, received));
       count();
       account.received += 1;
       account.receivedBytes += span.length;
@@ -223,7 +224,7 @@ export async function* download(
         if (purchase && purchase !== current) current.takeOver(purchase);
         if (purchase !== current) await requests.learn((purchase = current));
         const chunk = index;
-        ahead.push(() => fetchChunk(current, chunk));
+        ahead.push((ends) => fetchChunk(current, chunk, ends));
       }
       if (ahead.isEmpty) return;
       yield await ahead.shift();
