@@ -105,6 +105,7 @@ pub enum Command {
         /// What is paid for: the hash of a quote, or zero.
         memo: Bytes32,
         /// For how many more payments of the same amount and memo to prepare.
+        #[uniffi(default = 0)]
         ticks: u8,
     },
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.

@@ -99,13 +99,14 @@ impl Wallet {
     ///
     /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`, `UPDATE_...`.
     /// Every call that names a channel may also fail with `STORE_FAILED` or `RECORD_...`, if it has to be loaded.
+    #[uniffi::method(default(ticks = 0))]
     pub fn pay(
         &self,
         channel_id: Bytes32,
         amount: Amount,
         memo: Bytes32,
-        ticks: u8,
         now: u64,
+        ticks: u8,
     ) -> Result<(), MillstreamError> {
         self.command(Command::Pay { channel_id, amount, memo, ticks }, now)
     }

@@ -65,7 +65,7 @@ describe("leaving alone", () => {
     await until(() => answers.length > 0, "the seller answered");
     assert.deepEqual([answers[0].kind, answers[0].channelId], ["challenge", channel.id]);
     assert.equal(challenges[0].ours, false);
-    const answer = (1 << 8) * chunks.length + 1; // baseTurn + (serial << 8), above the payer's turn of 1
+    const answer = 1 + (1 << 8) + (chunks.length - 1); // baseTurn + (serial << 8) + ticks, above the payer's turn of 1
     await until(() => shop.side(channel).info.dispute?.turn === answer, "the answer stands on chain, confirmed");
     // The answer is the seller's, so the seller pays out, at once.
     await world.pass(CHALLENGE_DURATION + 1);
