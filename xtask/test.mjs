@@ -100,7 +100,7 @@ const SUITES = [
     name: "sim",
     uses: ["cargo"],
     needs: "tests/src/sim/mod.rs",
-    command: () => [process.execPath, "xtask/sim.mjs", "--seeds", "65..190"],
+    command: () => [process.execPath, "xtask/sim.mjs", "--seeds", "0..300"],
     count: countSummaryLine,
   },
   {

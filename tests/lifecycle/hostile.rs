@@ -29,6 +29,21 @@ fn refused(world: &mut World, bytes: Vec<u8>) -> &'static str {
     error.code()
 }
 
+/// What the payer pledged and did not deposit covers no payment.
+#[test]
+fn a_payment_out_of_a_pledge_is_refused() {
+    let mut world = World::open(Asset::Native);
+    world.payer.sends_later = true;
+    world.payer_does(Command::TopUp { channel_id: world.id, amount: 5_000 });
+    world.deliver();
+    let base_turn = world.payee.channel(&world.id).base.expect("raised").turn;
+    let good = Voucher::flat(world.id, base_turn, 1, DEPOSIT, B256::ZERO);
+    let too_much = Voucher { cumulative_amount: DEPOSIT + 1, ..good };
+    assert_eq!(refusal(&mut world, too_much, &payer_key()), "VOUCHER_ABOVE_DEPOSIT");
+    let signed = good.sign(world.payee.wallet.voucher_domain(), &payer_key()).expect("a local key signs");
+    world.payee.input(&mut world.chain, Input::Payment(encode_payment(&signed))).expect("it is there");
+}
+
 #[test]
 fn wrong_vouchers_are_refused_by_name() {
     let mut world = World::open(Asset::Native);

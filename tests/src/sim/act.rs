@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Kind as ChannelKind, Terms, derive_nonce};
 use millstream_core::wallet::{Command, Input};
+use millstream_core::wire::Message;
 
 use super::action::Kind;
 use super::network::{Packet, Parcel};
@@ -105,7 +106,9 @@ impl World {
     /// Brings a packet to one of the receiver's wallets.
     pub fn deliver(&mut self, packet: Packet) {
         self.say(|world| world.describe_packet(&packet));
-        if !self.is_honest(packet.to) {
+        if self.is_honest(packet.to) {
+            self.note_answer(&packet);
+        } else {
             self.overhear(&packet);
         }
         let host = self.random.index(self.parties[packet.to].hosts.len());
@@ -114,6 +117,15 @@ impl World {
             Parcel::Payment(bytes) => Input::Payment(bytes),
         };
         self.feed(At { party: packet.to, host }, input);
+    }
+
+    /// Notes which question of the receiver's a packet answers.
+    fn note_answer(&mut self, packet: &Packet) {
+        let Parcel::Message(bytes) = &packet.parcel else { return };
+        let Some(opened) = super::wire::open(bytes) else { return };
+        if let Message::ChannelReestablish { answers: Some(number), .. } = opened.message {
+            self.truth.parties[packet.to].answers.insert((opened.channel_id, number));
+        }
     }
 
     fn describe_packet(&self, packet: &Packet) -> String {
@@ -291,6 +303,8 @@ impl World {
         signed.restores += 1;
         signed.durable.clear();
         signed.last_states.clear();
+        signed.doubts.clear();
+        signed.records.clear();
         self.start_restored(At { party, host: 0 }, backup);
         for host in 1..self.parties[party].hosts.len() {
             self.start(At { party, host });

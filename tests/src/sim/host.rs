@@ -29,10 +29,12 @@ impl World {
     pub fn start(&mut self, at: At) {
         self.boot(at);
         let store = &self.parties[at.party].store;
+        let unheard = store.records().map(|(key, _)| *key).collect();
         let records = store.records().filter(|(_, stored)| stored.wake_at.is_some());
         let records: Vec<StoredRecord> = records.map(|(key, _)| store.read(*key)).collect();
         let open = store.records().filter(|(_, stored)| stored.channel.status() != Status::Closed);
         let seen = open.map(|(_, stored)| stored.channel.seen_block().unwrap_or(0)).min();
+        self.parties[at.party].hosts[at.host].unheard = unheard;
         self.host(at).next_block = seen.unwrap_or(0).saturating_sub(REPORTED_AGAIN);
         let ids: Vec<B256> = records.iter().map(|record| record.key).collect();
         self.feed(at, Input::Loaded(records));
@@ -47,6 +49,7 @@ impl World {
     /// Starts a wallet that has lost everything but a backup.
     pub fn start_restored(&mut self, at: At, backup: Vec<(B256, Vec<u8>)>) {
         self.boot(at);
+        self.host(at).unheard = backup.iter().map(|(key, _)| *key).collect();
         self.feed(at, Input::Restore(backup));
     }
 
@@ -200,7 +203,7 @@ impl World {
             Output::Submit { channel_id, transaction } => {
                 let (name, kind) = (self.name(&channel_id), transaction.kind);
                 self.say(|world| format!("   {} submits {} for {name}", world.place(at), kind.name()));
-                self.released_transaction(at.party, channel_id, &transaction);
+                self.released_transaction(at, channel_id, &transaction);
                 let (from, life) = (self.parties[at.party].account, self.host(at).life);
                 let (to, value, data) = (transaction.to, transaction.value, transaction.data);
                 let transaction = Transaction { from, to, value, data };
@@ -337,6 +340,7 @@ impl World {
             return;
         }
         host.next_block = update.head_block.saturating_sub(REPORTED_AGAIN);
+        host.unheard.clear();
         self.feed(at, Input::Chain(update));
     }
 }

@@ -212,7 +212,7 @@ impl World {
             _ => last.map_or(1, |voucher| voucher.serial + 1),
         };
         let amount = match self.random.below(4) {
-            0 => u128::from(self.random.below(3_000)),
+            0 => u128::from(self.random.below(3_000)).min(last.map_or(0, |voucher| voucher.cumulative_amount / 2)),
             1 => terms.deposit,
             _ => last.map_or(0, |voucher| voucher.cumulative_amount) + u128::from(self.random.below(100)),
         };

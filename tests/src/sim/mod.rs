@@ -13,6 +13,7 @@
 
 pub mod act;
 pub mod action;
+pub mod claim;
 pub mod host;
 pub mod invariants;
 pub mod liar;

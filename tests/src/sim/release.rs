@@ -110,6 +110,8 @@ impl World {
         let number = self.truth.parties[party].numbers.entry(channel_id).or_default();
         *number = channel.sent.max(*number);
         self.stored_redemption(party, channel);
+        self.stored_doubt(party, channel);
+        self.stored_claim(party, channel);
         let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
         let turns = turns.map(|base| (base.turn, base.balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
@@ -126,6 +128,19 @@ impl World {
             let part = states::base(&channel.terms, base.turn, base.balances);
             let challenge = challenge_digest(state_hash(channel_id, &part));
             self.truth.parties[party].durable.insert((channel_id, challenge), (base.turn, base.balances));
+        }
+    }
+
+    /// Whoever may have forgotten what it signed does not think otherwise before its question was answered.
+    fn stored_doubt(&mut self, party: usize, channel: &Channel) {
+        let channel_id = channel.terms.channel_id();
+        let signed = &mut self.truth.parties[party];
+        if channel.unsure {
+            signed.doubts.insert(channel_id, channel.question);
+        } else if let Some(question) = signed.doubts.remove(&channel_id)
+            && !signed.answers.contains(&(channel_id, question))
+        {
+            self.broken("a doubt lasts until it is answered", self.name(&channel_id));
         }
     }
 
@@ -238,7 +253,8 @@ impl World {
     }
 
     /// A transaction left.
-    pub fn released_transaction(&mut self, party: usize, channel_id: B256, transaction: &Transaction) {
+    pub fn released_transaction(&mut self, at: At, channel_id: B256, transaction: &Transaction) {
+        let party = at.party;
         if !self.is_honest(party) {
             return;
         }
@@ -251,6 +267,10 @@ impl World {
         let recoverable = record.base.is_some_and(|base| base.signatures.both().is_some());
         if is_deposit && !recoverable {
             self.broken("a deposit can be recovered", self.name(&channel_id));
+        }
+        // The channel may have been paid out meanwhile: a deposit would be lost.
+        if is_deposit && self.parties[party].hosts[at.host].unheard.contains(&channel_id) {
+            self.broken("nobody deposits before it has heard the chain", self.name(&channel_id));
         }
     }
 

@@ -1,9 +1,9 @@
 //! What honest parties signed and let out: what the rules are measured against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
-use millstream_core::channel::{Balances, Role};
+use millstream_core::channel::{Balances, Channel, Role};
 use millstream_core::payment::Voucher;
 
 use super::profile::PARTIES;
@@ -38,6 +38,12 @@ pub struct Signed {
     /// Every state that a durable record ever agreed to: by channel and digest its turn and its balances. Starts anew
     /// with a restore.
     pub durable: BTreeMap<(B256, B256), (u64, Balances)>,
+    /// Every record as it was stored last.
+    pub records: BTreeMap<B256, Channel>,
+    /// The number of the question that a stored record waits for an answer to, by channel.
+    pub doubts: BTreeMap<B256, u64>,
+    /// The answers that it was brought, by channel and number of the question.
+    pub answers: BTreeSet<(B256, u64)>,
     /// The highest number of a message that was ever stored, by channel.
     pub numbers: BTreeMap<B256, u64>,
     /// The states of every record as it was stored last, so that they are not hashed again.

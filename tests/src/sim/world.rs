@@ -1,6 +1,6 @@
 //! One seed's world: parties and their hosts, the network, the chain, the time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::Terms;
@@ -49,6 +49,8 @@ pub struct Host {
     pub wallet: Option<Wallet>,
     /// How many wallets ran here before.
     pub life: u32,
+    /// Channels that were stored when it started, until it is told what the chain says.
+    pub unheard: BTreeSet<B256>,
     /// Inputs that wait for a record.
     pub waiting: VecDeque<Input>,
     /// Whether a record came since they were put there.
