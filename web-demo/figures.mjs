@@ -84,8 +84,10 @@ export async function figuresOfSeller({ seller }) {
   if (!channel || others.length > 0) throw new Error(`the seller has ${others.length + 1} channels instead of one`);
   await until(() => channel.info.payout !== undefined, "the seller has not seen the pay-out");
   const { id, deposit, cumulativeAmount, payout } = channel.info;
-  const { payments, chunks, bytes } = seller.totals;
-  const [{ price }] = seller.listings;
+  const { payments, chunks, repeats, bytes: served } = seller.totals;
+  const [{ price, chunkSize }] = seller.listings;
+  // What was served again was the first chunk, for an old payment.
+  const bytes = served - repeats * chunkSize;
   if (cumulativeAmount !== BigInt(payments) * price)
     throw new Error(`the seller counts ${payments} payments of ${price}, and was paid ${cumulativeAmount}`);
   return {

@@ -106,6 +106,18 @@ test("no more than the window is signed away for chunks that have not arrived", 
     coded("INVALID_ARGUMENT", { field: "parallel" })((await collect(buyer.download(url, { parallel }))).error);
 });
 
+test("a signal that ends a download between two chunks ends it with an error, not as if it were complete", async (t) => {
+  const { buyer, url } = await setUp(t, { chunks: 8 });
+  for (const parallel of [1, 8]) {
+    const controller = new AbortController();
+    const run = async () => {
+      for await (const { index } of buyer.download(url, { parallel, signal: controller.signal }))
+        if (index === 2) controller.abort();
+    };
+    await assert.rejects(run(), coded("ABORTED"));
+  }
+});
+
 // ---- sellers that cheat ---------------------------------------------------------------------------------------------
 
 const cheats = {

@@ -83,6 +83,11 @@ export class ReadAhead<T> {
     }
   }
 
+  /** Nothing more is wanted. @throws the first error of any, if there was one */
+  end(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+
   /** Ends everything, with `error` for who still waits. */
   stop(error?: unknown): void {
     this.#failure ??= { error };

@@ -51,6 +51,8 @@ export class Purchase {
   readonly channel: Channel;
   readonly offer: Offer;
   readonly #bought: ChunkSet;
+  /** Takes an amount out of what is unspent on the channel from earlier times, if there is as much. */
+  readonly #draw: (amount: bigint) => boolean;
   readonly #reserved = new Map<number, Reservation>();
   /** Of the vouchers that the seller is known to have. */
   readonly #known = new Set<number>();
@@ -65,9 +67,10 @@ export class Purchase {
   #denied = 0n;
   #change: { readonly happened: Promise<void>; readonly happen: () => void } = signal();
 
-  constructor(channel: Channel, offer: Offer) {
+  constructor(channel: Channel, offer: Offer, draw: (amount: bigint) => boolean) {
     this.channel = channel;
     this.offer = offer;
+    this.#draw = draw;
     this.#bought = new ChunkSet(offer.chunks);
   }
 
@@ -95,15 +98,10 @@ export class Purchase {
     }
   }
 
-  /**
-   * What was bought and is unspent from earlier times, by the seller's word; `claim` is the newest payment, if it was for this
-   * quote.
-   */
-  takeStatement({ bought, unspent }: Statement, claim: PaymentHandle | undefined): void {
+  /** What was bought in earlier times, by the seller's word; `claim` is the newest payment, if it was for this quote. */
+  takeStatement(bought: readonly number[], claim: PaymentHandle | undefined): void {
     bought.forEach((index) => this.#bought.add(index));
     this.#newest ??= claim;
-    // What is less than a chunk's price cannot buy one.
-    this.#atRisk += unspent - (unspent % this.offer.price);
   }
 
   /** What was bought by now, by the seller's word: chunks on their way count when they are here. */
@@ -137,7 +135,10 @@ export class Purchase {
       const { price } = this.offer;
       let reservation = this.#reserved.get(index);
       if (!reservation) {
-        const free = this.#atRisk - price * BigInt(this.#reserved.size);
+        const reserved = price * BigInt(this.#reserved.size);
+        // What is unspent from earlier times goes first, as soon as there is a payment to show for it.
+        if (this.#newest && this.#atRisk - reserved < price && this.#draw(price)) this.#atRisk += price;
+        const free = this.#atRisk - reserved;
         const isPaid = this.#newest !== undefined && free >= price;
         // Without any payment that can be shown, what is unspent cannot be used: one has to be made, and only one.
         const mustWait = this.#newest === undefined ? this.#paying > 0 : this.#atRisk + price > options.window;
@@ -244,6 +245,8 @@ export class Purchases {
   readonly #purchases = new Map<string, Purchase>();
   /** Channels that paid nothing before this wallet was opened: all that was bought on them is known here. */
   readonly #complete = new Map<Hex, boolean>();
+  /** What was unspent on a channel when this wallet first asked, in base units, less what was drawn since. */
+  readonly #unspent = new Map<Hex, bigint>();
 
   /** The purchase of an offer on a channel, made if there is none. */
   of(channel: Channel, offer: Offer): Purchase {
@@ -252,7 +255,8 @@ export class Purchases {
     if (!purchase) {
       this.#forgetClosed();
       if (!this.#complete.has(channel.id)) this.#complete.set(channel.id, channel.paid === 0n);
-      this.#purchases.set(key, (purchase = new Purchase(channel, offer)));
+      const draw = (amount: bigint) => this.#draw(channel.id, amount);
+      this.#purchases.set(key, (purchase = new Purchase(channel, offer, draw)));
     }
     return purchase;
   }
@@ -262,11 +266,16 @@ export class Purchases {
     return this.#complete.get(channel.id) === true;
   }
 
-  /** What is signed away on a channel for the chunks of other purchases, in base units. */
-  atRiskBeside(purchase: Purchase): bigint {
-    return [...this.#purchases.values()]
-      .filter((other) => other !== purchase && other.channel.id === purchase.channel.id)
-      .reduce((sum, { atRisk }) => sum + atRisk, 0n);
+  /** What is unspent on a channel, by the seller's word. Only the first one counts: later ones are mixed with what is bought. */
+  setUnspent({ id }: Channel, amount: bigint): void {
+    if (!this.#unspent.has(id)) this.#unspent.set(id, amount);
+  }
+
+  #draw(channelId: Hex, amount: bigint): boolean {
+    const unspent = this.#unspent.get(channelId) ?? 0n;
+    if (unspent < amount) return false;
+    this.#unspent.set(channelId, unspent - amount);
+    return true;
   }
 
   #forgetClosed(): void {
@@ -274,6 +283,7 @@ export class Purchases {
       if (channel.status === "closed" || channel.status === "aborted") {
         this.#purchases.delete(key);
         this.#complete.delete(channel.id);
+        this.#unspent.delete(channel.id);
       }
   }
 }

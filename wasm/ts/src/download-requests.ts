@@ -129,9 +129,8 @@ export class PaidRequests {
       const statement = await this.#statement(offer, claim);
       if (!statement) return;
       const { memo, ...payment } = earlierPayment(channel, claim);
-      const unspent = statement.unspent - this.#purchases.atRiskBeside(purchase);
-      const ours = { bought: statement.bought, unspent: unspent > 0n ? unspent : 0n };
-      purchase.takeStatement(ours, memo === offer.hash ? payment : undefined);
+      this.#purchases.setUnspent(channel, statement.unspent);
+      purchase.takeStatement(statement.bought, memo === offer.hash ? payment : undefined);
     }, this.#signal);
   }
 

@@ -226,7 +226,7 @@ export async function* download(
         const chunk = index;
         ahead.push((ends) => fetchChunk(current, chunk, ends));
       }
-      if (ahead.isEmpty) return;
+      if (ahead.isEmpty) return ahead.end();
       yield await ahead.shift();
     }
   } catch (error) {
