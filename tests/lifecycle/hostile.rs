@@ -41,7 +41,7 @@ fn a_payment_out_of_a_pledge_is_refused() {
     let too_much = Voucher { cumulative_amount: DEPOSIT + 1, ..good };
     assert_eq!(refusal(&mut world, too_much, &payer_key()), "VOUCHER_ABOVE_DEPOSIT");
     let signed = good.sign(world.payee.wallet.voucher_domain(), &payer_key()).expect("a local key signs");
-    world.payee.input(&mut world.chain, Input::Payment(encode_payment(&signed))).expect("it is there");
+    world.payee.input(&mut world.chain, Input::Payment(encode_payment(&signed.into()))).expect("it is there");
 }
 
 #[test]
