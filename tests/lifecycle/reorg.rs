@@ -64,6 +64,36 @@ fn a_deposit_that_is_mined_again_is_not_made_twice() {
     world.assert_settled(5);
 }
 
+/// The deposit is mined again in an earlier block, on a branch that is still too short to say that the later one is gone.
+#[test]
+fn a_deposit_that_is_mined_again_in_an_earlier_block_is_not_lost() {
+    let mut world = World::new(Asset::Native);
+    world.propose();
+    let before = world.chain.snapshot();
+    world.chain.mine(40);
+    world.settle();
+    world.assert_status(Status::Open);
+    world.paid(300);
+    world.chain.restore(&before);
+    let deposit = calls::deposit(world.asset, world.id, U256::ZERO, U256::from(DEPOSIT));
+    let (account, adjudicator) = (world.payer.account, world.chain.adjudicator);
+    world.chain.send(account, adjudicator, DEPOSIT, deposit).expect("the same transaction");
+    world.chain.mine(4);
+    reorganised(&mut world);
+    // From here on nobody tells of that block again.
+    world.chain.mine(14);
+    world.payer.watch(&mut world.chain);
+    world.payee.watch(&mut world.chain);
+    world.chain.mine(40);
+    world.settle();
+    for party in [&world.payer, &world.payee] {
+        assert_eq!(party.channel(&world.id).facts().holdings, DEPOSIT);
+    }
+    world.paid(5);
+    world.close();
+    world.assert_settled(305);
+}
+
 #[test]
 fn a_challenge_is_undone() {
     let mut world = World::open(Asset::Native);

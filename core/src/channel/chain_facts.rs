@@ -265,6 +265,16 @@ impl ChainFacts {
         self.recent.iter().rev().find(own).map(|confirmed| confirmed.position).or(self.folded_to)
     }
 
+    /// Whether an event at `position` comes before one that was taken in and is none of them: what was taken in after it is
+    /// about to be found gone. `undone` is where taking back begins.
+    pub(crate) fn is_overtaken(&self, position: Position, mark: u64, undone: Option<Position>) -> bool {
+        let own = self.recent.iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
+        let mut kept = own.filter(|confirmed| undone.is_none_or(|from| confirmed.position < from));
+        let folded = self.folded_to.is_some_and(|folded| position <= folded);
+        let is_known = |confirmed: &Confirmed| (confirmed.position, confirmed.mark) == (position, mark);
+        !folded && !kept.clone().any(is_known) && kept.any(|confirmed| confirmed.position > position)
+    }
+
     /// What came from the channel that this one succeeds.
     pub(crate) fn carried(&self) -> u128 {
         self.carried

@@ -44,7 +44,7 @@ pub(crate) use update::{
     Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
     request, top_up,
 };
-pub(crate) use watch::{Observed, apply_event, reorganise};
+pub(crate) use watch::{Observed, apply_event, is_overtaken, reorganise};
 pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, give_up, withdraw};
 
 use crate::channel::Chain;

@@ -25,6 +25,13 @@ pub(crate) struct Observed {
     pub(crate) call: Option<Bytes>,
 }
 
+/// Whether an event has to wait, because one that comes after it was taken in before, in a block that the chain may not
+/// have any more. Deposits of other assets are nobody's business.
+pub(crate) fn is_overtaken(channel: &Channel, observed: &Observed, undone: Option<Position>) -> bool {
+    let is_other = matches!(observed.event, AdjudicatorEvent::Deposited { asset, .. } if asset != channel.terms.asset);
+    !is_other && channel.chain.is_overtaken(observed.position, observed.mark, undone)
+}
+
 /// Takes in an event of the channel that is deep enough in the chain. One that was taken in before is no news.
 pub(crate) fn apply_event(
     context: &Context<'_>,

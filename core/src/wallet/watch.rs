@@ -96,8 +96,10 @@ impl Wallet {
         self.find(channel_id)?;
         let Some(channel) = self.channel(&channel_id) else { return Ok(()) };
         let (confirmations, successor) = (channel.terms.confirmations, channel.successor);
-        let events = self.chain.confirmed(&channel_id, confirmations);
+        let mut events = self.chain.confirmed(&channel_id, confirmations);
         let undone = self.chain.undone(&channel_id);
+        // Mined again in an earlier block than before: the later one is not known to be gone while the chain is shorter.
+        events.retain(|it| !protocol::is_overtaken(channel, it, undone));
         // A deposit that was taken back and is mined again must not be made twice.
         let waits = self.chain.waits_beyond(&channel_id, events.len());
         if events.is_empty() && undone.is_none() {
