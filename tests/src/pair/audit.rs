@@ -41,7 +41,7 @@ impl Audit {
                 let signed = durable(channel_id).signed_turn;
                 let voucher = match payment.voucher() {
                     Some(voucher) => *voucher,
-                    None => self.voucher_of(&payment),
+                    None => self.voucher_of(&payment, durable(channel_id).best),
                 };
                 let turn = last_turn(&voucher);
                 assert!(signed >= turn, "turn {turn} leaves in a voucher, the store knows of {signed}");
@@ -75,11 +75,11 @@ impl Audit {
         assert!(self.states.range(states).next().is_none(), "voucher {} takes turns of a state", voucher.serial);
     }
 
-    /// The voucher that a tick belongs to; it left before.
-    fn voucher_of(&self, payment: &Payment) -> SignedVoucher {
-        let of_channel = self.vouchers_of(payment.channel_id());
-        let of_serial = of_channel.filter(|((_, _, serial), _)| *serial == payment.serial());
-        *of_serial.last().expect("a tick leaves after its voucher").1
+    /// The voucher that a tick belongs to: the stored one, which may have been lost on its way out, or one that left.
+    fn voucher_of(&self, payment: &Payment, stored: Option<SignedVoucher>) -> SignedVoucher {
+        let of_channel = self.vouchers_of(payment.channel_id()).map(|(_, voucher)| *voucher);
+        let of_serial = of_channel.chain(stored).filter(|signed| signed.voucher.serial == payment.serial());
+        of_serial.last().expect("a tick leaves after its voucher is stored")
     }
 
     fn vouchers_of(&self, channel_id: B256) -> impl Iterator<Item = (&(B256, u64, u32), &SignedVoucher)> {
