@@ -171,10 +171,13 @@ impl Wallet {
                 }
                 continue;
             }
-            // An event of a withdrawal waits for both channels: each would push the other one out, for ever.
-            let waits = self.chain.waits_for(&channel_id) && !self.chain.is_too_young(&channel_id);
-            if waits || self.outbox.is_waiting(&channel_id) || slot.is_pinned() {
-                // It becomes idle when that is done or stored; until then it counts as just used.
+            // An event of a withdrawal waits for both channels, and each would push the other one out, for ever: it is not
+            // idle, and counts again once it has taken the event in.
+            if self.chain.waits_for(&channel_id) && !self.chain.is_too_young(&channel_id) {
+                continue;
+            }
+            if self.outbox.is_waiting(&channel_id) || slot.is_pinned() {
+                // It becomes idle when its commit is stored; until then it counts as just used.
                 if let Some(slot) = self.set.remove(&channel_id) {
                     self.set.insert(channel_id, *slot);
                 }
