@@ -70,19 +70,17 @@ pub(crate) fn pay(
 /// lease, and the payee knows.
 fn tick(context: &Context<'_>, channel: &mut Channel, order: &Order, effects: &mut Effects) -> bool {
     let Some(voucher) = channel.best.map(|signed| signed.voucher) else { return false };
-    let ticks = channel.shown.map_or(0, |shown| shown.ticks).saturating_add(1);
-    let before = channel.shown.map_or(0, |shown| shown.ticks);
-    if ticks == before || ticks > voucher.tick_limit || voucher.tick_price != order.amount || voucher.memo != order.memo
-    {
+    let Some(ticks) = channel.shown.map_or(0, |shown| shown.ticks).checked_add(1) else { return false };
+    if ticks > voucher.tick_limit || voucher.tick_price != order.amount || voucher.memo != order.memo {
         return false;
     }
     let Some(preimage) = context.key.preimage(&ChainOf::voucher(&voucher), ticks) else { return false };
-    let most = voucher.amount_with(voucher.tick_limit);
     let leased = |lease: &Lease| voucher.last_turn() <= lease.turn && voucher.amount_with(ticks) <= lease.amount;
     if channel.lease.as_ref().is_some_and(leased) {
         effects.leased = true;
     } else {
-        channel.lease = Some(Lease { turn: voucher.last_turn(), amount: most });
+        let amount = voucher.amount_with(voucher.tick_limit);
+        channel.lease = Some(Lease { turn: voucher.last_turn(), amount });
     }
     let shown = Shown { ticks, preimage };
     channel.shown = Some(shown);
@@ -93,9 +91,12 @@ fn tick(context: &Context<'_>, channel: &mut Channel, order: &Order, effects: &m
 
 /// The voucher with a chain of `limit` ticks, if the key can make one.
 fn with_ticks(context: &Context<'_>, voucher: Voucher, price: u128, limit: u8) -> Voucher {
-    let Voucher { channel_id, base_turn, serial, .. } = voucher;
-    let chain = ChainOf { channel_id, base_turn, serial, limit };
-    match context.key.preimage(&chain, 0).filter(|_| limit > 0) {
+    if limit == 0 {
+        // A chain that nobody uses would push another one out of memory.
+        return voucher;
+    }
+    let chain = ChainOf { limit, ..ChainOf::voucher(&voucher) };
+    match context.key.preimage(&chain, 0) {
         Some(tick_tip) => Voucher { tick_tip, tick_price: price, tick_limit: limit, ..voucher },
         None => voucher,
     }
