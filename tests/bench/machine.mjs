@@ -29,7 +29,7 @@ export async function native(quick, ...flags) {
   const { files } = await cargoBuild(["--release", "--package", "millstream-tests", "--bin", "bench-machine"]);
   const program = files.find((file) => /bench-machine(\.exe)?$/.test(file));
   const { stdout } = await promisify(execFile)(program, [...flags, ...(quick ? ["--quick"] : [])]);
-  return { figures: JSON.parse(stdout) };
+  return JSON.parse(stdout);
 }
 
 const SIZES = [1, 1_000, 10_000, 100_000];
@@ -90,7 +90,7 @@ function tables(figures) {
 }
 
 export async function run(duration) {
-  const { figures } = await native(duration === DURATIONS.quick);
+  const figures = await native(duration === DURATIONS.quick);
   const wasm = await loadModule();
   figures["payments_per_second.wasm"] = paymentsPerSecond(wasm, duration.operationMs / 2);
   figures["payments_per_second.wasm_lease"] = paymentsPerSecond(wasm, duration.operationMs / 2, { lease: LEASE });

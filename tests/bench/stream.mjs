@@ -31,7 +31,7 @@ const headerBytes = (payment) => `Payment: ${Buffer.from(payment).toString("base
 
 export async function run(duration) {
   const quick = duration === DURATIONS.quick;
-  const { figures: all } = await native(quick, "--stream");
+  const all = await native(quick, "--stream");
   const wasm = await loadModule();
   const ticks = rates(wasm, duration.operationMs / 2, 255);
   const vouchers = rates(wasm, duration.operationMs / 2, 0);

@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use crate::error::Failure;
 
 /// The largest integer that every `number` below it can express: 2^53 - 1.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// The largest time and duration that is taken, in seconds: sums of two of them are exact numbers.
 pub(crate) const MAX_SECONDS: u64 = nitro::MAX_UINT48;
 /// Far above any record, so that a damaged store is told from a large one.

@@ -5,11 +5,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::Failure;
-use crate::input::Fields;
+use crate::input::{Fields, MAX_SAFE_INTEGER};
 use crate::{Core, input, output};
-
-/// The largest number that JavaScript counts to exactly.
-const MAX_EXACT: u64 = (1 << 53) - 1;
 
 #[wasm_bindgen]
 impl Core {
@@ -27,8 +24,8 @@ impl Core {
         let receipt = Receipt {
             channel_id: fields.hash("channelId")?,
             quote: fields.hash("quote")?,
-            chunk: fields.integer("chunk", MAX_EXACT)?,
-            chunks: fields.integer("chunks", MAX_EXACT)?,
+            chunk: fields.integer("chunk", MAX_SAFE_INTEGER)?,
+            chunks: fields.integer("chunks", MAX_SAFE_INTEGER)?,
             cumulative_amount: fields.amount("cumulativeAmount")?,
             issued_at: fields.seconds("issuedAt")?,
         };
@@ -49,9 +46,9 @@ pub fn read_receipt(
     let too_large = |length| ReceiptError::TooLarge { length }.into();
     let bytes = input::bytes_or(bytes, "bytes", MAX_RECEIPT_BYTES, too_large)?;
     let fields = Fields::of(issuer, "issuer")?;
-    let domain = VoucherDomain::new(fields.integer("chainId", MAX_EXACT)?, fields.address("streamApp")?);
+    let domain = VoucherDomain::new(fields.integer("chainId", MAX_SAFE_INTEGER)?, fields.address("streamApp")?);
     let receipt = SignedReceipt::from_bytes(&bytes, &domain, fields.address("seller")?)?.receipt;
-    if [receipt.chunk, receipt.chunks, receipt.issued_at].into_iter().any(|number| number > MAX_EXACT) {
+    if [receipt.chunk, receipt.chunks, receipt.issued_at].into_iter().any(|number| number > MAX_SAFE_INTEGER) {
         return Err(ReceiptError::Malformed.into());
     }
     Ok(output::receipt(&receipt))

@@ -261,15 +261,19 @@ impl ChainFacts {
     /// The place of the last event of the channel itself that was taken in. What came from the channel that it succeeds
     /// may be newer than events that are still to be taken in.
     pub(crate) fn last(&self) -> Option<Position> {
-        let own = |confirmed: &&Confirmed| !matches!(confirmed.event, ChainEvent::Carried(_));
-        self.recent.iter().rev().find(own).map(|confirmed| confirmed.position).or(self.folded_to)
+        self.own().next_back().map(|confirmed| confirmed.position).or(self.folded_to)
+    }
+
+    /// The events of the channel itself, which can still be taken back: what came from the channel that it succeeds was
+    /// logged of that one.
+    pub(crate) fn own(&self) -> impl DoubleEndedIterator<Item = &Confirmed> + Clone {
+        self.recent.iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)))
     }
 
     /// Whether an event at `position` comes before one that was taken in and is none of them: what was taken in after it is
     /// about to be found gone. `undone` is where taking back begins.
     pub(crate) fn is_overtaken(&self, position: Position, mark: u64, undone: Option<Position>) -> bool {
-        let own = self.recent.iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
-        let mut kept = own.filter(|confirmed| undone.is_none_or(|from| confirmed.position < from));
+        let mut kept = self.own().filter(|confirmed| undone.is_none_or(|from| confirmed.position < from));
         let folded = self.folded_to.is_some_and(|folded| position <= folded);
         let is_known = |confirmed: &Confirmed| (confirmed.position, confirmed.mark) == (position, mark);
         !folded && !kept.clone().any(is_known) && kept.any(|confirmed| confirmed.position > position)

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{ChainEvent, Channel, Position};
+use crate::channel::{Channel, Position};
 use crate::crypto::keccak256;
 use crate::protocol::Observed;
 use crate::wallet::input::Log;
@@ -96,9 +96,7 @@ impl ChainView {
     /// has to be taken in anew, whether the record had it or not.
     pub(super) fn remember(&mut self, channel_id: B256, channel: &Channel) {
         let undone = self.undone(&channel_id);
-        // What came from another channel was logged of that one.
-        let own = channel.chain.recent().iter().filter(|confirmed| !matches!(confirmed.event, ChainEvent::Carried(_)));
-        for confirmed in own.filter(|confirmed| undone.is_none_or(|from| confirmed.position < from)) {
+        for confirmed in channel.chain.own().filter(|confirmed| undone.is_none_or(|from| confirmed.position < from)) {
             self.applied.insert((confirmed.position, channel_id), confirmed.mark);
         }
     }

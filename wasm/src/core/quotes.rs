@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{Core, NOW};
 use crate::error::Failure;
-use crate::input::Fields;
+use crate::input::{Fields, MAX_SAFE_INTEGER};
 use crate::{input, output};
 
 #[wasm_bindgen]
@@ -71,6 +71,7 @@ impl Core {
 
 /// Checks that JavaScript can express every number in a quote.
 fn check_exact(quote: &Quote) -> Result<(), QuoteError> {
-    let exact = [quote.length, quote.challenge_duration, quote.expires_at].into_iter().all(|value| value < 1 << 53);
+    let numbers = [quote.length, quote.challenge_duration, quote.expires_at];
+    let exact = numbers.into_iter().all(|number| number <= MAX_SAFE_INTEGER);
     if exact { Ok(()) } else { Err(QuoteError::Impossible) }
 }
