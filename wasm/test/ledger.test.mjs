@@ -94,7 +94,7 @@ test("purchases that come at once share their writes, and none is told before it
   assert.deepEqual(await buy(ledger, 50, 500n), { bought: "no", unspent: 0n });
   // Another one on the same store knows it all.
   const again = open(store);
-  assert.deepEqual(await buy(again, 49, 500n), { bought: "before" });
+  assert.deepEqual(await buy(again, 49, 500n), { bought: "before", count: 50 });
   assert.deepEqual(await again.statement(ID, quote.hash, { cumulativeAmount: 510n }), {
     unspent: 10n,
     bought: [0, 49],
@@ -128,7 +128,11 @@ test("a credit is served ahead of payment, and what was given back is not owed o
   const ledger = open(store, { credit: 20n });
   assert.deepEqual(
     [await buy(ledger, 0, 0n), await buy(ledger, 1, 0n), await buy(ledger, 2, 0n)],
-    [{ bought: "now" }, { bought: "now" }, { bought: "no", unspent: -20n }],
+    [
+      { bought: "now", count: 1 },
+      { bought: "now", count: 2 },
+      { bought: "no", unspent: -20n },
+    ],
   );
   assert.equal((await buy(ledger, 2, 10n)).bought, "now");
   // 5 of 40 are given back: the next 10 buy a chunk all the same.
