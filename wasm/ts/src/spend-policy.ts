@@ -1,6 +1,7 @@
 // What the owner lets a wallet pay, in words of the owner; the core holds every payment against it.
 
 import { keccak256 } from "./core.js";
+import { toHex } from "./encoding.js";
 import { MillstreamError, checkHex, checkInteger } from "./errors.js";
 import type { Hex, SpendRule } from "./types.js";
 
@@ -99,13 +100,13 @@ const names = new Map<string, Hex>();
 /** What stands for a name in the core's log: its hash. A hash stands for itself. */
 export function hashOfName(name: string, field: string): Hex {
   if (/^0x[0-9a-f]{64}$/.test(name)) return name as Hex;
-  let hash = names.get(name);
-  if (hash !== undefined) return hash;
+  const known = names.get(name);
+  if (known !== undefined) return known;
   if (typeof name !== "string" || name.length > MAX_NAME)
     throw new MillstreamError("INVALID_ARGUMENT", `${field} must be a string of at most ${MAX_NAME} characters`, {
       details: { field },
     });
-  hash = keccak256(new TextEncoder().encode(name));
+  const hash = toHex(keccak256(new TextEncoder().encode(name)));
   if (names.size >= MAX_NAMES) names.clear();
   names.set(name, hash);
   return hash;
