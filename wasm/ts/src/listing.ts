@@ -148,6 +148,8 @@ export class Listing implements Priced {
       throw invalid("duration", "a price by the second, and only that, needs the seconds of play time, above zero");
     const key = listingPath(path);
     if (key.endsWith("/")) throw invalid("path", `"${path}" is a folder's path: content has one that ends in no "/"`);
+    if ("bytes" in content && !(content.bytes instanceof Uint8Array))
+      throw invalid("bytes", "content must be a Uint8Array");
     const source = "bytes" in content ? bytesSource(content.bytes) : await fileSource(content.file);
     const { length } = source;
     const seconds = Math.ceil(duration ?? 0);

@@ -133,7 +133,11 @@ export class ChunkLedger {
   async agreed(channelId: Hex, received: bigint): Promise<void> {
     // What is not in memory is compared when it is read.
     const account = await this.#accounts.get(channelId);
-    if (account) this.#limit(account, (account.received = received));
+    if (!account) return;
+    // Nobody comes to owe something by being given something back.
+    const owed = -unspentOf(account);
+    this.#limit(account, received, owed < 0n ? 0n : owed);
+    account.received = received;
   }
 
   /** Forgets a channel that is over. */
@@ -175,8 +179,8 @@ export class ChunkLedger {
   }
 
   /** No channel has spent more than was received, and the credit: what was given back to the buyer is not owed once more. */
-  #limit(account: Account, received: bigint): void {
-    const most = received + account.credit;
+  #limit(account: Account, received: bigint, owed = account.credit): void {
+    const most = received + (owed < account.credit ? owed : account.credit);
     if (account.spent <= most) return;
     account.spent = most;
     account.changes += 1;
