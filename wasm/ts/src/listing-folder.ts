@@ -99,14 +99,14 @@ export async function readFolder(directory: string, rules: FolderRules): Promise
 
 /** Every file below a directory: its path in there, and where it is. */
 async function* filesIn(directory: string, prefix = "", depth = 1): AsyncGenerator<{ path: string; file: string }> {
-  const [{ opendir }, { join }] = await Promise.all([import("node:fs/promises"), import("node:path")]);
+  const [{ readdir }, { join }] = await Promise.all([import("node:fs/promises"), import("node:path")]);
   const refuse = (what: string, cause?: unknown) =>
     new MillstreamError("CONTENT_UNREADABLE", what, { ...(cause !== undefined && { cause }) });
   if (depth > MAX_DEPTH) throw refuse(`${directory} lies deeper than ${MAX_DEPTH} directories`);
-  const entries = await opendir(directory).catch((cause: unknown) => {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((cause: unknown) => {
     throw refuse(`the directory ${directory} cannot be read`, cause);
   });
-  for await (const entry of entries) {
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith(".")) continue;
     const [path, file] = [prefix + entry.name, join(directory, entry.name)];
     if (entry.isDirectory()) yield* filesIn(file, `${path}/`, depth + 1);
