@@ -261,11 +261,12 @@ export class Seller {
   }
 
   async #handleContent(request: Request, url: URL): Promise<Response> {
+    // Also where nothing is sold: a page must be able to read that.
+    if (request.method === "OPTIONS") return preflightAnswer(METHODS);
     const found = this.#listings.find(url.pathname);
     if (!found) throw new HttpError(404, "NOT_FOUND", "nothing is sold here");
     const { listing, file } = found;
     const { method } = request;
-    if (method === "OPTIONS") return preflightAnswer(METHODS);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(METHODS);
     if (file === undefined && url.searchParams.has("manifest"))
       return answer(200, method === "HEAD" ? null : listing.manifest, {
