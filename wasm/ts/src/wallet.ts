@@ -14,9 +14,10 @@ import { Mailbox } from "./mailbox.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
-import { Payments, type PaymentReceived } from "./payments.js";
+import { Payments, type OnAsk, type PaymentReceived, type SpendQuestion } from "./payments.js";
 import { Sellers } from "./sellers.js";
 import { clip } from "./rpc.js";
+import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
@@ -29,12 +30,13 @@ import type {
   Quote,
   QuoteTerms,
   Receipt,
+  SpendRefusal,
   StoredRecord,
   TransactionKind,
 } from "./types.js";
 import { Watcher } from "./watcher.js";
 
-export type { ExternalSigner, OpenProgress, OpenStep, PaymentReceived };
+export type { ExternalSigner, OnAsk, OpenProgress, OpenStep, PaymentReceived, SpendQuestion };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -58,8 +60,12 @@ export interface WalletOptions {
   lease?: Lease | undefined;
   /** How many idle channels stay in memory; the others are read from the store when they are needed. Default 1,000. */
   maxLoaded?: number | undefined;
-  /** What it asks of new channels; what is missing keeps its default. */
-  policy?: Partial<Policy> | undefined;
+  /** What it asks of new channels, and what it may pay; what is missing keeps its default: no limit for payments. */
+  policy?: (Partial<Policy> & SpendPolicy) | undefined;
+  /**
+   * Asks the owner about a payment above `policy.askAbove`; only `true` is a yes. Without it such payments are refused.
+   */
+  onAsk?: OnAsk | undefined;
   fetch?: typeof fetch | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
@@ -71,6 +77,8 @@ export interface WalletEvents {
   payment: { channelId: Hex; serial: number; ticks: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
   /** Payee: a payment was accepted and stored. */
   paymentReceived: PaymentReceived;
+  /** Payer: a payment was not made, because of a rule of the owner or the owner's no. */
+  spendRefused: { channelId: Hex; refusal: SpendRefusal };
   status: { channelId: Hex; status: ChannelStatus };
   /** A challenge stands on chain, final at `finalizesAt` (the chain's clock, in seconds). */
   challenged: { channelId: Hex; finalizesAt: number; ours: boolean };
@@ -139,8 +147,11 @@ export class Wallet {
       complete: () => cursor === undefined && core.channels().length < maxLoaded,
       onRead: (block) => void cursor?.save(block),
     });
-    const payments = new Payments(driver, ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
-      this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
+    const payments = new Payments(
+      driver,
+      ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
+        this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
+      options.onAsk,
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
     this.address = core.address();
@@ -167,12 +178,13 @@ export class Wallet {
   static async open(options: WalletOptions): Promise<Wallet> {
     await init();
     const { chain, store = memoryStore(), secret, policy, lease, signer } = options;
+    const spending = spendRules(policy ?? {});
     const address = signer && checkHex(signer.address, "signer.address", 20);
     // A withdrawal is about two channels at once.
     const maxLoaded = checkInteger(options.maxLoaded ?? DEFAULT_MAX_LOADED, "maxLoaded", 2, 2 ** 32 - 1);
     const destination =
       options.destination === undefined ? await chain.account() : checkHex(options.destination, "destination", 20);
-    const core = new Core({ ...chain.contracts, destination, policy, secret, address, lease, maxLoaded });
+    const core = new Core({ ...chain.contracts, destination, policy, secret, address, lease, spending, maxLoaded });
     const wallet = new Wallet(core, destination, store, options);
     await wallet.#start(store);
     return wallet;
@@ -220,6 +232,15 @@ export class Wallet {
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
   download(url: string | URL, options: DownloadOptions = {}): AsyncGenerator<DownloadedChunk, void, undefined> {
     return download(this, url, { ...options, fetch: options.fetch ?? this.request });
+  }
+
+  /**
+   * Stops all payments at once, or lets them go on: until then each is refused with `SPEND_HELD`. It is not stored.
+   *
+   * @throws {MillstreamError} `WALLET_STOPPED`
+   */
+  hold(held: boolean): void {
+    this.#driver.run((core) => core.hold(held, now()));
   }
 
   /** Calls `listener` with every such event until the function returned is called. */
@@ -358,6 +379,8 @@ export class Wallet {
           return this.#events.emit("updated", { channelId, balances: event.balances });
         case "succeeded":
           return this.#events.emit("succeeded", { channelId, successor: event.successor });
+        case "spendRefused":
+          return this.#events.emit("spendRefused", { channelId, refusal: event.refusal });
         case "peerSilent":
         case "reorganised":
           return this.#events.emit(event.type, { channelId });
