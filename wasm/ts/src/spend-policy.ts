@@ -68,7 +68,7 @@ function rule(
   asks = false,
 ): SpendRule | undefined {
   if (given === undefined) return undefined;
-  const { limit, window = DAY, asset } = typeof given === "object" ? given : { limit: given };
+  const { limit, window = DAY, asset } = typeof given === "object" ? (given ?? { limit: given }) : { limit: given };
   if (typeof limit !== "bigint" || limit < 0n)
     throw new MillstreamError("INVALID_ARGUMENT", `the limit of ${field} must be a bigint in base units`, {
       details: { field },
