@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import { checkInteger } from "./errors.js";
 import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal } from "./seller-http.js";
 
 export { DEFAULT_CHUNK_SIZE, MAX_CHUNKS, MAX_CHUNK_SIZE } from "./content.js";
@@ -9,6 +10,15 @@ export { MAX_FOLDER_FILE, MAX_FOLDER_FILES } from "./folder.js";
 export { Listing, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
 export type { ClaimFilter, ClaimOptions, ClaimOutcome, SellerAccount } from "./seller-accounts.js";
 export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
+
+/** How answers are sent. */
+export interface NodeHandlerOptions {
+  /**
+   * How long a client may read nothing of its answer before the connection is cut, in milliseconds. Default 120,000. What it
+   * paid for it can ask for again.
+   */
+  idleTimeout?: number | undefined;
+}
 
 /**
  * A listener for Node's `http.createServer` that answers with `handle`, for example that of a {@link Seller}.
@@ -18,7 +28,9 @@ export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
  */
 export function nodeHandler(
   handle: (request: Request) => Promise<Response>,
+  options: NodeHandlerOptions = {},
 ): (req: IncomingMessage, res: ServerResponse) => void {
+  const idleTimeout = checkInteger(options.idleTimeout ?? 120_000, "idleTimeout", 1, 2 ** 31 - 1);
   return (req, res) => {
     const gone = new AbortController();
     res.once("close", () => gone.abort());
@@ -26,7 +38,7 @@ export function nodeHandler(
     res.on("error", () => {});
     void respond(req, gone.signal)
       .catch(() => errorAnswer(500, "INTERNAL", "the server failed"))
-      .then((response) => send(req, res, response, gone.signal))
+      .then((response) => send(req, res, response, { gone: gone.signal, idleTimeout }))
       .catch(() => res.destroy());
 
     async function respond(request: IncomingMessage, signal: AbortSignal): Promise<Response> {
@@ -66,7 +78,13 @@ function toRequest(req: IncomingMessage, body: Uint8Array, signal: AbortSignal):
   }
 }
 
-async function send(req: IncomingMessage, res: ServerResponse, response: Response, gone: AbortSignal): Promise<void> {
+interface Sending {
+  readonly gone: AbortSignal;
+  readonly idleTimeout: number;
+}
+
+async function send(req: IncomingMessage, res: ServerResponse, response: Response, sending: Sending): Promise<void> {
+  const { gone } = sending;
   if (gone.aborted) return void (await response.body?.cancel());
   for (const [name, value] of response.headers) res.setHeader(name, value);
   res.writeHead(response.status);
@@ -82,7 +100,7 @@ async function send(req: IncomingMessage, res: ServerResponse, response: Respons
     for (;;) {
       const { done, value } = await reader.read();
       if (done || gone.aborted) break;
-      if (!res.write(value)) await drained(res, gone);
+      if (!res.write(value)) await drained(res, sending);
     }
     res.end();
   } finally {
@@ -90,9 +108,13 @@ async function send(req: IncomingMessage, res: ServerResponse, response: Respons
   }
 }
 
-function drained(res: ServerResponse, gone: AbortSignal): Promise<void> {
+/** Resolves when more can be written, or never will. */
+function drained(res: ServerResponse, { gone, idleTimeout }: Sending): Promise<void> {
   return new Promise((resolve) => {
+    // Who reads nothing must not hold a piece of content in memory for ever.
+    const timer = setTimeout(() => res.destroy(), idleTimeout);
     const over = () => {
+      clearTimeout(timer);
       res.off("drain", over);
       gone.removeEventListener("abort", over);
       resolve();
