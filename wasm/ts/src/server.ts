@@ -14,8 +14,8 @@ export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
 /** How answers are sent. */
 export interface NodeHandlerOptions {
   /**
-   * How long a client may read nothing of its answer before the connection is cut, in milliseconds. Default 120,000. What it
-   * paid for it can ask for again.
+   * How long nothing of an answer may be sent or read before the connection is cut, in milliseconds. Default 120,000. What a
+   * client paid for it can ask for again.
    */
   idleTimeout?: number | undefined;
 }
@@ -38,7 +38,11 @@ export function nodeHandler(
     res.on("error", () => {});
     void respond(req, gone.signal)
       .catch(() => errorAnswer(500, "INTERNAL", "the server failed"))
-      .then((response) => send(req, res, response, { gone: gone.signal, idleTimeout }))
+      .then((response) => {
+        // Who reads nothing must not hold an answer in memory for ever. Between requests, the server's own time counts.
+        res.setTimeout(idleTimeout, () => res.destroy());
+        return send(req, res, response, gone.signal);
+      })
       .catch(() => res.destroy());
 
     async function respond(request: IncomingMessage, signal: AbortSignal): Promise<Response> {
@@ -78,13 +82,7 @@ function toRequest(req: IncomingMessage, body: Uint8Array, signal: AbortSignal):
   }
 }
 
-interface Sending {
-  readonly gone: AbortSignal;
-  readonly idleTimeout: number;
-}
-
-async function send(req: IncomingMessage, res: ServerResponse, response: Response, sending: Sending): Promise<void> {
-  const { gone } = sending;
+async function send(req: IncomingMessage, res: ServerResponse, response: Response, gone: AbortSignal): Promise<void> {
   if (gone.aborted) return void (await response.body?.cancel());
   for (const [name, value] of response.headers) res.setHeader(name, value);
   res.writeHead(response.status);
@@ -100,7 +98,7 @@ async function send(req: IncomingMessage, res: ServerResponse, response: Respons
     for (;;) {
       const { done, value } = await reader.read();
       if (done || gone.aborted) break;
-      if (!res.write(value)) await drained(res, sending);
+      if (!res.write(value)) await drained(res, gone);
     }
     res.end();
   } finally {
@@ -108,13 +106,9 @@ async function send(req: IncomingMessage, res: ServerResponse, response: Respons
   }
 }
 
-/** Resolves when more can be written, or never will. */
-function drained(res: ServerResponse, { gone, idleTimeout }: Sending): Promise<void> {
+function drained(res: ServerResponse, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    // Who reads nothing must not hold a piece of content in memory for ever.
-    const timer = setTimeout(() => res.destroy(), idleTimeout);
     const over = () => {
-      clearTimeout(timer);
       res.off("drain", over);
       gone.removeEventListener("abort", over);
       resolve();
