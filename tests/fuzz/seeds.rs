@@ -117,8 +117,11 @@ fn values() -> Outcome {
         content_root: B256::repeat_byte(0x11),
         length: 1_000_000,
         chunk_size: 65_536,
+        chunks: 16,
         unit: Unit::Chunk,
+        units: 16,
         price: 250,
+        credit: 500,
         asset: Address::repeat_byte(0x22),
         payee: payee.address(),
         payee_destination: Address::repeat_byte(0x33).into_word(),
@@ -127,8 +130,8 @@ fn values() -> Outcome {
         expires_at: NOW + HOUR,
     };
     write("quote", "tokens", &quote.sign(&domain, &payee)?.to_bytes())?;
-    let largest = Quote { length: u64::MAX, chunk_size: u32::MAX, price: u128::MAX, expires_at: u64::MAX, ..quote };
-    write("quote", "total_above_all", &largest.sign(&domain, &payee)?.to_bytes())?;
+    let folder = Quote { chunk_size: 0, unit: Unit::Second, units: 120, ..quote };
+    write("quote", "folder", &folder.sign(&domain, &payee)?.to_bytes())?;
 
     let ticks = TickChain::new(B256::repeat_byte(0x44), 255);
     let flat = Voucher::flat(B256::repeat_byte(0x55), 1, 7, 1_000, quote.hash());

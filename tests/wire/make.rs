@@ -111,8 +111,11 @@ fn others() -> Outcome {
         content_root: B256::repeat_byte(0x11),
         length: 1_000_000,
         chunk_size: 65_536,
+        chunks: 16,
         unit: Unit::Chunk,
+        units: 16,
         price: 250,
+        credit: 500,
         asset: Address::repeat_byte(0x22),
         payee: payee.public_key().address(),
         payee_destination: Address::repeat_byte(0x33).into_word(),
@@ -120,8 +123,13 @@ fn others() -> Outcome {
         confirmations: 3,
         expires_at: 1_900_000_000,
     };
-    let signed = quote.sign(&domain, &payee)?;
-    write("quote", "chunks", json!({ "quote": meaning::quote(&quote) }), &signed.to_bytes())
+    let bytes = Quote { unit: Unit::Byte, units: 1_000_000, price: 1, ..quote };
+    let folder = Quote { chunk_size: 0, chunks: 31, unit: Unit::Second, units: 120, ..quote };
+    for (name, quote) in [("chunks", quote), ("bytes", bytes), ("seconds", folder)] {
+        let signed = quote.sign(&domain, &payee)?;
+        write("quote", name, json!({ "quote": meaning::quote(&quote) }), &signed.to_bytes())?;
+    }
+    Ok(())
 }
 
 fn main() -> Outcome {

@@ -2,6 +2,7 @@
 
 use js_sys::{Array, ArrayBuffer, JsString, Reflect, Symbol, Uint8Array};
 use millstream_core::channel::Kind;
+use millstream_core::payment::Unit;
 use millstream_core::protocol::{Policy, TransactionKind};
 use millstream_core::wallet::{ChainUpdate, LeaseTerms, Log, StoredRecord};
 use millstream_core::{Address, B256, Bytes, nitro};
@@ -50,6 +51,10 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn amount(self, field: &'static str) -> Result<u128, Failure> {
         amount(&self.get(field)?, field)
+    }
+
+    pub(crate) fn unit(self, field: &'static str) -> Result<Unit, Failure> {
+        unit(&self.get(field)?, field)
     }
 
     /// An amount; zero if it is missing.
@@ -314,6 +319,12 @@ pub(crate) fn kind(value: &JsValue) -> Result<Kind, Failure> {
         "ledger" => Ok(Kind::Ledger),
         _ => Err(Failure::argument("kind", "\"stream\" or \"ledger\"")),
     }
+}
+
+pub(crate) fn unit(value: &JsValue, field: &'static str) -> Result<Unit, Failure> {
+    let name = string(value, field, 32)?;
+    let unit = Unit::ALL.into_iter().find(|unit| unit.name() == name);
+    unit.ok_or_else(|| Failure::argument(field, "\"chunk\", \"byte\" or \"second\""))
 }
 
 pub(crate) fn transaction_kind(value: &JsValue) -> Result<TransactionKind, Failure> {

@@ -35,7 +35,7 @@ words! {
     ASSET = "asset", DEPOSIT = "deposit", REMAINING = "remaining", HOLDINGS = "holdings", TURN = "turn",
     CHALLENGE_DURATION = "challengeDuration", CONFIRMATIONS = "confirmations", DISPUTE = "dispute", PAYOUT = "payout",
     SEEN_BLOCK = "seenBlock", ABORTED = "aborted", HASH = "hash", CONTENT_ROOT = "contentRoot", LENGTH = "length",
-    CHUNK_SIZE = "chunkSize", UNIT = "unit", PRICE = "price", PAYEE_DESTINATION = "payeeDestination",
+    CHUNK_SIZE = "chunkSize", UNIT = "unit", UNITS = "units", CREDIT = "credit", PRICE = "price", PAYEE_DESTINATION = "payeeDestination",
     EXPIRES_AT = "expiresAt", CHUNKS = "chunks", TOTAL = "total", BASE_TURN = "baseTurn", TICK_TIP = "tickTip",
     TICKS = "ticks", PREIMAGE = "preimage", QUOTE = "quote", ISSUED_AT = "issuedAt", TICK_PRICE = "tickPrice", TICK_LIMIT = "tickLimit", SIGNATURE = "signature",
     COMMIT = "commit", LOAD = "load", SEND = "send", PAYMENT = "payment", SUBMIT = "submit", NOTIFY = "notify",
@@ -298,15 +298,17 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
         .with(&CONTENT_ROOT, hash(&quote.content_root))
         .with(&LENGTH, number(quote.length))
         .with(&CHUNK_SIZE, quote.chunk_size)
-        .with(&UNIT, word(&CHUNK))
+        .with(&CHUNKS, quote.chunks)
+        .with(&UNIT, JsValue::from_str(quote.unit.name()))
+        .with(&UNITS, number(quote.units))
         .with(&PRICE, quote.price)
+        .with(&CREDIT, quote.credit)
         .with(&ASSET, address(&quote.asset))
         .with(&PAYEE, address(&quote.payee))
         .with(&PAYEE_DESTINATION, address(destination))
         .with(&CHALLENGE_DURATION, number(quote.challenge_duration))
         .with(&CONFIRMATIONS, quote.confirmations)
         .with(&EXPIRES_AT, number(quote.expires_at))
-        .with(&CHUNKS, number(quote.chunks()))
         .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
         .into()
 }

@@ -186,8 +186,8 @@ describe("the border", () => {
     const core = new Core({ ...config(1), secret: undefined, address: key.address });
     assert.equal(core.address(), key.address);
     assert.throws(() => core.exportSecret(), coded("KEY_ELSEWHERE"));
-    const quote = { contentRoot: `0x${"c0".repeat(32)}`, length: 1, chunkSize: 1, price: 1n, asset: NATIVE };
-    const terms = { ...quote, challengeDuration: HOUR, confirmations: 1, expiresAt: T0 };
+    const quote = { contentRoot: `0x${"c0".repeat(32)}`, length: 1, chunkSize: 1, chunks: 1, price: 1n, asset: NATIVE };
+    const terms = { ...quote, unit: "chunk", units: 1, credit: 0n, challengeDuration: HOUR, confirmations: 1, expiresAt: T0 };
     assert.throws(() => core.signQuote(terms), coded("KEY_ELSEWHERE"));
     assert.throws(() => new Core({ ...config(1), address: key.address }), coded("INVALID_ARGUMENT", "secret"));
 
@@ -243,6 +243,10 @@ describe("the border", () => {
       contentRoot: memo,
       length: 1,
       chunkSize: 1,
+      chunks: 1,
+      unit: "chunk",
+      units: 1,
+      credit: 0n,
       price: 1n,
       asset: NATIVE,
       challengeDuration: HOUR,

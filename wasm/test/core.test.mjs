@@ -303,6 +303,10 @@ describe("two cores", () => {
       contentRoot: `0x${"c0".repeat(32)}`,
       length: 1_000_001,
       chunkSize: 262_144,
+      chunks: 4,
+      unit: "chunk",
+      units: 4,
+      credit: 0n,
       price: 2n ** 100n,
       asset: account(0xee),
       challengeDuration: HOUR,
@@ -311,11 +315,24 @@ describe("two cores", () => {
     };
     const bytes = payee.core.signQuote(terms);
     const quote = payer.core.readQuote(bytes, T0);
-    const { hash, unit, chunks, total, ...rest } = quote;
+    const { hash, total, ...rest } = quote;
     assert.deepEqual(rest, { ...terms, payee: payee.core.address(), payeeDestination: account(2) });
-    assert.deepEqual([unit, chunks, total], ["chunk", 4, 4n * terms.price]);
+    assert.equal(total, 4n * terms.price);
     const payeeDestination = `0x${"00".repeat(12)}${account(2).slice(2)}`;
     assert.equal(hash, quoteHash({ ...terms, unit: 0, payee: payee.core.address(), payeeDestination }));
+    for (const [number, unit, units] of [
+      [1, "byte", 1_000_001],
+      [2, "second", 7_200],
+    ]) {
+      const other = { ...terms, unit, units, credit: 77n };
+      const read = payer.core.readQuote(payee.core.signQuote(other), T0);
+      assert.deepEqual([read.unit, read.units, read.credit], [unit, units, 77n]);
+      assert.equal(read.hash, quoteHash({ ...other, unit: number, payee: payee.core.address(), payeeDestination }));
+    }
+    for (const wrong of [{ chunks: 5 }, { units: 5 }, { unit: "byte" }, { chunkSize: 0, units: 5 }, { units: 0 }])
+      assert.throws(() => payee.core.signQuote({ ...terms, ...wrong }), coded("QUOTE_IMPOSSIBLE"));
+    for (const unit of ["", "minute", 0, undefined])
+      assert.throws(() => payee.core.signQuote({ ...terms, unit }), coded("INVALID_ARGUMENT", "unit"));
     assert.throws(() => payer.core.readQuote(bytes, T0 + 100), coded("QUOTE_EXPIRED"));
     const elsewhere = new Party(1, { ...CONTRACTS, chainId: 1 });
     assert.throws(() => elsewhere.core.readQuote(bytes, T0), coded("QUOTE_SIGNATURE"));

@@ -36,6 +36,8 @@ describe("an offer", () => {
       chunkSize: 1_000,
       chunks: 11,
       unit: "chunk",
+      units: 11,
+      credit: 0n,
       price: PRICE,
       total: 11n * PRICE,
       asset: NATIVE,
@@ -126,6 +128,10 @@ describe("an offer", () => {
           contentRoot: `0x${"c0".repeat(32)}`,
           length: 10_500,
           chunkSize: 1_000,
+          chunks: 11,
+          unit: "chunk",
+          units: 11,
+          credit: 0n,
           price: PRICE,
           asset: NATIVE,
           challengeDuration: HOUR,
@@ -140,7 +146,7 @@ describe("an offer", () => {
     seller.terms = change("accepts.0.extra.quote", quoteOf(buyer, now + 100));
     await assert.rejects(fetchOffer(FILE, buyer), coded("OFFER_MALFORMED"));
     const forged = Buffer.from(quoteOf(seller.wallet, now + 100), "base64url");
-    forged[40] ^= 1;
+    forged[10] ^= 1;
     seller.terms = change("accepts.0.extra.quote", forged.toString("base64url"));
     await assert.rejects(fetchOffer(FILE, buyer), coded("QUOTE_SIGNATURE"));
   });

@@ -9,9 +9,9 @@ use crate::payment::voucher::{VoucherDomain, word, write_words};
 use crate::{Address, B256};
 
 /// The EIP-712 type of a quote. Its domain is that of the vouchers which pay for it.
-pub const QUOTE_TYPE: &str = "Quote(bytes32 contentRoot,uint64 length,uint32 chunkSize,uint8 unit,uint128 price,\
-                              address asset,address payee,bytes32 payeeDestination,uint64 challengeDuration,\
-                              uint32 confirmations,uint64 expiresAt)";
+pub const QUOTE_TYPE: &str = "Quote(bytes32 contentRoot,uint64 length,uint32 chunkSize,uint32 chunks,uint8 unit,\
+                              uint64 units,uint128 price,uint128 credit,address asset,address payee,\
+                              bytes32 payeeDestination,uint64 challengeDuration,uint32 confirmations,uint64 expiresAt)";
 
 /// The largest quote that is read, in bytes.
 pub const MAX_QUOTE_BYTES: usize = 512;
@@ -24,43 +24,82 @@ pub enum Unit {
     /// One chunk of the content, the last one included even if it is shorter.
     #[n(0)]
     Chunk,
+    /// One byte.
+    #[n(1)]
+    Byte,
+    /// One second of play time.
+    #[n(2)]
+    Second,
+}
+
+impl Unit {
+    /// Every unit.
+    pub const ALL: [Self; 3] = [Self::Chunk, Self::Byte, Self::Second];
+
+    /// The unit as a word: `"chunk"`, `"byte"`, `"second"`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chunk => "chunk",
+            Self::Byte => "byte",
+            Self::Second => "second",
+        }
+    }
+
+    /// As the EIP-712 type of a quote has it.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Chunk => 0,
+            Self::Byte => 1,
+            Self::Second => 2,
+        }
+    }
 }
 
 /// What is for sale, and on which terms. Source: docs/protocol.md, Quotes and chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Quote {
-    /// SHA-256 of the concatenated SHA-256 of every chunk.
+    /// SHA-256 of the manifest, which names the SHA-256 of every chunk.
     #[cbor(n(0), with = "cbor::b256")]
     pub content_root: B256,
     /// Length of the content in bytes.
     #[n(1)]
     pub length: u64,
-    /// Length of every chunk but the last in bytes; not zero.
+    /// Length of every chunk but the last in bytes. Zero for a folder: its chunks are its files, each of its own length.
     #[n(2)]
     pub chunk_size: u32,
-    /// What the price is for.
+    /// How many chunks the content has.
     #[n(3)]
+    pub chunks: u32,
+    /// What the price is for.
+    #[n(4)]
     pub unit: Unit,
+    /// How many units the whole content costs: of a file its chunks, its bytes or its seconds, of a folder those that are
+    /// not free.
+    #[n(5)]
+    pub units: u64,
     /// Price of one unit, in base units of the asset.
-    #[cbor(n(4), with = "cbor::amount")]
+    #[cbor(n(6), with = "cbor::amount")]
     pub price: u128,
+    /// How much the seller serves ahead of payment on a channel, in base units.
+    #[cbor(n(7), with = "cbor::amount")]
+    pub credit: u128,
     /// Token contract, or zero for the native asset.
-    #[cbor(n(5), with = "cbor::address")]
+    #[cbor(n(8), with = "cbor::address")]
     pub asset: Address,
     /// The seller's channel key, which signs the quote.
-    #[cbor(n(6), with = "cbor::address")]
+    #[cbor(n(9), with = "cbor::address")]
     pub payee: Address,
     /// Where the seller is paid out on chain.
-    #[cbor(n(7), with = "cbor::b256")]
+    #[cbor(n(10), with = "cbor::b256")]
     pub payee_destination: B256,
     /// The challenge duration that the seller asks of a channel, in seconds.
-    #[n(8)]
+    #[n(11)]
     pub challenge_duration: u64,
     /// How many blocks deep a deposit must be before it counts, the block of the deposit included.
-    #[n(9)]
+    #[n(12)]
     pub confirmations: u32,
     /// Until when the quote holds, in seconds since 1970.
-    #[n(10)]
+    #[n(13)]
     pub expires_at: u64,
 }
 
@@ -88,7 +127,7 @@ pub enum QuoteError {
         /// Seconds since 1970.
         now: u64,
     },
-    /// It describes nothing that can be sold: no chunk size, no content, or a price whose total overflows.
+    /// It describes nothing that can be sold: no content, chunks or units that do not add up, or a total that overflows.
     #[error("quote has impossible terms")]
     Impossible,
     /// Its payee would be paid out to a channel instead of an address: no channel can be opened for it.
@@ -120,14 +159,16 @@ impl QuoteError {
 impl Quote {
     /// The EIP-712 struct hash: the memo of the vouchers that pay for this.
     pub fn hash(&self) -> B256 {
-        let Unit::Chunk = self.unit;
         let words = [
             keccak256(QUOTE_TYPE),
             self.content_root,
             word(self.length.into()),
             word(self.chunk_size.into()),
-            word(0),
+            word(self.chunks.into()),
+            word(self.unit.number().into()),
+            word(self.units.into()),
             word(self.price),
+            word(self.credit),
             self.asset.into_word(),
             self.payee.into_word(),
             self.payee_destination,
@@ -135,19 +176,14 @@ impl Quote {
             word(self.confirmations.into()),
             word(self.expires_at.into()),
         ];
-        let mut bytes = [0u8; 12 * 32];
+        let mut bytes = [0u8; 15 * 32];
         write_words(&mut bytes, &words);
         keccak256(bytes)
     }
 
-    /// How many chunks the content has.
-    pub fn chunks(&self) -> u64 {
-        self.length.div_ceil(u64::from(self.chunk_size.max(1)))
-    }
-
     /// The price of the whole content, in base units; `None` if it is above 2^128 - 1.
     pub fn total(&self) -> Option<u128> {
-        self.price.checked_mul(u128::from(self.chunks()))
+        self.price.checked_mul(u128::from(self.units))
     }
 
     /// The address that the seller is paid out to.
@@ -160,9 +196,21 @@ impl Quote {
         destination_address(destination).ok_or(QuoteError::Destination { destination })
     }
 
-    /// Checks that there is something to sell, in chunks, for a price that can be paid.
+    /// Checks that there is something to sell, in chunks and units that add up, for a price that can be paid.
     fn check_possible(&self) -> Result<(), QuoteError> {
-        let possible = self.chunk_size > 0 && self.length > 0 && self.total().is_some();
+        let (chunks, units) = (u64::from(self.chunks), self.units);
+        let is_cut = match self.chunk_size {
+            0 => chunks <= self.length,
+            size => chunks == self.length.div_ceil(u64::from(size)),
+        };
+        let most = match self.unit {
+            Unit::Chunk => chunks,
+            Unit::Byte => self.length,
+            Unit::Second => units,
+        };
+        // Only a folder has chunks that are free.
+        let is_priced = if self.chunk_size == 0 { units <= most } else { units == most };
+        let possible = chunks > 0 && units > 0 && is_cut && is_priced && self.total().is_some();
         if possible { Ok(()) } else { Err(QuoteError::Impossible) }
     }
 
@@ -191,7 +239,7 @@ pub struct SignedQuote {
 }
 
 impl SignedQuote {
-    /// The quote as CBOR, about 260 bytes.
+    /// The quote as CBOR, about 270 bytes.
     pub fn to_bytes(&self) -> alloc::vec::Vec<u8> {
         cbor::to_vec(self)
     }
@@ -238,8 +286,11 @@ mod tests {
             content_root: B256::repeat_byte(0x11),
             length: 5_000_001,
             chunk_size: 262_144,
+            chunks: 20,
             unit: Unit::Chunk,
+            units: 20,
             price: 10_000_000_000_000,
+            credit: 30_000_000_000_000,
             asset: Address::ZERO,
             payee: address!("75E0De31eCa89159a26b09cc3b5eF4736A4f8969"),
             payee_destination: Address::repeat_byte(0xcd).into_word(),
@@ -262,25 +313,64 @@ mod tests {
     /// Expected values: ethers 6, `TypedDataEncoder.hashStruct` and `Wallet.signTypedData`.
     #[test]
     fn hash_and_signature_are_those_of_ethers() {
-        let hash = b256!("bd25a1f27d7cd8e90b64e5d1f737375b43bab5165f1f129bf887c773e0c44bea");
+        let hash = b256!("115e294caeee5f749cfb098ba4480abd7cd0539d9baa656417273a3bfe1db8ca");
         assert_eq!(quote().hash(), hash);
+        let by_byte = Quote { unit: Unit::Byte, units: 5_000_001, ..quote() };
+        assert_eq!(by_byte.hash(), b256!("ccaca212f3e80e2ad2bec27d29ee7a2cf0cfd9e417b8bb12806fc774a24c24ee"));
+        let folder = Quote { chunk_size: 0, unit: Unit::Second, units: 600, ..quote() };
+        assert_eq!(folder.hash(), b256!("d9916ad09410ec420a4e290ae6044b5a2c9f2582cdfd9682cf007f7fd6c04830"));
         let signed = SignedQuote::from_bytes(&sign(quote()), &domain(), NOW).unwrap();
         let expected = hex!(
-            "19a71146ab47cd6a80cdcb4c05c4abd424193f0f5766176968909de0161e4166189ad94fac7eef421e22fd18a038036e"
-            "a933a8d99d3715689552eb3764ac94d71b"
+            "f7604061b3d5c66c4e3cd627e8b614f15e1824d408a2bc005913b551c9b274016710748c969c29259bb3a4d4233c825a"
+            "dd6dd746c2511a1cdca0e0f96bef6a5b1b"
         );
         assert_eq!(signed.signature.to_bytes(), expected);
-        assert_eq!((quote().chunks(), quote().total()), (20, Some(200_000_000_000_000)));
+        assert_eq!(quote().total(), Some(200_000_000_000_000));
+    }
+
+    /// A folder of 20 files.
+    fn folder() -> Quote {
+        Quote { chunk_size: 0, ..quote() }
+    }
+
+    /// Quotes whose chunks and units add up.
+    fn possible() -> [Quote; 5] {
+        [
+            Quote { unit: Unit::Byte, units: 5_000_001, ..quote() },
+            Quote { unit: Unit::Second, units: 7, ..quote() },
+            Quote { units: 3, ..folder() },
+            Quote { unit: Unit::Byte, units: 5_000_000, ..folder() },
+            Quote { unit: Unit::Second, units: 1_000_000, ..folder() },
+        ]
+    }
+
+    /// Quotes whose do not, or that cost more than there is.
+    fn impossible() -> [Quote; 12] {
+        [
+            Quote { length: 0, ..quote() },
+            Quote { length: 0, chunks: 0, units: 0, ..quote() },
+            Quote { chunks: 19, units: 19, ..quote() },
+            Quote { units: 19, ..quote() },
+            Quote { units: 0, ..quote() },
+            Quote { unit: Unit::Byte, units: 20, ..quote() },
+            Quote { unit: Unit::Second, units: 0, ..quote() },
+            Quote { units: 21, ..folder() },
+            Quote { unit: Unit::Byte, units: 5_000_002, ..folder() },
+            Quote { chunks: 5_000_002, ..folder() },
+            Quote { chunks: 0, ..folder() },
+            Quote { price: u128::MAX, ..quote() },
+        ]
     }
 
     #[test]
     fn a_seller_signs_only_what_a_buyer_can_act_on() {
         let signed = |quote: Quote| quote.sign(&domain(), &signer()).map(|signed| signed.to_bytes());
         assert_eq!(signed(quote()), Ok(sign(quote())));
-        for impossible in
-            [Quote { chunk_size: 0, ..quote() }, Quote { length: 0, ..quote() }, Quote { price: u128::MAX, ..quote() }]
-        {
-            assert_eq!(signed(impossible), Err(QuoteError::Impossible));
+        for impossible in impossible() {
+            assert_eq!(signed(impossible), Err(QuoteError::Impossible), "{impossible:?}");
+        }
+        for possible in possible() {
+            assert_eq!(signed(possible), Ok(sign(possible)), "{possible:?}");
         }
         let destination = B256::repeat_byte(0xcd);
         let to_channel = Quote { payee_destination: destination, ..quote() };
@@ -294,9 +384,9 @@ mod tests {
         assert_eq!(code(quote(), domain(), 1_900_000_000), "QUOTE_EXPIRED");
         assert_eq!(code(quote(), VoucherDomain::new(1, Address::repeat_byte(0x5a)), NOW), "QUOTE_SIGNATURE");
         assert_eq!(code(Quote { payee: Address::ZERO, ..quote() }, domain(), NOW), "QUOTE_SIGNATURE");
-        assert_eq!(code(Quote { chunk_size: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
-        assert_eq!(code(Quote { length: 0, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
-        assert_eq!(code(Quote { price: u128::MAX, ..quote() }, domain(), NOW), "QUOTE_IMPOSSIBLE");
+        for impossible in impossible() {
+            assert_eq!(code(impossible, domain(), NOW), "QUOTE_IMPOSSIBLE");
+        }
         let to_channel = Quote { payee_destination: B256::repeat_byte(0xcd), ..quote() };
         assert_eq!(code(to_channel, domain(), NOW), "TERMS_DESTINATION");
         assert_eq!(code(to_channel, domain(), 1_900_000_000), "QUOTE_EXPIRED");

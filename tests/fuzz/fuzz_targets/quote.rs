@@ -29,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
     let digest = eip712_digest(DOMAIN.separator(), quote.hash());
     let signed = SignedQuote { quote, signature: PAYEE.sign_digest(&digest).expect("a local key") };
     let bytes = signed.to_bytes();
-    let possible = quote.chunk_size > 0 && quote.length > 0 && quote.total().is_some();
+    let possible = is_possible(&quote);
     let destination = quote.payee_destination;
     let expected = |now| match (possible, quote.expires_at) {
         (false, _) => Err(QuoteError::Impossible),
@@ -46,6 +46,29 @@ fuzz_target!(|input: &[u8]| {
     }
     assert_eq!(SignedQuote::from_bytes(&longer(&bytes), &DOMAIN, 0), Err(QuoteError::Malformed));
     if let Some(total) = quote.total() {
-        assert!(quote.chunks() == 0 || total / u128::from(quote.chunks()) == quote.price);
+        assert!(quote.units == 0 || total / u128::from(quote.units) == quote.price);
     }
 });
+
+/// Whether a quote is for something, in chunks and units that add up.
+fn is_possible(quote: &Quote) -> bool {
+    let (length, chunks, units) = (quote.length, u64::from(quote.chunks), quote.units);
+    if length == 0 || chunks == 0 || units == 0 || quote.price.checked_mul(units.into()).is_none() {
+        return false;
+    }
+    if quote.chunk_size == 0 {
+        return chunks <= length
+            && match quote.unit {
+                Unit::Chunk => units <= chunks,
+                Unit::Byte => units <= length,
+                _ => true,
+            };
+    }
+    // The last chunk is the one that the last byte is in.
+    chunks - 1 == (length - 1) / u64::from(quote.chunk_size)
+        && match quote.unit {
+            Unit::Chunk => units == chunks,
+            Unit::Byte => units == length,
+            _ => true,
+        }
+}

@@ -1,6 +1,6 @@
 //! Quotes: what a seller signs about a thing for sale, and what a buyer reads of it.
 
-use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit};
+use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -25,7 +25,11 @@ impl Core {
         let content_root = fields.hash("contentRoot")?;
         let length = fields.integer("length", u64::MAX)?;
         let chunk_size = fields.uint32("chunkSize")?;
+        let chunks = fields.uint32("chunks")?;
+        let unit = fields.unit("unit")?;
+        let units = fields.integer("units", u64::MAX)?;
         let price = fields.amount("price")?;
+        let credit = fields.amount("credit")?;
         let asset = fields.address("asset")?;
         let challenge_duration = fields.seconds("challengeDuration")?;
         let confirmations = fields.uint32("confirmations")?;
@@ -35,8 +39,11 @@ impl Core {
             content_root,
             length,
             chunk_size,
-            unit: Unit::Chunk,
+            chunks,
+            unit,
+            units,
             price,
+            credit,
             asset,
             payee: wallet.address(),
             payee_destination: wallet.config().destination,
@@ -71,7 +78,7 @@ impl Core {
 
 /// Checks that JavaScript can express every number in a quote.
 fn check_exact(quote: &Quote) -> Result<(), QuoteError> {
-    let numbers = [quote.length, quote.challenge_duration, quote.expires_at];
+    let numbers = [quote.length, quote.units, quote.challenge_duration, quote.expires_at];
     let exact = numbers.into_iter().all(|number| number <= MAX_SAFE_INTEGER);
     if exact { Ok(()) } else { Err(QuoteError::Impossible) }
 }

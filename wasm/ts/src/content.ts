@@ -1,11 +1,13 @@
-// How content is cut, hashed and checked. Source: docs/protocol.md, Quotes and chunks.
+// How content is cut, priced, hashed and checked. Source: docs/protocol.md, Quotes and chunks.
 //
-// Content of `length` bytes is cut into chunks of `chunkSize` bytes, the last one shorter. Its manifest is the SHA-256 of
-// every chunk, one after the other; its root is the SHA-256 of the manifest. Hashes come from WebCrypto.
+// A file of `length` bytes is cut into chunks of `chunkSize` bytes, the last one shorter. Its manifest is the SHA-256 of
+// every chunk, one after the other; its root is the SHA-256 of the manifest. Hashes come from WebCrypto. The chunks of a
+// folder are its files; its manifest is in folder.ts.
 
 import { toHex } from "./encoding.js";
 import { MillstreamError, aborted } from "./errors.js";
-import type { Hex } from "./types.js";
+import type { FolderManifest } from "./folder.js";
+import type { Hex, QuoteUnit } from "./types.js";
 
 declare module "./errors.js" {
   interface MillstreamErrorDetails {
@@ -33,6 +35,20 @@ export interface Layout {
   readonly length: number;
   /** Of every chunk but the last, in bytes. */
   readonly chunkSize: number;
+}
+
+/** What the prices of chunks follow from: a quote, an offer, or a listing. */
+export interface Priced {
+  /** In bytes. */
+  readonly length: number;
+  /** Of every chunk but the last, in bytes; 0 for a folder, whose chunks are its files. */
+  readonly chunkSize: number;
+  readonly chunks: number;
+  readonly unit: QuoteUnit;
+  /** Of the whole. */
+  readonly units: number;
+  /** Of one unit, in base units. */
+  readonly price: bigint;
 }
 
 /** Where one chunk lies. */
@@ -72,6 +88,37 @@ export function chunkCount({ length, chunkSize }: Layout): number {
 export function chunkSpan({ length, chunkSize }: Layout, index: number): ChunkSpan {
   const offset = index * chunkSize;
   return { offset, length: Math.min(chunkSize, length - offset) };
+}
+
+/**
+ * How many units chunk `index` is charged for: the one rule that buyer and seller share. 0 if it is free.
+ *
+ * Seconds of a file are spread evenly over its chunks, each rounded up to where it ends, so that any run of chunks costs its
+ * play time to within a second, and all of them exactly the whole.
+ *
+ * @param folder the manifest, needed for a folder and for nothing else
+ * @throws {MillstreamError} CHUNK_UNKNOWN if there is no such chunk; INVALID_ARGUMENT if the manifest is missing
+ */
+export function chunkUnits(content: Priced, index: number, folder?: FolderManifest): number {
+  const { length, chunkSize, chunks, unit, units } = content;
+  if (!Number.isSafeInteger(index) || index < 0 || index >= chunks)
+    throw new MillstreamError("CHUNK_UNKNOWN", `there are chunks 0 to ${chunks - 1} here, and no chunk ${index}`);
+  if (chunkSize === 0) {
+    const entry = folder?.entries[index];
+    if (entry) return entry.units;
+    throw new MillstreamError("INVALID_ARGUMENT", "the price of a folder's chunk is in the folder's manifest", {
+      details: { field: "folder" },
+    });
+  }
+  if (unit === "chunk") return 1;
+  if (unit === "byte") return chunkSpan({ length, chunkSize }, index).length;
+  const secondsUntil = (end: number) => (BigInt(units) * BigInt(end) + BigInt(chunks) - 1n) / BigInt(chunks);
+  return Number(secondsUntil(index + 1) - secondsUntil(index));
+}
+
+/** What chunk `index` costs, in base units. Throws as {@link chunkUnits}. */
+export function chunkPrice(content: Priced, index: number, folder?: FolderManifest): bigint {
+  return content.price * BigInt(chunkUnits(content, index, folder));
 }
 
 /** A set of chunks: one bit for each, once there is one. */

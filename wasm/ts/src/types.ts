@@ -146,16 +146,27 @@ export interface ChannelInfo {
   aborted?: string;
 }
 
+/** What a price is for: a chunk, a byte, or a second of play time. */
+export type QuoteUnit = "chunk" | "byte" | "second";
+
 /** What a seller puts into a quote; the key and the destination are its wallet's. */
 export interface QuoteTerms {
-  /** SHA-256 of the concatenated SHA-256 of every chunk. */
+  /** SHA-256 of the manifest, which names the SHA-256 of every chunk. */
   contentRoot: Hex;
   /** Length of the content in bytes. */
   length: number;
-  /** Length of every chunk but the last, in bytes. */
+  /** Length of every chunk but the last, in bytes; 0 for a folder, whose chunks are its files. */
   chunkSize: number;
-  /** Price of one chunk. */
+  /** How many chunks the content has. */
+  chunks: number;
+  /** What the price is for. */
+  unit: QuoteUnit;
+  /** How many units the whole content costs: of a file its chunks, its bytes or its seconds, of a folder those not free. */
+  units: number;
+  /** Price of one unit. */
   price: bigint;
+  /** How much the seller serves ahead of payment on a channel. */
+  credit: bigint;
   asset: Hex;
   /** What the seller asks of a channel, in seconds. */
   challengeDuration: number;
@@ -169,13 +180,10 @@ export interface QuoteTerms {
 export interface Quote extends QuoteTerms {
   /** The EIP-712 hash: the memo of the payments for it. */
   hash: Hex;
-  unit: "chunk";
   /** The seller's channel key, which signed. */
   payee: Hex;
   /** Where the seller is paid out. */
   payeeDestination: Hex;
-  /** How many chunks the content has. */
-  chunks: number;
   /** The price of the whole content. */
   total: bigint;
 }

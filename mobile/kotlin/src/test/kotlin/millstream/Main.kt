@@ -83,7 +83,11 @@ private fun Checks.border(world: World) {
             contentRoot = NOTHING,
             length = 1_000uL,
             chunkSize = 300u,
+            chunks = 4u,
+            unit = Unit.CHUNK,
+            units = 4uL,
             price = price,
+            credit = price,
             asset = NATIVE,
             challengeDuration = 3_600uL,
             confirmations = CONFIRMATIONS.toUInt(),
@@ -92,7 +96,7 @@ private fun Checks.border(world: World) {
         val signed = payee.signQuote(terms)
         val quote = payer.readQuote(signed, now())
         equal(payee.address(), quote.payee)
-        equal(4uL, quote.chunks)
+        equal(Unit.CHUNK, quote.unit)
         equal(price * 4, quote.total)
         equal("QUOTE_EXPIRED", codeOf { payer.readQuote(signed, now() + 61uL) })
         equal("QUOTE_MALFORMED", codeOf { payer.readQuote(ByteArray(3), now()) })
