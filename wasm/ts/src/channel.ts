@@ -26,6 +26,14 @@ export interface PayOptions {
    * signature and no write to the store. Only for a wallet that is alone on its store. Default 0.
    */
   ticks?: number | undefined;
+  /** Who is paid, as people know it: `https://films.example`. */
+  origin?: string | undefined;
+  /** What is paid for: the root of its content. */
+  file?: string | undefined;
+  /** Where it is. */
+  url?: string | undefined;
+  /** Which chunk of it. */
+  index?: number | undefined;
 }
 
 const NO_MEMO: Hex = `0x${"0".repeat(64)}`;
@@ -96,8 +104,8 @@ export class Channel {
    *   paid; `WALLET_STOPPED`
    */
   async pay(amount: bigint, options: PayOptions = {}): Promise<PaymentHandle> {
-    const { memo = NO_MEMO, ticks = 0 } = options;
-    return this.#parts.payments.pay(this.id, amount, memo, ticks);
+    const { memo = NO_MEMO, ticks = 0, origin, url, index } = options;
+    return this.#parts.payments.pay(this.id, amount, memo, ticks, { origin, url, index });
   }
 
   /**

@@ -3,12 +3,11 @@
 
 import type { Channel, PaymentHandle } from "./channel.js";
 import { ChunkSet } from "./content.js";
-import { decodePayment } from "./core.js";
-import { isMillstreamError } from "./errors.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import type { Goods } from "./goods.js";
+import { dueBefore } from "./metering.js";
 import type { Offer } from "./offer.js";
-import type { Hex } from "./types.js";
 import { withSignal } from "./waits.js";
-import type { Wallet } from "./wallet.js";
 
 /** What pays for a chunk in flight. */
 export interface Ticket {
@@ -17,12 +16,16 @@ export interface Ticket {
   readonly amount: bigint;
   /** The payment that was made for it, or the newest one if there was enough already. */
   readonly payment: PaymentHandle;
+  /** Whether it is reserved, and has to be released. */
+  readonly isReserved: boolean;
 }
 
 /** How a chunk is paid for. */
 export interface TicketOptions {
   /** The most that may be signed away for chunks that have not arrived, in base units. */
   readonly window: bigint;
+  /** How far payment may lag behind what was asked for, in base units; without it, every chunk is paid for first. */
+  readonly credit?: bigint | undefined;
   /** For how many more chunks to prepare payments. */
   readonly ticks: number;
   readonly signal: AbortSignal;
@@ -43,17 +46,26 @@ export interface Statement {
 /** Chunks on their way: what is reserved for each, and for how many that wait for it. */
 interface Reservation {
   readonly payment: Promise<PaymentHandle>;
+  readonly cost: bigint;
   users: number;
 }
+
+/** More units than that are paid for in one payment: with a signature rather than a hash for each. */
+const MAX_UNITS_APART = 16n;
+/** The most ticks that a voucher has. */
+const MAX_TICKS = 255;
 
 /** What one channel buys on one quote. */
 export class Purchase {
   readonly channel: Channel;
+  readonly goods: Goods;
   readonly offer: Offer;
   readonly #bought: ChunkSet;
   /** Takes an amount out of what is unspent on the channel from earlier times, if there is as much. */
   readonly #draw: (amount: bigint) => boolean;
   readonly #reserved = new Map<number, Reservation>();
+  /** Chunks that were asked for on credit and have not arrived: they count as spent. Whether they are still waited for. */
+  readonly #asked = new Map<number, boolean>();
   /** Of the vouchers that the seller is known to have. */
   readonly #known = new Set<number>();
   /** Asks the seller, once, what it knows from earlier times. */
@@ -61,22 +73,25 @@ export class Purchase {
   #newest: PaymentHandle | undefined;
   /** How many payments are being signed. */
   #paying = 0;
-  /** What is signed away for chunks that did not arrive, and can buy them. */
-  #atRisk = 0n;
+  /** What was paid less what was spent: below zero, it is owed. */
+  #balance = 0n;
+  /** The seller serves nothing ahead of payment, whatever its quote says: there are older debts. */
+  #noCredit = false;
   /** What the seller says that it never got, or spent on nothing known here. */
   #denied = 0n;
   #change: { readonly happened: Promise<void>; readonly happen: () => void } = signal();
 
-  constructor(channel: Channel, offer: Offer, draw: (amount: bigint) => boolean) {
+  constructor(channel: Channel, goods: Goods, draw: (amount: bigint) => boolean) {
     this.channel = channel;
-    this.offer = offer;
+    this.goods = goods;
+    this.offer = goods.offer;
     this.#draw = draw;
-    this.#bought = new ChunkSet(offer.chunks);
+    this.#bought = new ChunkSet(goods.offer.chunks);
   }
 
   /** What is signed away for chunks that did not arrive, in base units. */
   get atRisk(): bigint {
-    return this.#atRisk + this.#denied;
+    return this.#ahead + this.#denied;
   }
 
   /** Whether chunk `index` is paid for, and needs no further payment. */
@@ -109,6 +124,17 @@ export class Purchase {
     for (const index of bought) if (!this.#reserved.has(index)) this.setBought(index);
   }
 
+  /** Nobody waits any more for a chunk that was asked for on credit: not getting it is no fault of the seller's. */
+  giveUp(index: number): void {
+    if (this.#asked.has(index)) this.#asked.set(index, false);
+    this.#changed();
+  }
+
+  /** The seller wants everything paid first. */
+  setNoCredit(): void {
+    this.#noCredit = true;
+  }
+
   /** What is shown now: the newest payment, or `otherwise` if there is none; as short as it can be, or whole. */
   show(
     otherwise: PaymentHandle,
@@ -130,24 +156,32 @@ export class Purchase {
    * has room for it. It is released with {@link release}.
    */
   async ticket(index: number, options: TicketOptions): Promise<Ticket> {
+    const { signal, window, credit } = options;
     for (;;) {
-      if (this.isBought(index) && this.#newest) return { index, amount: 0n, payment: this.#newest };
-      const { price } = this.offer;
+      const isSpent = this.isBought(index) || (credit === undefined && this.#asked.has(index));
+      if (isSpent && this.#newest) return { index, amount: 0n, payment: this.#newest, isReserved: false };
+      if (credit !== undefined) {
+        const ticket = await this.#onCredit(index, this.#noCredit ? 0n : credit, options);
+        if (ticket) return ticket;
+        continue;
+      }
+      const cost = this.goods.cost(index);
       let reservation = this.#reserved.get(index);
       if (!reservation) {
-        const reserved = price * BigInt(this.#reserved.size);
+        const reserved = this.#reservedCost;
         // What is unspent from earlier times goes first, as soon as there is a payment to show for it.
-        if (this.#newest && this.#atRisk - reserved < price && this.#draw(price)) this.#atRisk += price;
-        const free = this.#atRisk - reserved;
-        const isPaid = this.#newest !== undefined && free >= price;
+        if (this.#newest && this.#balance - reserved < cost && this.#draw(cost)) this.#balance += cost;
+        const free = this.#balance - reserved;
+        const isPaid = this.#newest !== undefined && (free >= cost || cost === 0n);
         // Without any payment that can be shown, what is unspent cannot be used: one has to be made, and only one.
-        const mustWait = this.#newest === undefined ? this.#paying > 0 : this.#atRisk + price > options.window;
+        const mustWait = this.#newest === undefined ? this.#paying > 0 : this.#ahead + cost > window;
         if (!isPaid && mustWait) {
-          await withSignal(this.#change.happened, options.signal, "the download");
+          await withSignal(this.#change.happened, signal, "the download");
           continue;
         }
         reservation = {
-          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#pay(options),
+          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#pay(cost, index, options),
+          cost,
           users: 0,
         };
         this.#reserved.set(index, reservation);
@@ -155,7 +189,8 @@ export class Purchase {
       }
       reservation.users += 1;
       try {
-        return { index, amount: price, payment: await withSignal(reservation.payment, options.signal, "the download") };
+        const payment = await withSignal(reservation.payment, signal, "the download");
+        return { index, amount: cost, payment, isReserved: true };
       } catch (error) {
         this.release(index);
         throw error;
@@ -175,20 +210,21 @@ export class Purchase {
   /** Chunk `index` is bought: it arrived, or the seller says so. */
   setBought(index: number): void {
     if (this.isBought(index)) return;
+    const cost = this.goods.cost(index);
     this.#bought.add(index);
-    // Whoever else waits for it needs nothing reserved any more.
-    this.#reserved.delete(index);
-    this.#atRisk -= this.#atRisk < this.offer.price ? this.#atRisk : this.offer.price;
+    // Whoever else waits for it needs nothing reserved any more. What was asked for on credit is counted already.
+    const isReserved = this.#reserved.delete(index);
+    if (!this.#asked.delete(index)) this.#balance -= isReserved || this.#ahead > cost ? cost : this.#ahead;
     this.#changed();
   }
 
   /** The seller does not know that chunk `index` was paid for: whether to pay once more is the owner's decision. */
   setForgotten(index: number): void {
-    const { price } = this.offer;
-    const denied = this.isBought(index) || this.#atRisk < price ? 0n : price;
+    const cost = this.goods.cost(index);
+    const denied = this.isBought(index) || this.#ahead < cost ? 0n : cost;
     this.#bought.delete(index);
     this.#reserved.delete(index);
-    this.#atRisk -= denied;
+    this.#balance -= this.#asked.delete(index) ? denied - cost : denied;
     this.#denied += denied;
     this.#changed();
   }
@@ -200,27 +236,112 @@ export class Purchase {
 
   /** Takes what is unspent over from the purchase on an earlier quote for the same content. */
   takeOver(earlier: Purchase): void {
-    this.#atRisk += earlier.#atRisk;
-    earlier.#atRisk = 0n;
+    this.#balance += earlier.#balance;
+    earlier.#balance = 0n;
   }
 
-  async #pay({ ticks, onPaying, onPaid }: TicketOptions): Promise<PaymentHandle> {
-    const { price, hash } = this.offer;
-    this.#atRisk += price;
+  /** What is owed for chunks that were asked for on credit, in base units. */
+  get owed(): bigint {
+    return this.#balance < 0n ? -this.#balance : 0n;
+  }
+
+  /** Pays `amount` of what is owed. */
+  async settle(amount: bigint, options: Pick<TicketOptions, "onPaid">): Promise<void> {
+    if (amount > 0n) await this.#pay(amount, undefined, { ticks: MAX_TICKS, onPaying: () => {}, ...options });
+  }
+
+  /** A ticket for who pays later; nothing if something happened while it waited. */
+  async #onCredit(index: number, credit: bigint, options: TicketOptions): Promise<Ticket | undefined> {
+    const { price } = this.offer;
+    const isNew = !this.#asked.has(index);
+    const cost = isNew ? this.goods.cost(index) : 0n;
+    let due = dueBefore(this.#balance, cost, { price, credit });
+    if (this.#newest && due > 0n && this.#draw(due)) {
+      this.#balance += due;
+      due = 0n;
+    }
+    // Some payment has to be shown: it says who asks.
+    if (!this.#newest && due === 0n) due = price;
+    const mustWait = due > 0n && (this.#paying > 0 || (this.#newest && this.#ahead + due > options.window));
+    if (mustWait) return void (await withSignal(this.#change.happened, options.signal, "the download"));
+    this.#asked.set(index, true);
+    this.#balance -= cost;
+    try {
+      if (due > 0n) await this.#pay(due, index, options);
+    } catch (error) {
+      if (isNew && this.#asked.delete(index)) this.#balance += cost;
+      this.#changed();
+      throw error;
+    }
+    return this.#newest && { index, amount: cost, payment: this.#newest, isReserved: false };
+  }
+
+  /** What is signed away for chunks that did not arrive, and can buy them. */
+  get #ahead(): bigint {
+    let ahead = this.#balance;
+    for (const [index, isWanted] of this.#asked) if (isWanted) ahead += this.goods.cost(index);
+    return ahead > 0n ? ahead : 0n;
+  }
+
+  /** What the chunks on their way cost. */
+  get #reservedCost(): bigint {
+    let sum = 0n;
+    for (const { cost } of this.#reserved.values()) sum += cost;
+    return sum;
+  }
+
+  /** Pays `amount`, and at least one unit: unit by unit as long as these are few, since each is then a tick. */
+  async #pay(
+    amount: bigint,
+    index: number | undefined,
+    { ticks, onPaying, onPaid }: Pick<TicketOptions, "ticks" | "onPaying" | "onPaid">,
+  ): Promise<PaymentHandle> {
+    const { price } = this.offer;
+    const whole = amount > 0n ? amount : price;
+    const units = whole / price;
+    const parts = whole % price === 0n && units <= MAX_UNITS_APART ? Number(units) : 1;
+    const each = whole / BigInt(parts);
+    this.#balance += whole;
     this.#paying += 1;
+    let unpaid = whole;
     try {
       onPaying();
-      const payment = await this.channel.pay(price, { memo: hash, ticks });
-      this.#newest = payment;
-      onPaid(payment.amount);
-      return payment;
+      for (let part = parts; ; part--) {
+        const prepared = Math.min(MAX_TICKS, parts * ticks + part - 1);
+        const payment = await this.#sign(each, prepared, index);
+        this.#newest = payment;
+        unpaid -= each;
+        onPaid(each);
+        if (part === 1) return payment;
+      }
     } catch (error) {
-      this.#atRisk -= price;
-      throw error;
+      this.#balance -= unpaid;
+      throw this.#explained(error, unpaid);
     } finally {
       this.#paying -= 1;
       this.#changed();
     }
+  }
+
+  /** The one place where a purchase pays, and says for what. */
+  #sign(amount: bigint, ticks: number, index: number | undefined): Promise<PaymentHandle> {
+    const { hash: memo, url, contentRoot: file } = this.offer;
+    return this.channel.pay(amount, { memo, ticks, origin: new URL(url).origin, file, url: this.#url(index), index });
+  }
+
+  #url(index: number | undefined): string {
+    return index === undefined ? this.offer.url : this.goods.place(index).url;
+  }
+
+  /** An error with the words that the core has not. */
+  #explained(error: unknown, cost: bigint): unknown {
+    if (!isMillstreamError(error) || error.code !== "INSUFFICIENT_BALANCE") return error;
+    const { remaining } = this.channel;
+    const missing = cost - remaining;
+    const message =
+      `the channel is used up: the next chunk costs ${cost} base units, ${remaining} are left, ${missing} are ` +
+      `missing. Open another channel and go on with it: chunks that were received are not paid for again`;
+    return new MillstreamError(error.code, message, { cause: error, details: { ...error.details, missing } });
   }
 
   /** Of the channel's newest voucher, if it is known. */
@@ -238,82 +359,6 @@ export class Purchase {
     this.#change = signal();
     happen();
   }
-}
-
-/** The purchases of one wallet. */
-export class Purchases {
-  readonly #purchases = new Map<string, Purchase>();
-  /** Channels that paid nothing before this wallet was opened: all that was bought on them is known here. */
-  readonly #complete = new Map<Hex, boolean>();
-  /** What was unspent on a channel when this wallet first asked, in base units, less what was drawn since. */
-  readonly #unspent = new Map<Hex, bigint>();
-
-  /** The purchase of an offer on a channel, made if there is none. */
-  of(channel: Channel, offer: Offer): Purchase {
-    const key = `${channel.id}${offer.hash}`;
-    let purchase = this.#purchases.get(key);
-    if (!purchase) {
-      this.#forgetClosed();
-      if (!this.#complete.has(channel.id)) this.#complete.set(channel.id, channel.paid === 0n);
-      const draw = (amount: bigint) => this.#draw(channel.id, amount);
-      this.#purchases.set(key, (purchase = new Purchase(channel, offer, draw)));
-    }
-    return purchase;
-  }
-
-  /** Whether the seller may know of chunks that were bought on a channel, and this wallet not. */
-  isComplete(channel: Channel): boolean {
-    return this.#complete.get(channel.id) === true;
-  }
-
-  /** What is unspent on a channel, by the seller's word. Only the first one counts: later ones are mixed with what is bought. */
-  setUnspent({ id }: Channel, amount: bigint): void {
-    if (!this.#unspent.has(id)) this.#unspent.set(id, amount);
-  }
-
-  #draw(channelId: Hex, amount: bigint): boolean {
-    const unspent = this.#unspent.get(channelId) ?? 0n;
-    if (unspent < amount) return false;
-    this.#unspent.set(channelId, unspent - amount);
-    return true;
-  }
-
-  #forgetClosed(): void {
-    for (const [key, { channel }] of this.#purchases)
-      if (channel.status === "closed" || channel.status === "aborted") {
-        this.#purchases.delete(key);
-        this.#complete.delete(channel.id);
-        this.#unspent.delete(channel.id);
-      }
-  }
-}
-
-const purchases = new WeakMap<Wallet, Purchases>();
-
-/** The purchases of a wallet. */
-export function purchasesOf(wallet: Wallet): Purchases {
-  let known = purchases.get(wallet);
-  if (!known) purchases.set(wallet, (known = new Purchases()));
-  return known;
-}
-
-/** A payment of an earlier time as it can be shown now. */
-export function earlierPayment(
-  channel: Channel,
-  claim: Uint8Array,
-): PaymentHandle & { readonly memo: Hex | undefined } {
-  const { serial, ticks, memo } = decodePayment(claim);
-  return {
-    channelId: channel.id,
-    serial,
-    ticks,
-    memo,
-    amount: 0n,
-    cumulativeAmount: channel.paid,
-    bytes: claim,
-    claim,
-    signMs: 0,
-  };
 }
 
 /** Something that happens once. */

@@ -43,6 +43,9 @@ export type {
   OpenProgress,
   OpenStep,
   PaymentReceived,
+  PaymentSent,
+  Purpose,
+  ReceiptReceived,
   WalletEvents,
   WalletOptions,
 } from "./wallet.js";

@@ -24,6 +24,16 @@ export interface PaymentHandle {
   readonly signMs: number;
 }
 
+/** What a payment is for, as far as who paid said it. */
+export interface Purpose {
+  /** Of the seller: `https://films.example`. */
+  readonly origin?: string | undefined;
+  /** Where what is paid for is. */
+  readonly url?: string | undefined;
+  /** Which chunk of it. */
+  readonly index?: number | undefined;
+}
+
 /** A payment that was accepted and stored. */
 export interface PaymentReceived {
   channelId: Hex;
@@ -83,14 +93,14 @@ class Queue<W extends { reject(error: unknown): void }> {
 
 export class Payments {
   readonly #driver: Driver;
-  readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number }>();
+  readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number; purpose: Purpose }>();
   readonly #received = new Queue<Waiting<PaymentReceived>>();
   /** The last voucher that left, per channel. */
   readonly #vouchers = new Map<Hex, { serial: number; bytes: Uint8Array }>();
   /** Told of every payment that may leave. */
-  readonly #onPayment: (payment: PaymentHandle) => void;
+  readonly #onPayment: (payment: PaymentHandle, purpose: Purpose) => void;
 
-  constructor(driver: Driver, onPayment: (payment: PaymentHandle) => void) {
+  constructor(driver: Driver, onPayment: (payment: PaymentHandle, purpose: Purpose) => void) {
     this.#driver = driver;
     this.#onPayment = onPayment;
     driver.signals.on("payment", (output) => {
@@ -99,7 +109,7 @@ export class Payments {
       const claim = this.#claim(output);
       const payment = { channelId, serial, ticks, amount, cumulativeAmount, bytes, claim, signMs: wait?.signMs ?? 0 };
       wait?.resolve(payment);
-      this.#onPayment(payment);
+      this.#onPayment(payment, wait?.purpose ?? {});
     });
     driver.signals.on("event", (event) => {
       if (event.type !== "paymentReceived") return;
@@ -125,11 +135,11 @@ export class Payments {
    * Payer: resolves when the payment may leave. While a signer outside signs the payment before, or while the other side
    * agrees to a new split, it waits for that.
    */
-  async pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number): Promise<PaymentHandle> {
+  async pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number, purpose: Purpose = {}): Promise<PaymentHandle> {
     const patience = Date.now() + LONGEST_WAIT;
     for (;;) {
       try {
-        return await this.#sign(channelId, amount, memo, ticks);
+        return await this.#sign(channelId, amount, memo, ticks, purpose);
       } catch (error) {
         const busy = isMillstreamError(error) && error.code === "CHANNEL_BUSY";
         if (!busy || !(await this.#change(channelId, patience - Date.now()))) throw error;
@@ -160,12 +170,12 @@ export class Payments {
     return claimOf(voucher.bytes, bytes);
   }
 
-  async #sign(channelId: Hex, amount: bigint, memo: Hex, ticks: number): Promise<PaymentHandle> {
+  async #sign(channelId: Hex, amount: bigint, memo: Hex, ticks: number, purpose: Purpose): Promise<PaymentHandle> {
     const { promise, ...wait } = waiting<PaymentHandle>();
     await this.#driver.runLoaded((core) => {
       const start = performance.now();
       core.pay(channelId, amount, memo, ticks, now());
-      this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
+      this.#sent.push(channelId, { ...wait, purpose, signMs: performance.now() - start });
     });
     return promise;
   }

@@ -14,7 +14,7 @@ import { Mailbox } from "./mailbox.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
-import { Payments, type PaymentReceived } from "./payments.js";
+import { Payments, type PaymentReceived, type Purpose } from "./payments.js";
 import { Sellers } from "./sellers.js";
 import { clip } from "./rpc.js";
 import { memoryStore, type Store } from "./store.js";
@@ -34,7 +34,7 @@ import type {
 } from "./types.js";
 import { Watcher } from "./watcher.js";
 
-export type { ExternalSigner, OpenProgress, OpenStep, PaymentReceived };
+export type { ExternalSigner, OpenProgress, OpenStep, PaymentReceived, Purpose };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -65,10 +65,40 @@ export interface WalletOptions {
   pollInterval?: number | undefined;
 }
 
+/** A payment that leaves. Amounts in base units. */
+export interface PaymentSent extends Purpose {
+  channelId: Hex;
+  /** Of its voucher. */
+  serial: number;
+  /** How many ticks of the voucher it pays; 0 for the voucher itself. */
+  ticks: number;
+  amount: bigint;
+  /** All that was paid on the channel with it. */
+  cumulativeAmount: bigint;
+  /** How long signing took, in milliseconds. */
+  signMs: number;
+}
+
+/** A receipt that came, and what it is for. */
+export interface ReceiptReceived {
+  channelId: Hex;
+  /** Of the seller: `https://films.example`. */
+  origin: string;
+  url: string;
+  /** The chunk that it came with. */
+  index: number;
+  /** The hash of the quote that was bought on. */
+  quote: Hex;
+  /** Bytes for `exportReceipts` and `readReceipt`. */
+  receipt: Uint8Array;
+}
+
 /** What a wallet tells its listeners. Amounts in base units. */
 export interface WalletEvents {
   /** Payer: a payment is stored and may leave. */
-  payment: { channelId: Hex; serial: number; ticks: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
+  payment: PaymentSent;
+  /** Payer: a seller's receipt came with what was bought, and was checked. It comes after the payment left, if it comes. */
+  receipt: ReceiptReceived;
   /** Payee: a payment was accepted and stored. */
   paymentReceived: PaymentReceived;
   status: { channelId: Hex; status: ChannelStatus };
@@ -139,8 +169,8 @@ export class Wallet {
       complete: () => cursor === undefined && core.channels().length < maxLoaded,
       onRead: (block) => void cursor?.save(block),
     });
-    const payments = new Payments(driver, ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
-      this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
+    const payments = new Payments(driver, ({ bytes: _, claim: __, ...payment }, purpose) =>
+      this.#events.emit("payment", { ...payment, ...purpose }),
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
     this.address = core.address();
@@ -220,6 +250,11 @@ export class Wallet {
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
   download(url: string | URL, options: DownloadOptions = {}): AsyncGenerator<DownloadedChunk, void, undefined> {
     return download(this, url, { ...options, fetch: options.fetch ?? this.request });
+  }
+
+  /** @internal A receipt came. */
+  received(receipt: ReceiptReceived): void {
+    this.#events.emit("receipt", receipt);
   }
 
   /** Calls `listener` with every such event until the function returned is called. */
