@@ -5,7 +5,7 @@ import type { Channel, PaymentHandle } from "./channel.js";
 import { ChunkSet } from "./content.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import type { Goods } from "./goods.js";
-import { dueBefore } from "./metering.js";
+import { CreditBook } from "./metering.js";
 import type { Offer } from "./offer.js";
 import { withSignal } from "./waits.js";
 
@@ -34,6 +34,8 @@ export interface TicketOptions {
   /** Told when one was signed, in base units. */
   readonly onPaid: (amount: bigint) => void;
 }
+
+type PayingOptions = Pick<TicketOptions, "ticks" | "onPaying" | "onPaid">;
 
 /** What a seller says of a channel. */
 export interface Statement {
@@ -64,8 +66,7 @@ export class Purchase {
   /** Takes an amount out of what is unspent on the channel from earlier times, if there is as much. */
   readonly #draw: (amount: bigint) => boolean;
   readonly #reserved = new Map<number, Reservation>();
-  /** Chunks that were asked for on credit and have not arrived: they count as spent. Whether they are still waited for. */
-  readonly #asked = new Map<number, boolean>();
+  readonly #credit = new CreditBook();
   /** Of the vouchers that the seller is known to have. */
   readonly #known = new Set<number>();
   /** Asks the seller, once, what it knows from earlier times. */
@@ -73,8 +74,8 @@ export class Purchase {
   #newest: PaymentHandle | undefined;
   /** How many payments are being signed. */
   #paying = 0;
-  /** What was paid less what was spent: below zero, it is owed. */
-  #balance = 0n;
+  /** What is signed away for chunks that did not arrive, and can buy them. */
+  #atRisk = 0n;
   /** The seller serves nothing ahead of payment, whatever its quote says: there are older debts. */
   #noCredit = false;
   /** What the seller says that it never got, or spent on nothing known here. */
@@ -91,7 +92,7 @@ export class Purchase {
 
   /** What is signed away for chunks that did not arrive, in base units. */
   get atRisk(): bigint {
-    return this.#ahead + this.#denied;
+    return this.#atRisk + this.#credit.ahead + this.#denied;
   }
 
   /** Whether chunk `index` is paid for, and needs no further payment. */
@@ -126,7 +127,7 @@ export class Purchase {
 
   /** Nobody waits any more for a chunk that was asked for on credit: not getting it is no fault of the seller's. */
   giveUp(index: number): void {
-    if (this.#asked.has(index)) this.#asked.set(index, false);
+    this.#credit.giveUp(index);
     this.#changed();
   }
 
@@ -158,7 +159,7 @@ export class Purchase {
   async ticket(index: number, options: TicketOptions): Promise<Ticket> {
     const { signal, window, credit } = options;
     for (;;) {
-      const isSpent = this.isBought(index) || (credit === undefined && this.#asked.has(index));
+      const isSpent = this.isBought(index) || (credit === undefined && this.#credit.has(index));
       if (isSpent && this.#newest) return { index, amount: 0n, payment: this.#newest, isReserved: false };
       if (credit !== undefined) {
         const ticket = await this.#onCredit(index, this.#noCredit ? 0n : credit, options);
@@ -170,17 +171,18 @@ export class Purchase {
       if (!reservation) {
         const reserved = this.#reservedCost;
         // What is unspent from earlier times goes first, as soon as there is a payment to show for it.
-        if (this.#newest && this.#balance - reserved < cost && this.#draw(cost)) this.#balance += cost;
-        const free = this.#balance - reserved;
+        if (this.#newest && this.#atRisk - reserved < cost && this.#draw(cost)) this.#atRisk += cost;
+        const free = this.#atRisk - reserved;
         const isPaid = this.#newest !== undefined && (free >= cost || cost === 0n);
         // Without any payment that can be shown, what is unspent cannot be used: one has to be made, and only one.
-        const mustWait = this.#newest === undefined ? this.#paying > 0 : this.#ahead + cost > window;
+        const mustWait =
+          this.#newest === undefined ? this.#paying > 0 : this.#atRisk + this.#credit.ahead + cost > window;
         if (!isPaid && mustWait) {
           await withSignal(this.#change.happened, signal, "the download");
           continue;
         }
         reservation = {
-          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#pay(cost, index, options),
+          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#payAhead(cost, index, options),
           cost,
           users: 0,
         };
@@ -210,21 +212,23 @@ export class Purchase {
   /** Chunk `index` is bought: it arrived, or the seller says so. */
   setBought(index: number): void {
     if (this.isBought(index)) return;
-    const cost = this.goods.cost(index);
     this.#bought.add(index);
-    // Whoever else waits for it needs nothing reserved any more. What was asked for on credit is counted already.
-    const isReserved = this.#reserved.delete(index);
-    if (!this.#asked.delete(index)) this.#balance -= isReserved || this.#ahead > cost ? cost : this.#ahead;
+    // Whoever else waits for it needs nothing reserved any more.
+    this.#reserved.delete(index);
+    const cost = this.goods.cost(index);
+    if (!this.#credit.arrived(index)) this.#atRisk -= this.#atRisk < cost ? this.#atRisk : cost;
     this.#changed();
   }
 
   /** The seller does not know that chunk `index` was paid for: whether to pay once more is the owner's decision. */
   setForgotten(index: number): void {
     const cost = this.goods.cost(index);
-    const denied = this.isBought(index) || this.#ahead < cost ? 0n : cost;
+    const isCovered = !this.isBought(index) && this.#atRisk >= cost;
+    const onCredit = this.#credit.has(index);
+    const denied = onCredit ? this.#credit.undo(index) : isCovered ? cost : 0n;
     this.#bought.delete(index);
     this.#reserved.delete(index);
-    this.#balance -= this.#asked.delete(index) ? denied - cost : denied;
+    if (!onCredit) this.#atRisk -= denied;
     this.#denied += denied;
     this.#changed();
   }
@@ -236,51 +240,46 @@ export class Purchase {
 
   /** Takes what is unspent over from the purchase on an earlier quote for the same content. */
   takeOver(earlier: Purchase): void {
-    this.#balance += earlier.#balance;
-    earlier.#balance = 0n;
+    this.#atRisk += earlier.#atRisk;
+    earlier.#atRisk = 0n;
+    this.#credit.takeOver(earlier.#credit);
   }
 
   /** What is owed for chunks that were asked for on credit, in base units. */
   get owed(): bigint {
-    return this.#balance < 0n ? -this.#balance : 0n;
+    return this.#credit.owed;
   }
 
-  /** Pays `amount` of what is owed. */
-  async settle(amount: bigint, options: Pick<TicketOptions, "onPaid">): Promise<void> {
-    if (amount > 0n) await this.#pay(amount, undefined, { ticks: MAX_TICKS, onPaying: () => {}, ...options });
+  /** Pays `amount` of what is owed, or less if less is owed. */
+  async settle(amount: bigint, options: Pick<TicketOptions, "onPaid" | "signal">): Promise<void> {
+    while (this.#paying > 0) await withSignal(this.#change.happened, options.signal, "paying");
+    const due = amount < this.owed ? amount : this.owed;
+    if (due > 0n) await this.#payOwed(due, undefined, { ticks: MAX_TICKS, onPaying: () => {}, ...options });
   }
 
   /** A ticket for who pays later; nothing if something happened while it waited. */
   async #onCredit(index: number, credit: bigint, options: TicketOptions): Promise<Ticket | undefined> {
     const { price } = this.offer;
-    const isNew = !this.#asked.has(index);
+    const isNew = !this.#credit.has(index);
     const cost = isNew ? this.goods.cost(index) : 0n;
-    let due = dueBefore(this.#balance, cost, { price, credit });
+    let due = this.#credit.due(cost, { price, credit });
     if (this.#newest && due > 0n && this.#draw(due)) {
-      this.#balance += due;
+      this.#atRisk += this.#credit.pay(due);
       due = 0n;
     }
     // Some payment has to be shown: it says who asks.
     if (!this.#newest && due === 0n) due = price;
-    const mustWait = due > 0n && (this.#paying > 0 || (this.#newest && this.#ahead + due > options.window));
+    const mustWait = due > 0n && (this.#paying > 0 || (this.#newest && this.atRisk + due > options.window));
     if (mustWait) return void (await withSignal(this.#change.happened, options.signal, "the download"));
-    this.#asked.set(index, true);
-    this.#balance -= cost;
+    const amount = this.#credit.ask(index, cost);
     try {
-      if (due > 0n) await this.#pay(due, index, options);
+      if (due > 0n) await this.#payOwed(due, index, options);
     } catch (error) {
-      if (isNew && this.#asked.delete(index)) this.#balance += cost;
+      if (isNew) this.#atRisk += this.#credit.undo(index);
       this.#changed();
       throw error;
     }
-    return this.#newest && { index, amount: cost, payment: this.#newest, isReserved: false };
-  }
-
-  /** What is signed away for chunks that did not arrive, and can buy them. */
-  get #ahead(): bigint {
-    let ahead = this.#balance;
-    for (const [index, isWanted] of this.#asked) if (isWanted) ahead += this.goods.cost(index);
-    return ahead > 0n ? ahead : 0n;
+    return this.#newest && { index, amount, payment: this.#newest, isReserved: false };
   }
 
   /** What the chunks on their way cost. */
@@ -290,33 +289,47 @@ export class Purchase {
     return sum;
   }
 
-  /** Pays `amount`, and at least one unit: unit by unit as long as these are few, since each is then a tick. */
+  /** Pays for a chunk before it is asked for: at least a unit, since some payment has to be shown. */
+  async #payAhead(cost: bigint, index: number, options: PayingOptions): Promise<PaymentHandle> {
+    const amount = cost > 0n ? cost : this.offer.price;
+    let unpaid = amount;
+    this.#atRisk += amount;
+    try {
+      return await this.#pay(amount, index, options, (part) => (unpaid -= part));
+    } catch (error) {
+      this.#atRisk -= unpaid;
+      throw error;
+    }
+  }
+
+  #payOwed(amount: bigint, index: number | undefined, options: PayingOptions): Promise<PaymentHandle> {
+    return this.#pay(amount, index, options, (part) => (this.#atRisk += this.#credit.pay(part)));
+  }
+
+  /** Pays unit by unit as long as these are few, since each is then a tick. */
   async #pay(
     amount: bigint,
     index: number | undefined,
-    { ticks, onPaying, onPaid }: Pick<TicketOptions, "ticks" | "onPaying" | "onPaid">,
+    { ticks, onPaying, onPaid }: PayingOptions,
+    onPart: (amount: bigint) => void,
   ): Promise<PaymentHandle> {
     const { price } = this.offer;
-    const whole = amount > 0n ? amount : price;
-    const units = whole / price;
-    const parts = whole % price === 0n && units <= MAX_UNITS_APART ? Number(units) : 1;
-    const each = whole / BigInt(parts);
-    this.#balance += whole;
+    const units = amount / price;
+    const parts = amount % price === 0n && units <= MAX_UNITS_APART ? Number(units) : 1;
+    const each = amount / BigInt(parts);
     this.#paying += 1;
-    let unpaid = whole;
     try {
       onPaying();
       for (let part = parts; ; part--) {
         const prepared = Math.min(MAX_TICKS, parts * ticks + part - 1);
         const payment = await this.#sign(each, prepared, index);
         this.#newest = payment;
-        unpaid -= each;
+        onPart(each);
         onPaid(each);
         if (part === 1) return payment;
       }
     } catch (error) {
-      this.#balance -= unpaid;
-      throw this.#explained(error, unpaid);
+      throw this.#explained(error, each);
     } finally {
       this.#paying -= 1;
       this.#changed();

@@ -44,19 +44,81 @@ export class PlayClock {
 export interface MeterTerms {
   /** Of a second, in base units. */
   readonly price: bigint;
-  /** How far payment may lag behind what was fetched, in base units. */
+  /** How far payment may lag behind what was asked for, in base units. */
   readonly credit: bigint;
 }
 
-/**
- * What has to be paid before a part is asked for, so that payment lags behind by the credit at most: whole prices, and
- * never more than what everything costs.
- *
- * @param balance what is paid less the cost of everything that was asked for before
- */
-export function dueBefore(balance: bigint, cost: bigint, { price, credit }: MeterTerms): bigint {
-  const missing = cost - balance - credit;
-  return missing <= 0n ? 0n : ((missing + price - 1n) / price) * price;
+/** Chunks that were asked for on credit, and what is owed for them: each counts from when it is first asked for. */
+export class CreditBook {
+  /** Those that have not arrived: what they cost, and whether they are still waited for. */
+  readonly #asked = new Map<number, { readonly cost: bigint; isWanted: boolean }>();
+  #owed = 0n;
+
+  /** In base units. */
+  get owed(): bigint {
+    return this.#owed;
+  }
+
+  /** What is paid for chunks that are waited for, in base units: what a seller can keep that serves nothing. */
+  get ahead(): bigint {
+    let cost = -this.#owed;
+    for (const entry of this.#asked.values()) if (entry.isWanted) cost += entry.cost;
+    return cost > 0n ? cost : 0n;
+  }
+
+  has(index: number): boolean {
+    return this.#asked.has(index);
+  }
+
+  /** What has to be paid before a chunk is asked for, so that no more than the credit is owed: whole prices. */
+  due(cost: bigint, { price, credit }: MeterTerms): bigint {
+    const missing = this.#owed + cost - credit;
+    const due = missing <= 0n ? 0n : ((missing + price - 1n) / price) * price;
+    const most = this.#owed + cost;
+    return due < most ? due : most;
+  }
+
+  /** Chunk `index` is asked for. @returns what that adds to what is owed: nothing if it was asked for before */
+  ask(index: number, cost: bigint): bigint {
+    const before = this.#asked.get(index);
+    if (before) before.isWanted = true;
+    else {
+      this.#asked.set(index, { cost, isWanted: true });
+      this.#owed += cost;
+    }
+    return before ? 0n : cost;
+  }
+
+  /** An amount was paid. @returns what of it was not owed */
+  pay(amount: bigint): bigint {
+    const rest = amount > this.#owed ? amount - this.#owed : 0n;
+    this.#owed -= amount - rest;
+    return rest;
+  }
+
+  /** Chunk `index` arrived. `false` if it was not asked for on credit. */
+  arrived(index: number): boolean {
+    return this.#asked.delete(index);
+  }
+
+  /** Nobody waits for chunk `index` any more: not getting it is no fault of the seller's. */
+  giveUp(index: number): void {
+    const entry = this.#asked.get(index);
+    if (entry) entry.isWanted = false;
+  }
+
+  /** Chunk `index` was never bought. @returns what was paid for it */
+  undo(index: number): bigint {
+    const { cost = 0n } = this.#asked.get(index) ?? {};
+    this.#asked.delete(index);
+    return this.pay(cost);
+  }
+
+  /** Takes over what is owed by another quote's book. */
+  takeOver(earlier: CreditBook): void {
+    this.#owed += earlier.#owed;
+    earlier.#owed = 0n;
+  }
 }
 
 /** What a meter fetched and paid. */
