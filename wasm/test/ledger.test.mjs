@@ -25,10 +25,9 @@ const quote = { hash: `0x${"22".repeat(32)}`, expiresAt: 100 };
 const keyOf = (id) =>
   `0x${Buffer.from(keccak256(new TextEncoder().encode(`millstream ledger ${id}`))).toString("hex")}`;
 const isLedger = ({ bytes }) => Buffer.from(bytes).subarray(0, 12).toString() === '{"ledger":1,';
-const open = (store, { credit = 0n, paid, now = 1 } = {}) =>
-  new ChunkLedger(store, { credit, now: () => now, paid: () => paid });
-const buy = (ledger, index, cumulativeAmount, more = {}) =>
-  ledger.buy({ channelId: ID, quote, index, price: 10n, ...more }, { cumulativeAmount });
+const open = (store, { paid, now = 1 } = {}) => new ChunkLedger(store, { now: () => now, paid: () => paid });
+const purchase = (index, more = {}) => ({ channelId: ID, quote, index, price: 10n, credit: 0n, ...more });
+const buy = (ledger, index, cumulativeAmount, more) => ledger.buy(purchase(index, more), { cumulativeAmount });
 
 /** A store that counts its commits, and does what it is told before each. */
 function watched() {
@@ -56,6 +55,9 @@ test("runs of chunks are the set that was added, whatever the order", () => {
       ranges.add(index);
       if (!joins) assert.equal(ranges.runs, before + 1);
       set.add(index);
+      const gone = below(121);
+      ranges.delete(gone);
+      set.delete(gone);
       const probe = below(121);
       assert.equal(ranges.has(probe), set.has(probe));
     }
@@ -97,6 +99,7 @@ test("purchases that come at once share their writes, and none is told before it
   assert.deepEqual(await buy(again, 49, 500n), { bought: "before", count: 50 });
   assert.deepEqual(await again.statement(ID, quote.hash, { cumulativeAmount: 510n }), {
     unspent: 10n,
+    owed: 0n,
     bought: [0, 49],
   });
 });
@@ -108,7 +111,11 @@ test("what could not be stored was not bought", async () => {
   state.before = () => Promise.reject(new Error("disk full"));
   await assert.rejects(buy(ledger, 1, 20n), coded("STORE_FAILED"));
   state.before = async () => {};
-  assert.deepEqual(await ledger.statement(ID, quote.hash, { cumulativeAmount: 20n }), { unspent: 10n, bought: [0, 0] });
+  assert.deepEqual(await ledger.statement(ID, quote.hash, { cumulativeAmount: 20n }), {
+    unspent: 10n,
+    owed: 0n,
+    bought: [0, 0],
+  });
   assert.equal((await buy(ledger, 2, 20n)).bought, "now");
 });
 
@@ -125,21 +132,42 @@ test("two processes on one store charge every chunk once", async () => {
 
 test("a credit is served ahead of payment, and what was given back is not owed once more", async () => {
   const store = memoryStore();
-  const ledger = open(store, { credit: 20n });
+  const ledger = open(store);
+  const onCredit = { credit: 20n };
   assert.deepEqual(
-    [await buy(ledger, 0, 0n), await buy(ledger, 1, 0n), await buy(ledger, 2, 0n)],
+    [await buy(ledger, 0, 0n, onCredit), await buy(ledger, 1, 0n, onCredit), await buy(ledger, 2, 0n, onCredit)],
     [
       { bought: "now", count: 1 },
       { bought: "now", count: 2 },
       { bought: "no", unspent: -20n },
     ],
   );
-  assert.equal((await buy(ledger, 2, 10n)).bought, "now");
-  // 5 of 40 are given back: the next 10 buy a chunk all the same.
+  assert.equal((await buy(ledger, 2, 10n, onCredit)).bought, "now");
+  // What is owed is owed under every quote, and after a restart.
   const plain = open(store, { paid: 30n });
-  await buy(plain, 3, 40n);
-  await plain.agreed(ID, 35n);
-  assert.equal((await buy(plain, 4, 45n)).bought, "now");
+  assert.deepEqual(await plain.statement(ID, quote.hash, { cumulativeAmount: 10n }), {
+    unspent: 0n,
+    owed: 20n,
+    bought: [0, 2],
+  });
+  assert.deepEqual(await buy(plain, 3, 10n), { bought: "no", unspent: -20n });
+  assert.deepEqual(await buy(plain, 3, 39n), { bought: "no", unspent: 9n });
+  assert.equal((await buy(plain, 3, 40n)).bought, "now");
+  // 25 of 40 are given back: the next 10 buy a chunk all the same.
+  await plain.agreed(ID, 15n);
+  assert.deepEqual(await buy(plain, 4, 24n), { bought: "no", unspent: 9n });
+  assert.equal((await buy(plain, 4, 25n)).bought, "now");
+});
+
+test("what could not be delivered is taken back, once", async () => {
+  const store = memoryStore();
+  const ledger = open(store);
+  for (const index of [0, 1, 2, 3]) await buy(ledger, index, 40n);
+  await Promise.all([ledger.undo(purchase(1)), ledger.undo(purchase(1)), ledger.undo(purchase(7))]);
+  const after = { unspent: 10n, owed: 0n, bought: [0, 0, 2, 3] };
+  assert.deepEqual(await ledger.statement(ID, quote.hash, { cumulativeAmount: 40n }), after);
+  assert.deepEqual(await open(store).statement(ID, quote.hash, { cumulativeAmount: 40n }), after);
+  assert.equal((await buy(ledger, 1, 40n)).bought, "now");
 });
 
 test("a record stays small: chunks in too many places are refused, and quotes that expired are forgotten", async () => {

@@ -99,6 +99,8 @@ describe("an offer", () => {
       [extra("payee"), account(3), undefined],
       [extra("adjudicator"), undefined, "0x", 5],
       [extra("unit"), "byte", undefined],
+      [extra("units"), 10, "11", undefined],
+      [extra("credit"), "1", 0, undefined],
       [extra("chunks"), 10, "11", undefined],
       [extra("length"), 10_499, undefined],
       [

@@ -63,8 +63,10 @@ test("without a payment the answer is 402 with the terms, in the shape of x402 V
       wallet: "/.well-known/millstream",
       manifest: "/content?manifest",
       unit: "chunk",
+      units: 5,
       chunks: 5,
       length: content.length,
+      credit: "0",
     },
   );
   const read = buyer.readQuote(quote);
@@ -305,7 +307,8 @@ test("a link that is changed later does not lead to another file", async (t) => 
   const listing = await seller.add("/link", { file: at("link") }, { price: 1n });
   await rm(at("link"));
   await symlink(at("secret"), at("link"));
-  assert.equal(Buffer.from(await listing.chunk(0)).toString(), "listed");
+  const chunk = await listing.open(0);
+  assert.equal(Buffer.from(chunk.body(0, chunk.length)).toString(), "listed");
 });
 
 test("a payment is taken only once the store has it", async (t) => {
@@ -392,9 +395,25 @@ test("what cannot be listed is refused with the field that is wrong", async (t) 
     ["//evil.example/film", { bytes }, terms, "INVALID_ARGUMENT", "path"],
     ["/film?x=1", { bytes }, terms, "INVALID_ARGUMENT", "path"],
     ["/.well-known/millstream", { bytes }, terms, "INVALID_ARGUMENT", "path"],
+    ["/film/", { bytes }, terms, "INVALID_ARGUMENT", "path"],
     ["/a", { bytes }, { price: 0n }, "INVALID_ARGUMENT", "price"],
     ["/a", { bytes }, { price: 5 }, "INVALID_ARGUMENT", "price"],
     ["/a", { bytes }, { price: 1n << 128n }, "INVALID_ARGUMENT", "price"],
+    ["/a", { bytes }, { price: 1n << 125n, unit: "byte" }, "INVALID_ARGUMENT", "price"],
+    ["/a", { bytes }, { ...terms, unit: "minute" }, "INVALID_ARGUMENT", "unit"],
+    ["/a", { bytes }, { ...terms, unit: "second" }, "INVALID_ARGUMENT", "duration"],
+    ...[0, -1, NaN, Infinity, "10"].map((duration) => [
+      "/a",
+      { bytes },
+      { ...terms, unit: "second", duration },
+      "INVALID_ARGUMENT",
+      "duration",
+    ]),
+    ["/a", { bytes }, { ...terms, duration: 10 }, "INVALID_ARGUMENT", "duration"],
+    ["/a", { bytes }, { ...terms, unit: "second", duration: 3, chunkSize: 3 }, "INVALID_ARGUMENT", "chunkSize"],
+    ["/a", { bytes }, { ...terms, credit: -1n }, "INVALID_ARGUMENT", "credit"],
+    ["/a", { bytes }, { ...terms, credit: 5 }, "INVALID_ARGUMENT", "credit"],
+    ["/a", { bytes }, { ...terms, credit: 1n << 128n }, "INVALID_ARGUMENT", "credit"],
     ["/a", { bytes }, { ...terms, asset: "0x12" }, "INVALID_HEX", "asset"],
     ["/a", { bytes }, { ...terms, contentType: "text/html\r\nX: y" }, "INVALID_ARGUMENT", "contentType"],
     ["/a", { bytes: "text" }, terms, "INVALID_ARGUMENT", "bytes"],

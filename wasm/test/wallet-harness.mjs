@@ -150,6 +150,8 @@ export class FakeSeller {
             wallet: "/.well-known/millstream",
             manifest: "/film.mp4?manifest",
             unit: "chunk",
+            units: 11,
+            credit: "0",
             chunks: 11,
             length: 10_500,
           },

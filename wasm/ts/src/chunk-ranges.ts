@@ -50,6 +50,18 @@ export class ChunkRanges {
     else this.#runs.splice(at, 0, [index, index]);
   }
 
+  delete(index: number): void {
+    const at = this.#after(index) - 1;
+    const run = this.#runs[at];
+    if (!run || index > run[1]) return;
+    const [first, last] = run;
+    const rest: [number, number][] = [
+      [first, index - 1],
+      [index + 1, last],
+    ];
+    this.#runs.splice(at, 1, ...rest.filter(([from, to]) => from <= to));
+  }
+
   /** Where the first run is that begins after `index`. */
   #after(index: number): number {
     let [low, high] = [0, this.#runs.length];

@@ -19,6 +19,8 @@ export interface LedgerQuote {
 export interface LedgerRecord {
   /** On chunks, since the channel was opened, in base units. */
   spent: bigint;
+  /** The most that was served ahead of payment under any quote, in base units: so much may be spent and not received. */
+  credit: bigint;
   /** By the hash of the quote. */
   readonly quotes: Map<Hex, LedgerQuote>;
 }
@@ -37,9 +39,9 @@ export function isLedgerRecord({ bytes }: StoredRecord): boolean {
   return bytes !== undefined && HEAD_BYTES.every((byte, at) => byte === bytes[at]);
 }
 
-export function encodeLedger(channelId: Hex, { spent, quotes }: LedgerRecord): Uint8Array {
+export function encodeLedger(channelId: Hex, { spent, credit, quotes }: LedgerRecord): Uint8Array {
   const entries = [...quotes].map(([hash, { expiresAt, bought }]) => ({ hash, expiresAt, bought: bought.bounds }));
-  const body = JSON.stringify({ channelId, spent: String(spent), quotes: entries });
+  const body = JSON.stringify({ channelId, spent: String(spent), credit: String(credit), quotes: entries });
   return new TextEncoder().encode(HEAD + body.slice(1));
 }
 
@@ -47,9 +49,14 @@ export function encodeLedger(channelId: Hex, { spent, quotes }: LedgerRecord): U
 export function decodeLedger(channelId: Hex, bytes: Uint8Array): LedgerRecord {
   const record = parse(bytes);
   if (!isObject(record) || record["ledger"] !== 1 || record["channelId"] !== channelId) throw damaged(channelId);
-  const { spent, quotes } = record;
-  if (typeof spent !== "string" || !/^\d{1,39}$/.test(spent) || !Array.isArray(quotes)) throw damaged(channelId);
-  return { spent: BigInt(spent), quotes: new Map(quotes.map((quote: unknown) => readQuote(channelId, quote))) };
+  const { spent, credit, quotes } = record;
+  if (!isAmount(spent) || !isAmount(credit) || !Array.isArray(quotes)) throw damaged(channelId);
+  const entries = quotes.map((quote: unknown) => readQuote(channelId, quote));
+  return { spent: BigInt(spent), credit: BigInt(credit), quotes: new Map(entries) };
+}
+
+function isAmount(value: unknown): value is string {
+  return typeof value === "string" && /^\d{1,39}$/.test(value);
 }
 
 function readQuote(channelId: Hex, quote: unknown): [Hex, LedgerQuote] {

@@ -84,11 +84,11 @@ export class QuoteBook {
   }
 
   #sign(listing: Listing, step: number): ListedQuote {
-    const { contentRoot, length, chunkSize, chunks, price, asset } = listing;
+    const { contentRoot, length, chunkSize, chunks, unit, units, price, credit, asset } = listing;
     const { challengeDuration, confirmations } = this.#options;
     const expiresAt = (step + 2) * this.#stepLength;
-    const content = { contentRoot, length, chunkSize, chunks, unit: "chunk", units: chunks, credit: 0n } as const;
-    const bytes = this.#signer.signQuote({ ...content, price, asset, challengeDuration, confirmations, expiresAt });
+    const content = { contentRoot, length, chunkSize, chunks, unit, units, price, credit, asset };
+    const bytes = this.#signer.signQuote({ ...content, challengeDuration, confirmations, expiresAt });
     return { hash: this.#signer.readQuote(bytes).hash, bytes, expiresAt };
   }
 }

@@ -11,7 +11,7 @@ import type { Wallet } from "./wallet.js";
 export interface Offer extends Quote {
   /** The signed quote as it came. */
   readonly bytes: Uint8Array;
-  /** The URL of the content. */
+  /** The URL of the content; that of a folder, which ends in `/`, also if one of its files was asked for. */
   readonly url: string;
   /** Where the list of the chunks' hashes is. */
   readonly manifestUrl: string;
@@ -45,21 +45,9 @@ export async function fetchOffer(url: string | URL, wallet: Wallet, options: Off
   const { signal, fetch = wallet.request } = options;
   const asked = checkUrl(url, "url");
   asked.hash = "";
-  let response: Response;
-  try {
-    response = await withDeadline(signal, ANSWER_TIMEOUT, (deadline) =>
-      fetch(asked.href, { signal: deadline, credentials: "omit", cache: "no-store" }),
-    );
-  } catch (cause) {
-    if (signal?.aborted) throw aborted(signal, "asking for the terms");
-    throw new MillstreamError("SELLER_UNREACHABLE", `the seller at ${asked.origin} does not answer`, { cause });
-  }
-  // Only the header is read; a body of a free file may be large.
-  void response.body?.cancel().catch(() => {});
-  if (response.status >= 500)
-    throw new MillstreamError("SELLER_UNREACHABLE", `the seller answers with status ${response.status}`, {
-      details: { status: response.status },
-    });
+  const first = await ask(asked, signal, fetch);
+  // A free file of a folder says where the folder's terms are.
+  const { response, from } = first.terms ? await ask(first.terms, signal, fetch) : first;
   const header = response.headers.get("payment-required");
   if (response.status !== 402 || header === null)
     throw new MillstreamError(
@@ -67,7 +55,36 @@ export async function fetchOffer(url: string | URL, wallet: Wallet, options: Off
       `${asked.href} asks for no payment (status ${response.status}): pass the URL of something that the seller sells`,
       { details: { status: response.status } },
     );
-  return readOffer(header, checkUrl(response.url === "" ? asked : response.url, "url"), wallet);
+  return readOffer(header, from, wallet);
+}
+
+/** An answer, the URL that it came from, and where that says the terms are. */
+interface Asked {
+  readonly response: Response;
+  readonly from: URL;
+  readonly terms: URL | undefined;
+}
+
+async function ask(url: URL, signal: AbortSignal | undefined, fetch: typeof globalThis.fetch): Promise<Asked> {
+  let response: Response;
+  try {
+    response = await withDeadline(signal, ANSWER_TIMEOUT, (deadline) =>
+      fetch(url.href, { signal: deadline, credentials: "omit", cache: "no-store" }),
+    );
+  } catch (cause) {
+    if (signal?.aborted) throw aborted(signal, "asking for the terms");
+    throw new MillstreamError("SELLER_UNREACHABLE", `the seller at ${url.origin} does not answer`, { cause });
+  }
+  // Only the header is read; a body of a free file may be large.
+  void response.body?.cancel().catch(() => {});
+  if (response.status >= 500)
+    throw new MillstreamError("SELLER_UNREACHABLE", `the seller answers with status ${response.status}`, {
+      details: { status: response.status },
+    });
+  const from = checkUrl(response.url === "" ? url : response.url, "url");
+  const [, target] = /^<([^<>]{1,2048})>; rel="payment"$/.exec(response.headers.get("link") ?? "") ?? [];
+  const terms = target === undefined || response.status !== 200 ? undefined : resolve(target, from);
+  return { response, from, terms: terms instanceof URL && terms.origin === from.origin ? terms : undefined };
 }
 
 /** Reads the terms in a `PAYMENT-REQUIRED` header that `url` answered with. Throws as {@link fetchOffer}. */
@@ -98,13 +115,15 @@ export function readOffer(header: string, url: URL, wallet: Wallet): Offer {
     read(() => checkHex(accepted["payTo"], "payTo", 20)) === quote.payeeDestination &&
     accepted["amount"] === String(quote.price) &&
     extra["unit"] === quote.unit &&
+    extra["units"] === quote.units &&
+    extra["credit"] === String(quote.credit) &&
     extra["chunks"] === quote.chunks &&
     extra["length"] === quote.length;
   if (!agrees) throw malformed("what it says beside the signed quote is not what was signed");
   return {
     ...quote,
     bytes,
-    url: url.href,
+    url: quote.chunkSize === 0 ? folderOf(extra["folder"], url) : url.href,
     manifestUrl: sameOrigin(extra["manifest"], "manifest", url),
     walletUrl: sameOrigin(extra["wallet"], "wallet", url),
   };
@@ -134,6 +153,14 @@ function sameOrigin(value: unknown, field: string, url: URL): string {
   const place = read(() => checkUrl(resolve(value, url), field));
   if (place.origin !== url.origin) throw malformed(`${field} is on another origin`);
   return place.href;
+}
+
+/** The URL of the folder that what is at `url` lies in. */
+function folderOf(value: unknown, url: URL): string {
+  const folder = new URL(sameOrigin(value, "folder", url));
+  const isAround = folder.pathname.endsWith("/") && url.pathname.startsWith(folder.pathname);
+  if (!isAround || folder.search !== "" || folder.hash !== "") throw malformed("folder is not where this URL is");
+  return folder.href;
 }
 
 function resolve(value: string, base: URL): unknown {

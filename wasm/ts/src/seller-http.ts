@@ -19,7 +19,7 @@ const PREFLIGHT_AGE = 7_200;
 const COMMON: Readonly<Record<string, string>> = {
   "access-control-allow-origin": "*",
   "access-control-expose-headers":
-    "PAYMENT-REQUIRED, Payment-Receipt, Content-Range, Content-Length, Accept-Ranges, Retry-After",
+    "PAYMENT-REQUIRED, Payment-Receipt, Content-Range, Content-Length, Accept-Ranges, Retry-After, Link",
   "x-content-type-options": "nosniff",
 };
 
@@ -38,7 +38,7 @@ export class HttpError extends MillstreamError {
 /** Any answer: what every one of them carries, and its own headers. */
 export function answer(
   status: number,
-  body: Uint8Array | string | null,
+  body: Uint8Array | ReadableStream<Uint8Array> | string | null,
   headers: Readonly<Record<string, string>>,
 ): Response {
   return new Response(body as BodyInit | null, { status, headers: { ...COMMON, ...headers } });
@@ -89,6 +89,8 @@ export interface PaymentRequiredOptions {
   quote: ListedQuote;
   /** The request's URL. */
   url: string;
+  /** What is there. */
+  mimeType: string;
   contracts: Contracts;
   /** The seller's channel key. */
   payee: Hex;
@@ -102,13 +104,13 @@ export interface PaymentRequiredOptions {
 
 /** A 402: what to pay, and why this request was not served. */
 export function paymentRequired(options: PaymentRequiredOptions): Response {
-  const { listing, quote, url, contracts, payee, payTo, holds, code, message } = options;
+  const { listing, quote, url, mimeType, contracts, payee, payTo, holds, code, message } = options;
   const { chainId, adjudicator, streamApp } = contracts;
-  const { path, chunks, length, contentType, name } = listing;
+  const { path, chunks, unit, units, length, credit, folder, name } = listing;
   const terms = {
     x402Version: 2,
     error: message,
-    resource: { url, mimeType: contentType, ...(name !== undefined && { description: name }) },
+    resource: { url, mimeType, ...(name !== undefined && { description: name }) },
     accepts: [
       {
         scheme: "stream",
@@ -124,9 +126,12 @@ export function paymentRequired(options: PaymentRequiredOptions): Response {
           streamApp,
           wallet: WALLET_PATH,
           manifest: `${path}?manifest`,
-          unit: "chunk",
+          ...(folder && { folder: path }),
+          unit,
+          units,
           chunks,
           length,
+          credit: String(credit),
         },
       },
     ],
@@ -141,25 +146,60 @@ export function requestedPayment(request: Request, url: URL): string | undefined
   return request.headers.get("payment") ?? url.searchParams.get("payment") ?? undefined;
 }
 
+/** What a request asks for: bytes of one chunk. */
+export interface RequestedPart {
+  readonly index: number;
+  /** Of its first byte in the chunk. */
+  readonly first: number;
+  /** In bytes. */
+  readonly length: number;
+  /** What a 206 says about where it lies; missing for a 200. */
+  readonly contentRange?: string;
+}
+
 /**
- * The chunk that a request asks for: `?chunk=N`, or a `Range` header.
+ * The chunk that a request asks for: the file of a folder that its path names, `?chunk=N`, or a `Range` header.
  *
- * @throws {HttpError} 404 CHUNK_UNKNOWN if there is no such chunk; 416 RANGE_NOT_A_CHUNK if it is not exactly one chunk
+ * @param file the file of a folder that the path names
+ * @throws {HttpError} 404 CHUNK_UNKNOWN if there is no such chunk; 416 RANGE_NOT_A_CHUNK if it is not exactly one chunk,
+ *   RANGE_UNSATISFIABLE if it is none of the file's
  */
-export function requestedChunk(listing: Listing, request: Request, url: URL): { index: number; isRange: boolean } {
+export function requestedPart(listing: Listing, request: Request, url: URL, file?: number): RequestedPart {
+  const range = request.headers.get("range");
+  if (file !== undefined) return rangeOfFile(file, listing.span(file).length, range);
   const named = url.searchParams.get("chunk");
-  if (named !== null) return { index: chunkNamed(listing, named), isRange: false };
-  const [, first, last] = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(request.headers.get("range") ?? "") ?? [];
+  if (named !== null || listing.folder) {
+    const index = chunkNamed(listing, named ?? "");
+    return { index, first: 0, length: listing.span(index).length };
+  }
+  const [, first, last] = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(range ?? "") ?? [];
   const start = Number(first ?? NaN);
   const index = start / listing.chunkSize;
-  if (Number.isInteger(index) && index < listing.chunks && start + listing.span(index).length - 1 === Number(last))
-    return { index, isRange: true };
+  if (Number.isInteger(index) && index < listing.chunks) {
+    const { length } = listing.span(index);
+    if (start + length - 1 === Number(last))
+      return { index, first: 0, length, contentRange: `bytes ${first}-${last}/${listing.length}` };
+  }
   throw new HttpError(
     416,
     "RANGE_NOT_A_CHUNK",
     `ask for one chunk: Range: bytes=FIRST-LAST with FIRST a multiple of ${listing.chunkSize} and LAST the chunk's end`,
     { "content-range": `bytes */${listing.length}` },
   );
+}
+
+/** A range of a whole file, as RFC 9110 has it: what is no single range of bytes is as if it were not there. */
+function rangeOfFile(index: number, length: number, range: string | null): RequestedPart {
+  const [, from = "", to = ""] = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(range ?? "") ?? [];
+  if (from === "" && to === "") return { index, first: 0, length };
+  if (from !== "" && to !== "" && Number(to) < Number(from)) return { index, first: 0, length };
+  const first = from === "" ? Math.max(0, length - Number(to)) : Number(from);
+  const last = from === "" || to === "" ? length - 1 : Math.min(Number(to), length - 1);
+  if (first >= length)
+    throw new HttpError(416, "RANGE_UNSATISFIABLE", `the file has ${length} bytes`, {
+      "content-range": `bytes */${length}`,
+    });
+  return { index, first, length: last - first + 1, contentRange: `bytes ${first}-${last}/${length}` };
 }
 
 function chunkNamed(listing: Listing, named: string): number {

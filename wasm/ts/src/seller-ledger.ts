@@ -17,6 +17,8 @@ export interface Purchase {
   readonly index: number;
   /** In base units. */
   readonly price: bigint;
+  /** What is served ahead of payment on the channel, in base units. */
+  readonly credit: bigint;
 }
 
 /** A payment that is stored. */
@@ -52,8 +54,6 @@ const MAX_ACCOUNTS = 1_000;
 const MAX_CONFLICTS = 8;
 
 export interface LedgerOptions {
-  /** What is served ahead of payment on each channel, in base units. */
-  credit: bigint;
   /** Seconds since 1970. */
   now: () => number;
   /** All that was received on a channel, in base units, if it is in memory. */
@@ -63,14 +63,12 @@ export interface LedgerOptions {
 /** The accounts of every open channel. */
 export class ChunkLedger {
   readonly #store: Store;
-  readonly #credit: bigint;
   readonly #now: () => number;
   readonly #paid: (channelId: Hex) => bigint | undefined;
   readonly #accounts = new Map<Hex, Promise<Account>>();
 
-  constructor(store: Store, { credit, now, paid }: LedgerOptions) {
+  constructor(store: Store, { now, paid }: LedgerOptions) {
     this.#store = store;
-    this.#credit = credit;
     this.#now = now;
     this.#paid = paid;
   }
@@ -96,27 +94,50 @@ export class ChunkLedger {
     }
   }
 
-  /** What a channel can spend, in base units, and what it bought on a quote, as bounds of runs. */
+  /** Undoes a purchase, once: what was sold could not be delivered. */
+  async undo({ channelId, quote, index, price }: Purchase): Promise<void> {
+    const account = await this.#account(channelId);
+    const bought = account.quotes.get(quote.hash)?.bought;
+    if (!bought?.has(index)) return;
+    bought.delete(index);
+    account.spent = account.spent > price ? account.spent - price : 0n;
+    account.changes += 1;
+    await this.#durable(account);
+  }
+
+  /** What a channel can spend or owes, in base units, and what it bought on a quote, as bounds of runs. */
   async statement(
     channelId: Hex,
     quoteHash: Hex,
     received: Received,
-  ): Promise<{ unspent: bigint; bought: readonly number[] }> {
+  ): Promise<{ unspent: bigint; owed: bigint; bought: readonly number[] }> {
     const account = await this.#account(channelId);
     this.#credited(account, received);
     await this.#durable(account);
     const unspent = unspentOf(account);
     return {
       unspent: unspent > 0n ? unspent : 0n,
+      owed: unspent < 0n ? -unspent : 0n,
       bought: account.quotes.get(quoteHash)?.bought.bounds ?? [],
     };
+  }
+
+  /** What a channel can spend of what was received on it, in base units; below zero if it was served ahead of payment. */
+  async unspent(channelId: Hex, received: Received): Promise<bigint> {
+    const account = await this.#account(channelId);
+    this.#credited(account, received);
+    return unspentOf(account);
   }
 
   /** Both sides agreed anew what the seller has received on a channel, in base units; it may be less than before. */
   async agreed(channelId: Hex, received: bigint): Promise<void> {
     // What is not in memory is compared when it is read.
     const account = await this.#accounts.get(channelId);
-    if (account) this.#limit(account, (account.received = received));
+    if (!account) return;
+    // Nobody comes to owe something by being given something back.
+    const owed = -unspentOf(account);
+    this.#limit(account, received, owed < 0n ? 0n : owed);
+    account.received = received;
   }
 
   /** Forgets a channel that is over. */
@@ -129,14 +150,14 @@ export class ChunkLedger {
     await this.#store.commit([{ key: ledgerKey(channelId), expectedVersion: account.version, bytes: undefined }]);
   }
 
-  #decide(account: Account, { quote, index, price }: Purchase): Outcome {
+  #decide(account: Account, { quote, index, price, credit }: Purchase): Outcome {
     const entry: LedgerQuote = account.quotes.get(quote.hash) ?? {
       expiresAt: quote.expiresAt,
       bought: new ChunkRanges(),
     };
     if (entry.bought.has(index)) return { bought: "before", count: entry.bought.size };
     const unspent = unspentOf(account);
-    if (unspent + this.#credit < price) return { bought: "no", unspent };
+    if (unspent + credit < price) return { bought: "no", unspent };
     this.#forgetExpired(account);
     const runs = [...account.quotes.values()].reduce((sum, { bought }) => sum + bought.runs, 0);
     if (runs >= MAX_RUNS && !entry.bought.extends(index))
@@ -147,6 +168,7 @@ export class ChunkLedger {
     entry.bought.add(index);
     account.quotes.set(quote.hash, entry);
     account.spent += price;
+    if (credit > account.credit) account.credit = credit;
     account.changes += 1;
     return { bought: "now", count: entry.bought.size };
   }
@@ -157,8 +179,8 @@ export class ChunkLedger {
   }
 
   /** No channel has spent more than was received, and the credit: what was given back to the buyer is not owed once more. */
-  #limit(account: Account, received: bigint): void {
-    const most = received + this.#credit;
+  #limit(account: Account, received: bigint, owed = account.credit): void {
+    const most = received + (owed < account.credit ? owed : account.credit);
     if (account.spent <= most) return;
     account.spent = most;
     account.changes += 1;
@@ -194,7 +216,9 @@ export class ChunkLedger {
     const key = ledgerKey(channelId);
     const [record] = await this.#using(() => this.#store.read([key]));
     const { version = 0, bytes } = record ?? {};
-    const known = bytes ? decodeLedger(channelId, bytes) : { spent: 0n, quotes: new Map<Hex, LedgerQuote>() };
+    const known = bytes
+      ? decodeLedger(channelId, bytes)
+      : { spent: 0n, credit: 0n, quotes: new Map<Hex, LedgerQuote>() };
     const state = { received: 0n, changes: 0, stored: 0, writing: undefined, void: false };
     const account: Account = { ...known, ...state, channelId, version };
     const paid = this.#paid(channelId);

@@ -3,6 +3,7 @@
 import { decodePayment } from "./core.js";
 import { isMillstreamError } from "./errors.js";
 import type { QuoteBook } from "./listing-quotes.js";
+import type { CheckedChunk } from "./listing-source.js";
 import type { ListedQuote, Listing } from "./listing.js";
 import { HttpError, paymentBytes } from "./seller-http.js";
 import type { PaymentReceived } from "./payments.js";
@@ -22,16 +23,20 @@ export const TEMPORARY: ReadonlySet<string> = new Set([
 
 /** A chunk that was sold. */
 export interface Sale {
-  readonly bytes: Uint8Array;
+  readonly chunk: CheckedChunk;
   readonly sold: Sold;
   /** Whether the chunk was bought before, so that this cost nothing. */
   readonly isRepeat: boolean;
+  /** Takes the purchase back: the chunk could not be delivered. */
+  readonly undo: () => Promise<void>;
 }
 
 /** What a channel can spend at a seller, and what it bought of one content. */
 export interface Statement {
   /** In base units. */
   readonly unspent: bigint;
+  /** What was served ahead of payment, in base units. */
+  readonly owed: bigint;
   /** First and last chunk of each run of chunks that was bought. */
   readonly bought: readonly number[];
 }
@@ -61,21 +66,25 @@ export class Till {
     if (fields.memo !== undefined) this.#quote(listing, fields.memo);
     await this.#checkChannel(channelId, listing);
     // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
-    const bytes = await listing.chunk(index);
+    const chunk = await listing.open(index);
     const received = await this.#receive(payment);
     const quote = this.#quote(listing, received.memo);
-    const { price, chunks } = listing;
-    const outcome = await this.#ledger.buy({ channelId, quote, index, price }, received).catch(refuseFull);
+    const price = listing.priceOf(index);
+    const purchase = { channelId, quote, index, price, credit: this.#credit(channelId, listing) };
+    const outcome = await this.#ledger.buy(purchase, received).catch(refuseFull);
     if (outcome.bought === "no")
       throw new HttpError(
         402,
         "PAYMENT_INSUFFICIENT",
-        `chunk ${index} costs ${price} base units, ${outcome.unspent} are paid and not spent`,
+        outcome.unspent < 0n
+          ? `chunk ${index} costs ${price} base units, and ${-outcome.unspent} are owed for others`
+          : `chunk ${index} costs ${price} base units, ${outcome.unspent} are paid and not spent`,
       );
     return {
-      bytes,
-      sold: { channelId, quoteHash: quote.hash, index, chunks, bought: outcome.count, received },
+      chunk,
+      sold: { channelId, quoteHash: quote.hash, index, chunks: listing.pricedChunks, bought: outcome.count, received },
       isRepeat: outcome.bought === "before",
+      undo: () => this.#ledger.undo(purchase),
     };
   }
 
@@ -90,6 +99,13 @@ export class Till {
     await this.#checkChannel(fields.channelId, listing);
     const received = await this.#receive(payment);
     return this.#ledger.statement(fields.channelId, hash, received);
+  }
+
+  /** What is served ahead of payment: what the channel can still pay, at most. */
+  #credit(channelId: Hex, { credit }: Listing): bigint {
+    if (credit === 0n) return 0n;
+    const { remaining = 0n } = this.#wallet.channel(channelId)?.info ?? {};
+    return remaining < credit ? remaining : credit;
   }
 
   #quote(listing: Listing, hash: string): ListedQuote {

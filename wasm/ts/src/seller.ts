@@ -4,7 +4,8 @@ import type { Chain } from "./chain.js";
 import { now } from "./driver.js";
 import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
-import { Listing, listingPath, type ListedContent, type ListingTerms } from "./listing.js";
+import { Listings, type Found } from "./listings.js";
+import { Listing, checkCredit, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
 import {
   HttpError,
   WALLET_PATH,
@@ -15,8 +16,9 @@ import {
   paymentRequired,
   preflightAnswer,
   refusal,
-  requestedChunk,
+  requestedPart,
   requestedPayment,
+  type RequestedPart,
 } from "./seller-http.js";
 import { ChunkLedger } from "./seller-ledger.js";
 import { receiptHeader } from "./seller-receipt.js";
@@ -44,7 +46,11 @@ export interface SellerOptions {
   confirmations?: number | undefined;
   /** How long a quote holds, in seconds; it is signed anew after half of that. Default a day. */
   quoteLifetime?: number | undefined;
-  /** What is served ahead of payment on each channel, in base units. Default 0: every chunk is paid for first. */
+  /**
+   * What is served ahead of payment on each channel, in base units, as long as the channel can still pay it; quotes say it,
+   * and listings may have one of their own. A buyer that goes away without paying keeps as much. Default 0: every chunk is
+   * paid for first.
+   */
   credit?: bigint | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
@@ -79,12 +85,14 @@ export class Seller {
   /** The payee of every channel. It answers stale closes by itself while it runs. */
   readonly wallet: Wallet;
   readonly #quotes: QuoteBook;
-  readonly #listings = new Map<string, Listing>();
+  readonly #listings = new Listings();
   readonly #till: Till;
+  readonly #credit: bigint;
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
 
-  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger) {
+  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger, credit: bigint) {
     this.wallet = wallet;
+    this.#credit = credit;
     this.#quotes = quotes;
     this.#till = new Till(wallet, quotes, ledger);
     // What cannot be dropped now is at the next start.
@@ -110,11 +118,8 @@ export class Seller {
    *   `Wallet.open` throws
    */
   static async open(options: SellerOptions): Promise<Seller> {
-    const { policy = {}, chain, store = memoryStore(), secret, destination, pollInterval, credit = 0n } = options;
-    if (typeof credit !== "bigint" || credit < 0n)
-      throw new MillstreamError("INVALID_ARGUMENT", "credit must be a bigint of at least zero, in base units", {
-        details: { field: "credit" },
-      });
+    const { policy = {}, chain, store = memoryStore(), secret, destination, pollInterval } = options;
+    const credit = checkCredit(options.credit ?? 0n);
     const challengeDuration = checkInteger(
       options.challengeDuration ?? DEFAULT_CHALLENGE_DURATION,
       "challengeDuration",
@@ -139,7 +144,7 @@ export class Seller {
     });
     const paid = (channelId: Hex) => wallet.channel(channelId)?.paid;
     const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now });
-    return new Seller(wallet, quotes, new ChunkLedger(store, { credit, now, paid }));
+    return new Seller(wallet, quotes, new ChunkLedger(store, { now, paid }), credit);
   }
 
   /** What was sold so far. */
@@ -149,7 +154,7 @@ export class Seller {
 
   /** What is for sale. */
   get listings(): Listing[] {
-    return [...this.#listings.values()];
+    return this.#listings.all;
   }
 
   /**
@@ -159,25 +164,26 @@ export class Seller {
    *   empty or has too many chunks; CONTENT_UNREADABLE; CONTENT_CHANGED if the file changes meanwhile
    */
   async add(path: string, content: ListedContent, terms: ListingTerms): Promise<Listing> {
-    const key = listingPath(path);
-    const exists = () => {
-      if (this.#listings.has(key))
-        throw new MillstreamError("LISTING_EXISTS", `${key} is listed already: remove it first`);
-    };
-    exists();
-    const listing = await Listing.of(key, content, terms);
-    exists();
-    this.#listings.set(key, listing);
-    return listing;
+    return this.#listings.add(path, () => Listing.of(path, content, terms, this.#credit));
+  }
+
+  /**
+   * Lists the files of a directory for sale as one thing with one quote, under a path that ends in `/`; the path of a file in
+   * there follows it. Every file is read once, to hash it. Names that begin with a dot are left out.
+   *
+   * @throws {MillstreamError} as {@link add}; CONTENT_UNREADABLE also for links; CONTENT_MANIFEST_MALFORMED if there are too
+   *   many files; PLAYLIST_MALFORMED, PLAYLIST_BYTE_RANGE, PLAYLIST_UNSUPPORTED, PLAYLIST_SHORT_SEGMENTS,
+   *   FOLDER_FILE_MISSING, FOLDER_FILE_UNPRICED with `details.path`
+   */
+  async addFolder(path: string, directory: string, terms: FolderListingTerms): Promise<Listing> {
+    return this.#listings.add(path, () => Listing.ofFolder(path, directory, terms, this.#credit));
   }
 
   /** Takes content off sale. What was paid for it and not spent can be spent on something else. `false` if it is not listed. */
   remove(path: string): boolean {
-    const key = listingPath(path);
-    const listing = this.#listings.get(key);
-    if (!listing) return false;
-    this.#quotes.drop(listing);
-    return this.#listings.delete(key);
+    const listing = this.#listings.remove(path);
+    if (listing) this.#quotes.drop(listing);
+    return listing !== undefined;
   }
 
   /** Answers one request. Never throws: whatever goes wrong is an answer too. */
@@ -220,76 +226,100 @@ export class Seller {
   }
 
   async #handleContent(request: Request, url: URL): Promise<Response> {
-    const listing = this.#listings.get(url.pathname);
-    if (!listing) throw new HttpError(404, "NOT_FOUND", "nothing is sold here");
+    const found = this.#listings.find(url.pathname);
+    if (!found) throw new HttpError(404, "NOT_FOUND", "nothing is sold here");
+    const { listing, file } = found;
     const { method } = request;
     if (method === "OPTIONS") return preflightAnswer(METHODS);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(METHODS);
-    if (url.searchParams.has("manifest"))
+    if (file === undefined && url.searchParams.has("manifest"))
       return answer(200, method === "HEAD" ? null : listing.manifest, {
-        "content-type": "application/octet-stream",
+        "content-type": listing.folder ? "application/json" : "application/octet-stream",
         "content-length": String(listing.manifest.length),
         "cache-control": "no-cache",
       });
-    if (method === "HEAD")
+    if (method === "HEAD" && !(listing.folder && file === undefined))
       return answer(200, null, {
-        "content-type": listing.contentType,
-        "content-length": String(listing.length),
+        "content-type": file === undefined ? listing.contentType : listing.contentTypeOf(file),
+        "content-length": String(file === undefined ? listing.length : listing.span(file).length),
         "accept-ranges": "bytes",
         "cache-control": "no-cache",
+        ...linkOf(listing),
       });
     const payment = requestedPayment(request, url);
-    if (payment !== undefined) return this.#orTerms(request, listing, () => this.#paid(request, url, listing, payment));
+    const asksAccount = url.searchParams.has("account");
+    if (file !== undefined && !asksAccount && listing.priceOf(file) === 0n)
+      return this.#free(request, url, listing, file);
+    if (payment !== undefined) return this.#orTerms(request, found, () => this.#paid(request, url, found, payment));
     // No offer is made for what can no longer be delivered.
-    await listing.checkUnchanged();
-    const message = `each of the ${listing.chunks} chunks costs ${listing.price} base units of ${listing.asset}`;
-    return this.#require(request, listing, "PAYMENT_REQUIRED", message);
+    await listing.checkUnchanged(file);
+    return this.#require(request, found, "PAYMENT_REQUIRED", priceTag(found));
+  }
+
+  /** A file that costs nothing. */
+  async #free(request: Request, url: URL, listing: Listing, file: number): Promise<Response> {
+    const part = requestedPart(listing, request, url, file);
+    const chunk = await listing.open(file);
+    return this.#send(listing, part, chunk.body(part.first, part.length), { "cache-control": "no-cache" });
   }
 
   /** The answer to a request with a payment. */
-  async #paid(request: Request, url: URL, listing: Listing, payment: string): Promise<Response> {
+  async #paid(request: Request, url: URL, { listing, file }: Found, payment: string): Promise<Response> {
     const quote = url.searchParams.get("account");
     if (quote !== null) {
-      const { unspent, bought } = await this.#till.statement(listing, quote, payment);
-      return answer(200, JSON.stringify({ unspent: String(unspent), bought }), {
+      const { unspent, owed, bought } = await this.#till.statement(listing, quote, payment);
+      return answer(200, JSON.stringify({ unspent: String(unspent), owed: String(owed), bought }), {
         "content-type": "application/json",
         "cache-control": "private, no-store",
       });
     }
-    const { index, isRange } = requestedChunk(listing, request, url);
-    const { bytes, sold, isRepeat } = await this.#till.sell(listing, index, payment);
-    const { offset, length } = listing.span(index);
-    const totals = this.#totals;
-    if (isRepeat) totals.repeats += 1;
-    else totals.chunks += 1;
-    totals.bytes += length;
-    return answer(isRange ? 206 : 200, bytes, {
-      "content-type": listing.contentType,
-      "content-length": String(length),
-      ...(isRange && { "content-range": `bytes ${offset}-${offset + length - 1}/${listing.length}` }),
-      "accept-ranges": "bytes",
+    const part = requestedPart(listing, request, url, file);
+    const { chunk, sold, isRepeat, undo } = await this.#till.sell(listing, part.index, payment);
+    if (isRepeat) this.#totals.repeats += 1;
+    else this.#totals.chunks += 1;
+    // What cannot be stored now is the next answer's to find: that chunk cannot be sent then either.
+    const body = chunk.body(part.first, part.length, () => void undo().catch(() => {}));
+    return this.#send(listing, part, body, {
       "cache-control": "private, no-store",
       ...receiptHeader(this.wallet, request, sold, now()),
     });
   }
 
+  #send(
+    listing: Listing,
+    { index, length, contentRange }: RequestedPart,
+    body: Uint8Array | ReadableStream<Uint8Array>,
+    headers: Readonly<Record<string, string>>,
+  ): Response {
+    this.#totals.bytes += length;
+    return answer(contentRange === undefined ? 200 : 206, body, {
+      "content-type": listing.contentTypeOf(index),
+      "content-length": String(length),
+      ...(contentRange !== undefined && { "content-range": contentRange }),
+      "accept-ranges": "bytes",
+      ...linkOf(listing),
+      ...headers,
+    });
+  }
+
   /** Whatever a 402 says, it says what to pay. */
-  async #orTerms(request: Request, listing: Listing, run: () => Promise<Response>): Promise<Response> {
+  async #orTerms(request: Request, found: Found, run: () => Promise<Response>): Promise<Response> {
     try {
       return await run();
     } catch (error) {
       if (!(error instanceof HttpError) || error.status !== 402) throw error;
-      return this.#require(request, listing, error.code, error.message);
+      return this.#require(request, found, error.code, error.message);
     }
   }
 
-  #require(request: Request, listing: Listing, code: string, message: string): Response {
+  #require(request: Request, { listing, file }: Found, code: string, message: string): Response {
     const { wallet } = this;
     const quote = this.#quotes.current(listing);
     return paymentRequired({
       listing,
       quote,
       url: request.url,
+      mimeType: file === undefined ? listing.contentType : listing.contentTypeOf(file),
       contracts: wallet.chain.contracts,
       payee: wallet.address,
       payTo: wallet.destination,
@@ -298,6 +328,18 @@ export class Seller {
       message,
     });
   }
+}
+
+/** Where the terms of a folder are, for whoever begins with a file of it that is free. */
+function linkOf({ folder, path }: Listing): Readonly<Record<string, string>> {
+  return folder ? { link: `<${path}>; rel="payment"` } : {};
+}
+
+function priceTag({ listing, file }: Found): string {
+  const { chunks, unit, price, asset, folder } = listing;
+  if (file !== undefined) return `this file costs ${listing.priceOf(file)} base units of ${asset}`;
+  if (unit === "chunk" && !folder) return `each of the ${chunks} chunks costs ${price} base units of ${asset}`;
+  return `each ${unit === "chunk" ? "file" : unit} costs ${price} base units of ${asset}`;
 }
 
 /** The terms that a seller asks for must be ones that its own policy accepts. */

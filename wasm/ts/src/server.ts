@@ -5,7 +5,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal } from "./seller-http.js";
 
 export { DEFAULT_CHUNK_SIZE, MAX_CHUNKS, MAX_CHUNK_SIZE } from "./content.js";
-export { Listing, type ListedContent, type ListingTerms } from "./listing.js";
+export { MAX_FOLDER_FILE, MAX_FOLDER_FILES } from "./folder.js";
+export { Listing, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
 export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
 
 /**
