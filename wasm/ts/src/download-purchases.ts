@@ -43,6 +43,8 @@ export interface Statement {
   readonly bought: readonly number[];
   /** What is paid on the channel and not spent, in base units. */
   readonly unspent: bigint;
+  /** What was bought on the channel and is not paid, in base units. */
+  readonly owed: bigint;
 }
 
 /** Chunks on their way: what is reserved for each, and for how many that wait for it. */
@@ -92,7 +94,12 @@ export class Purchase {
 
   /** What is signed away for chunks that did not arrive, in base units. */
   get atRisk(): bigint {
-    return this.#atRisk + this.#credit.ahead + this.#denied;
+    return this.#atRisk + this.#credit.ahead() + this.#denied;
+  }
+
+  /** The newest payment, if there is one that can be shown. */
+  get newest(): PaymentHandle | undefined {
+    return this.#newest;
   }
 
   /** Whether chunk `index` is paid for, and needs no further payment. */
@@ -176,7 +183,7 @@ export class Purchase {
         const isPaid = this.#newest !== undefined && (free >= cost || cost === 0n);
         // Without any payment that can be shown, what is unspent cannot be used: one has to be made, and only one.
         const mustWait =
-          this.#newest === undefined ? this.#paying > 0 : this.#atRisk + this.#credit.ahead + cost > window;
+          this.#newest === undefined ? this.#paying > 0 : this.#atRisk + this.#credit.ahead() + cost > window;
         if (!isPaid && mustWait) {
           await withSignal(this.#change.happened, signal, "the download");
           continue;
@@ -245,6 +252,11 @@ export class Purchase {
     this.#credit.takeOver(earlier.#credit);
   }
 
+  /** That much is owed on the channel from earlier times, in base units. */
+  takeDebt(amount: bigint): void {
+    this.#credit.owe(amount);
+  }
+
   /** What is owed for chunks that were asked for on credit, in base units. */
   get owed(): bigint {
     return this.#credit.owed;
@@ -269,7 +281,8 @@ export class Purchase {
     }
     // Some payment has to be shown: it says who asks.
     if (!this.#newest && due === 0n) due = price;
-    const mustWait = due > 0n && (this.#paying > 0 || (this.#newest && this.atRisk + due > options.window));
+    const mustWait =
+      due > 0n && (this.#paying > 0 || (this.#newest && this.#atRisk + this.#credit.ahead(due) > options.window));
     if (mustWait) return void (await withSignal(this.#change.happened, options.signal, "the download"));
     const amount = this.#credit.ask(index, cost);
     try {

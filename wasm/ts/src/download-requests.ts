@@ -134,8 +134,8 @@ export class PaidRequests {
   }
 
   /** Brings the seller the newest payment, without buying anything. */
-  async tell(purchase: Purchase, payment: PaymentHandle): Promise<void> {
-    await this.#statement(purchase.offer, purchase.show(payment, true).bytes);
+  async tell({ offer, newest }: Purchase): Promise<void> {
+    if (newest) await this.#statement(offer, newest.claim);
   }
 
   /** Asks the seller what was bought and is unspent from earlier times, unless this wallet knows. */
@@ -147,7 +147,7 @@ export class PaidRequests {
       const statement = await this.#statement(offer, claim);
       if (!statement) return;
       const { memo, ...payment } = earlierPayment(channel, claim);
-      this.#purchases.setUnspent(channel, statement.unspent);
+      this.#purchases.takeBalance(purchase, statement);
       purchase.takeStatement(statement.bought, memo === offer.hash ? payment : undefined);
     }, this.#signal);
   }
@@ -369,7 +369,7 @@ function range({ offset, length }: ChunkPlace): string | undefined {
   return offset === undefined ? undefined : `${offset}-${offset + length - 1}`;
 }
 
-/** Reads what a seller says of an account: `{ "unspent": "…", "bought": [first, last, …] }`. */
+/** Reads what a seller says of an account: `{ "unspent": "…", "owed": "…", "bought": [first, last, …] }`. */
 function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
   let statement: unknown;
   try {
@@ -377,13 +377,17 @@ function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
   } catch {
     throw strange("answered what is no statement of an account");
   }
-  const { unspent, bought: bounds } = isObject(statement) ? statement : {};
-  if (typeof unspent !== "string" || !/^\d{1,39}$/.test(unspent) || !areBounds(bounds, chunks))
+  const { unspent, owed = "0", bought: bounds } = isObject(statement) ? statement : {};
+  if (!isAmount(unspent) || !isAmount(owed) || !areBounds(bounds, chunks))
     throw strange("answered what is no statement of an account");
   const bought: number[] = [];
   for (let at = 0; at < bounds.length; at += 2)
     for (let index = bounds[at] ?? 0; index <= (bounds[at + 1] ?? -1); index++) bought.push(index);
-  return { unspent: BigInt(unspent), bought };
+  return { unspent: BigInt(unspent), owed: BigInt(owed), bought };
+}
+
+function isAmount(value: unknown): value is string {
+  return typeof value === "string" && /^\d{1,39}$/.test(value);
 }
 
 function forgotten({ purchase, index }: Exchange, refusal: MillstreamError): MillstreamError {

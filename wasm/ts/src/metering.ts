@@ -59,9 +59,13 @@ export class CreditBook {
     return this.#owed;
   }
 
-  /** What is paid for chunks that are waited for, in base units: what a seller can keep that serves nothing. */
-  get ahead(): bigint {
-    let cost = -this.#owed;
+  /**
+   * What is paid for chunks that are waited for, in base units: what a seller can keep that serves nothing.
+   *
+   * @param more what is about to be paid
+   */
+  ahead(more = 0n): bigint {
+    let cost = more - this.#owed;
     for (const entry of this.#asked.values()) if (entry.isWanted) cost += entry.cost;
     return cost > 0n ? cost : 0n;
   }
@@ -87,6 +91,11 @@ export class CreditBook {
       this.#owed += cost;
     }
     return before ? 0n : cost;
+  }
+
+  /** That much is owed from earlier times. */
+  owe(amount: bigint): void {
+    this.#owed += amount;
   }
 
   /** An amount was paid. @returns what of it was not owed */
@@ -121,17 +130,12 @@ export class CreditBook {
   }
 }
 
-/** What a meter fetched and paid. */
+/** What a meter asked for and paid. */
 export class MeterAccount {
-  readonly #price: bigint;
   #cost = 0n;
   #paid = 0n;
 
-  constructor(price: bigint) {
-    this.#price = price;
-  }
-
-  /** Of everything that was asked for, each part once, in base units. */
+  /** Of everything that was asked for, each part once, and what was owed before, in base units. */
   get cost(): bigint {
     return this.#cost;
   }
@@ -141,13 +145,8 @@ export class MeterAccount {
     return this.#paid;
   }
 
-  /** What was fetched and is not paid, in base units. */
-  get owed(): bigint {
-    return this.#cost > this.#paid ? this.#cost - this.#paid : 0n;
-  }
-
-  /** A part of this cost was asked for; 0 if it was bought before. */
-  asked(cost: bigint): void {
+  /** A part was asked for; it costs 0 if it was bought before. */
+  ask(cost: bigint): void {
     this.#cost += cost;
   }
 
@@ -155,9 +154,9 @@ export class MeterAccount {
     this.#paid += amount;
   }
 
-  /** What is to be paid now for `played` seconds: each when it begins, and no more than what was fetched costs. */
-  due(played: number): bigint {
-    const watched = this.#price * BigInt(Math.ceil(played));
+  /** What is to be paid for the seconds that were played: each when it begins, and no more than what was fetched costs. */
+  due(played: number, price: bigint): bigint {
+    const watched = price * BigInt(Math.ceil(played));
     const target = watched < this.#cost ? watched : this.#cost;
     return target > this.#paid ? target - this.#paid : 0n;
   }

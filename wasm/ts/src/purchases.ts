@@ -2,7 +2,7 @@
 
 import type { Channel, PaymentHandle } from "./channel.js";
 import { decodePayment } from "./core.js";
-import { Purchase } from "./download-purchases.js";
+import { Purchase, type Statement } from "./download-purchases.js";
 import type { Goods } from "./goods.js";
 import type { Hex } from "./types.js";
 import type { Wallet } from "./wallet.js";
@@ -33,9 +33,12 @@ export class Purchases {
     return this.#complete.get(channel.id) === true;
   }
 
-  /** What is unspent on a channel, by the seller's word. Only the first one counts: later ones are mixed with what is bought. */
-  setUnspent({ id }: Channel, amount: bigint): void {
-    if (!this.#unspent.has(id)) this.#unspent.set(id, amount);
+  /** What is unspent or owed on a channel, by the seller's word. Only the first one counts: later ones are mixed with what is bought. */
+  takeBalance(purchase: Purchase, { unspent, owed }: Statement): void {
+    const { id } = purchase.channel;
+    if (this.#unspent.has(id)) return;
+    this.#unspent.set(id, unspent);
+    purchase.takeDebt(owed);
   }
 
   #draw(channelId: Hex, amount: bigint): boolean {

@@ -8,9 +8,11 @@ import { Cursor } from "./cursor.js";
 import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
+import { paidFetch, type FetchOptions } from "./fetch.js";
 import { init } from "./init.js";
 import { isLedgerRecord } from "./ledger-record.js";
 import { Mailbox } from "./mailbox.js";
+import { Meter, type HlsPlayer, type WatchOptions } from "./meter.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
@@ -144,6 +146,21 @@ export class Wallet {
   readonly chain: Chain;
   /** @internal What requests are made with. */
   readonly request: typeof fetch;
+  /**
+   * A `fetch` that pays: same arguments, same answers. It may be taken from the wallet and handed on.
+   *
+   * It makes the request as it is. What is answered comes back untouched, unless it is a 402 that asks this wallet for
+   * payment. Then what is sold is paid for and checked: a file comes as a stream of its chunks, of which those are paid for
+   * that are read, and `parallel` more on their way; with a `Range` only the chunks that it touches are. A file of a folder
+   * comes with one paid request. What was bought before costs nothing.
+   *
+   * Paid requests carry nothing of `init` but the signal and the range. Aborting rejects with the signal's reason, as
+   * `fetch` does.
+   *
+   * @throws {MillstreamError} METHOD_NOT_PAYABLE for what is no GET or HEAD; CONTENT_NOT_FOUND; INVALID_ARGUMENT for several
+   *   ranges; what {@link download} throws, at once or while the body is read
+   */
+  readonly fetch: (input: RequestInfo | URL, init?: RequestInit, options?: FetchOptions) => Promise<Response>;
   readonly #core: Core;
   readonly #driver: Driver;
   readonly #parts: Parts;
@@ -177,6 +194,7 @@ export class Wallet {
     this.destination = destination;
     this.chain = chain;
     this.request = fetch;
+    this.fetch = (input, init, chosen) => paidFetch(this, input, init, chosen);
     this.#core = core;
     this.#driver = driver;
     this.#cursor = cursor;
@@ -250,6 +268,26 @@ export class Wallet {
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
   download(url: string | URL, options: DownloadOptions = {}): AsyncGenerator<DownloadedChunk, void, undefined> {
     return download(this, url, { ...options, fetch: options.fetch ?? this.request });
+  }
+
+  /**
+   * Pays for a film in HLS second by second, while it plays in `video`: `url` is its playlist, in a folder that a seller
+   * sells by the second.
+   *
+   * ```ts
+   * import Hls from "hls.js";
+   * using meter = wallet.watch(video, "https://films.example/film/master.m3u8", { Hls });
+   * ```
+   *
+   * Parts are fetched ahead on the credit that the seller signed, and paid for when their seconds are played; what the credit
+   * does not cover is paid for before it is fetched. Pausing, seeking, a stalled or a hidden page stop the payments. What was
+   * bought before costs nothing. Without `Hls` the page makes the player, with `meter.loader`.
+   *
+   * @throws {MillstreamError} `INVALID_ARGUMENT`; `WATCH_UNSUPPORTED` if hls.js does not work here. What goes wrong later is
+   *   told as the meter's `error`: `WATCH_UNSUPPORTED` for a single file, what {@link download} throws
+   */
+  watch<P extends HlsPlayer>(video: HTMLMediaElement, url: string | URL, options: WatchOptions<P> = {}): Meter<P> {
+    return new Meter(this, video, url, options);
   }
 
   /** @internal A receipt came. */
