@@ -1,6 +1,6 @@
 // A film that is paid for by the second while it plays.
 
-import { MillstreamError, aborted, checkUrl, isMillstreamError } from "./errors.js";
+import { MillstreamError, checkUrl, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import { Film, type FilmOptions } from "./film.js";
 import { loaderClass, type HlsLoaderClass } from "./hls-loader.js";
