@@ -2,6 +2,7 @@
 
 use millstream_core::{channel, nitro, protocol, wallet};
 
+use crate::spending::SpendRule;
 use crate::values::{Address, Amount};
 
 /// What a core is made of.
@@ -25,6 +26,9 @@ pub struct CoreConfig {
     /// How much it may sign as payer with one write. Missing: every payment is stored before it leaves.
     #[uniffi(default = None)]
     pub lease: Option<Lease>,
+    /// What the owner lets it pay. Empty: anything. With rules every payment but a tick is stored, whatever the lease.
+    #[uniffi(default = [])]
+    pub spending: Vec<SpendRule>,
     /// How many idle channels stay in memory, at least two; the others are loaded when they are named. Default 1,000.
     #[uniffi(default = None)]
     pub max_loaded: Option<u32>,
@@ -45,6 +49,7 @@ impl CoreConfig {
         wallet::Config {
             policy: self.policy.unwrap_or_default().into(),
             lease: self.lease.map(Into::into),
+            spending: self.spending.into_iter().map(Into::into).collect(),
             // More than a processor can count are all.
             max_loaded: self
                 .max_loaded

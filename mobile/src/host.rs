@@ -8,6 +8,7 @@ use uniffi::UnexpectedUniFFICallbackError;
 
 use crate::input::StoredRecord;
 use crate::output::{Event, Purpose, Transaction, Write};
+use crate::spending::SpendRefusal;
 use crate::values::{Address, Amount, Bytes32};
 
 /// Durable records under keys, each with a version that counts its writes from 1.
@@ -63,6 +64,9 @@ pub trait Chain: Send + Sync {
 pub trait Listener: Send + Sync {
     /// Something happened on a channel.
     fn event(&self, event: Event) -> Result<(), HostError>;
+
+    /// A payment is above a rule of the owner that asks: show it, then call `answer` with the id, at any time.
+    fn asked(&self, id: u64, channel_id: Bytes32, question: SpendRefusal) -> Result<(), HostError>;
 
     /// The wallet wants a `tick` at this time, in seconds since 1970, or later.
     fn wake_at(&self, time: u64) -> Result<(), HostError>;

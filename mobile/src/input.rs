@@ -68,6 +68,13 @@ pub enum Input {
         /// The digest.
         digest: Bytes32,
     },
+    /// The owner answered the question of `Output.Ask`. With a yes the payment is made, or refused for another reason.
+    Answered {
+        /// The question.
+        id: u64,
+        /// Whether the payment may be made.
+        granted: bool,
+    },
     /// Time went on.
     Tick,
 }
@@ -88,6 +95,7 @@ impl From<Input> for wallet::Input {
             }
             Input::Signed { digest, signature } => Self::Signed { digest, signature },
             Input::SignRefused { digest } => Self::SignRefused { digest },
+            Input::Answered { id, granted } => Self::Answered { id, granted },
             Input::Tick => Self::Tick,
         }
     }
@@ -102,11 +110,16 @@ pub enum Command {
         channel_id: Bytes32,
         /// In base units, above zero.
         amount: Amount,
-        /// What is paid for: the hash of a quote, or zero.
-        memo: Bytes32,
+        /// What is paid for.
+        purchase: Purchase,
         /// For how many more payments of the same amount and memo to prepare.
         #[uniffi(default = 0)]
         ticks: u8,
+    },
+    /// Stops all payments, or lets them go on. It is not stored.
+    Hold {
+        /// Whether they stop.
+        held: bool,
     },
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
     TopUp {
@@ -172,10 +185,33 @@ pub enum Command {
     },
 }
 
+/// What a payment is for. Whatever is missing is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, uniffi::Record)]
+pub struct Purchase {
+    /// The hash of the quote, which the voucher names.
+    #[uniffi(default = None)]
+    pub memo: Option<Bytes32>,
+    /// For the owner's rules: any hash of where it is bought. Missing: the payee.
+    #[uniffi(default = None)]
+    pub origin: Option<Bytes32>,
+    /// For the owner's rules: any hash of which content it is. Missing: the memo.
+    #[uniffi(default = None)]
+    pub file: Option<Bytes32>,
+}
+
+impl From<Purchase> for wallet::Purchase {
+    fn from(Purchase { memo, origin, file }: Purchase) -> Self {
+        Self { memo: memo.unwrap_or_default(), origin: origin.unwrap_or_default(), file: file.unwrap_or_default() }
+    }
+}
+
 impl From<Command> for wallet::Command {
     fn from(command: Command) -> Self {
         match command {
-            Command::Pay { channel_id, amount, memo, ticks } => Self::Pay { channel_id, amount, memo, ticks },
+            Command::Pay { channel_id, amount, purchase, ticks } => {
+                Self::Pay { channel_id, amount, purchase: purchase.into(), ticks }
+            }
+            Command::Hold { held } => Self::Hold(held),
             Command::TopUp { channel_id, amount } => Self::TopUp { channel_id, amount },
             Command::Fold { channel_id } => Self::Fold { channel_id },
             Command::GiveBack { channel_id, amount } => Self::GiveBack { channel_id, amount },

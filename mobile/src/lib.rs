@@ -32,6 +32,7 @@ mod input;
 mod keys;
 mod output;
 mod quote;
+mod spending;
 mod values;
 mod wallet;
 
@@ -40,10 +41,11 @@ pub use channel::{Balances, ChannelInfo, ChannelStatus, Closing, Dispute, Payout
 pub use config::{ChannelKind, CoreConfig, Lease, OpenTerms, Policy};
 pub use error::MillstreamError;
 pub use host::{Chain, HostError, HostFailure, Listener, Payment, Signer, SignerError, Store, StoreError, Transport};
-pub use input::{ChainUpdate, Command, Input, Log, StoredRecord, TransactionKind};
+pub use input::{ChainUpdate, Command, Input, Log, Purchase, StoredRecord, TransactionKind};
 pub use keys::{Backup, KdfParams, Mnemonic, Seed, channel_key_path, import_backup};
 pub use output::{Event, Output, Purpose, Transaction, Write};
-pub use quote::{Quote, QuoteTerms};
+pub use quote::{Quote, QuoteTerms, Unit};
+pub use spending::{SpendRefusal, SpendRule, SpendScope};
 pub use values::{Address, Amount, Bytes32};
 pub use wallet::Wallet;
 

@@ -4,6 +4,7 @@ use millstream_core::{protocol, wallet};
 
 use crate::channel::{Balances, ChannelStatus};
 use crate::input::TransactionKind;
+use crate::spending::SpendRefusal;
 use crate::values::{Address, Amount, Bytes32};
 
 /// One output of the machine, to be carried out in order. A host knows all of them: one that it leaves undone may be money.
@@ -55,6 +56,16 @@ pub enum Output {
         /// What it is for.
         purpose: Purpose,
     },
+    /// Ask the owner whether a payment above a rule that asks may be made, then say `Answered`. A question does not outlive
+    /// the process.
+    Ask {
+        /// Names the question.
+        id: u64,
+        /// The channel that would pay.
+        channel_id: Bytes32,
+        /// The rule, and by how much the payment is above it.
+        question: SpendRefusal,
+    },
     /// Send this transaction from any account. Transactions of one channel go one after the other.
     Submit {
         /// The channel.
@@ -85,6 +96,7 @@ impl From<wallet::Output> for Output {
                 Self::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes }
             }
             From::Sign { channel_id, digest, purpose } => Self::Sign { channel_id, digest, purpose: purpose.into() },
+            From::Ask { id, channel_id, question } => Self::Ask { id, channel_id, question: question.into() },
             From::Submit { channel_id, transaction } => Self::Submit { channel_id, transaction: transaction.into() },
             From::Notify(event) => Self::Notify { event: event.into() },
             From::WakeAt(time) => Self::WakeAt { time },
@@ -266,6 +278,13 @@ pub enum Event {
         /// The channel.
         channel_id: Bytes32,
     },
+    /// A payment was not made, because of a rule of the owner or the owner's no.
+    SpendRefused {
+        /// The channel.
+        channel_id: Bytes32,
+        /// The rule, and by how much the payment was above it.
+        refusal: SpendRefusal,
+    },
     /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
     CommitFailed {
         /// The channel.
@@ -298,6 +317,7 @@ impl From<protocol::Event> for Event {
             From::PeerError { channel_id, code, text } => Self::PeerError { channel_id, code, text },
             From::UnreadableLog { channel_id, block, code } => Self::UnreadableLog { channel_id, block, code },
             From::SignRefused { channel_id } => Self::SignRefused { channel_id },
+            From::SpendRefused { channel_id, refusal } => Self::SpendRefused { channel_id, refusal: refusal.into() },
             From::CommitFailed { channel_id } => Self::CommitFailed { channel_id },
             _ => Self::Unknown,
         }

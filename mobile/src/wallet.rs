@@ -11,7 +11,7 @@ use crate::config::OpenTerms;
 use crate::core::{Core, payment_channel};
 use crate::error::MillstreamError;
 use crate::host::{Chain, HostFailure, Listener, Payment, SignerError, Store, StoreError, Transport};
-use crate::input::{ChainUpdate, Command, Input, StoredRecord, TransactionKind};
+use crate::input::{ChainUpdate, Command, Input, Purchase, StoredRecord, TransactionKind};
 use crate::output::{Output, Purpose, Transaction, Write};
 use crate::values::{Amount, Bytes32};
 
@@ -94,21 +94,34 @@ impl Wallet {
     }
 
     /// Pays `amount` more base units: the payer in a stream, either side in a ledger. A voucher goes to `Transport.pay`
-    /// once it is stored; `memo` is the hash of the quote paid for, or zero. `ticks` says for how many more payments of the
-    /// same amount and memo to prepare: they need no signature and no write.
+    /// once it is stored. `ticks` says for how many more payments of the same amount and memo to prepare: they need no
+    /// signature and no write. Where a rule of the owner asks, `Listener.asked` is called first.
     ///
-    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`, `UPDATE_...`.
+    /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `INSUFFICIENT_BALANCE`, `PAY_...`, `UPDATE_...`,
+    /// `SPEND_...`.
     /// Every call that names a channel may also fail with `STORE_FAILED` or `RECORD_...`, if it has to be loaded.
     #[uniffi::method(default(ticks = 0))]
     pub fn pay(
         &self,
         channel_id: Bytes32,
         amount: Amount,
-        memo: Bytes32,
+        purchase: Purchase,
         now: u64,
         ticks: u8,
     ) -> Result<(), MillstreamError> {
-        self.command(Command::Pay { channel_id, amount, memo, ticks }, now)
+        self.command(Command::Pay { channel_id, amount, purchase, ticks }, now)
+    }
+
+    /// The owner answered the question `id` of `Listener.asked`: with a yes the payment is made.
+    ///
+    /// Errors: those of `pay`; `UNKNOWN_QUESTION`.
+    pub fn answer(&self, id: u64, granted: bool, now: u64) -> Result<(), MillstreamError> {
+        self.take(Input::Answered { id, granted }, now)
+    }
+
+    /// Stops all payments at once, or lets them go on: until then each is refused with `SPEND_HELD`. It is not stored.
+    pub fn hold(&self, held: bool, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Hold { held }, now)
     }
 
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit goes to `Chain.submit`.
@@ -311,6 +324,9 @@ impl Wallet {
                     }
                     Output::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes } => {
                         self.pay_peer(Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes }, now);
+                    }
+                    Output::Ask { id, channel_id, question } => {
+                        drop(self.listener.asked(id, channel_id, question));
                     }
                     // A deposit directly follows the approval that it needs.
                     Output::Submit { channel_id, .. } if unapproved == Some(channel_id) => unapproved = None,

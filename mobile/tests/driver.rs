@@ -8,7 +8,7 @@ use std::thread;
 
 use millstream_mobile::{
     Address, Bytes32, Chain, ChannelStatus, Core, CoreConfig, Event, HostError, HostFailure, Listener, MillstreamError,
-    OpenTerms, Payment, Store, StoreError, StoredRecord, Transaction, Transport, Wallet, Write,
+    OpenTerms, Payment, SpendRefusal, Store, StoreError, StoredRecord, Transaction, Transport, Wallet, Write,
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -81,6 +81,10 @@ impl Listener for Host {
         Ok(())
     }
 
+    fn asked(&self, _: u64, _: Bytes32, _: SpendRefusal) -> Result<(), HostError> {
+        Ok(())
+    }
+
     fn wake_at(&self, _: u64) -> Result<(), HostError> {
         self.wakes.fetch_add(1, Ordering::SeqCst);
         Ok(())
@@ -112,6 +116,7 @@ fn wallet(host: &Arc<Host>) -> Arc<Wallet> {
         destination,
         policy,
         lease,
+        spending: Vec::new(),
         max_loaded,
         secret,
     };

@@ -79,7 +79,7 @@ export function openChannel(wasm, config) {
     if (status !== "open") throw new Error(`the channel is ${status} after its deposit`);
   }
   const pay = (ticks = 0) => {
-    payer.core.pay(channelId, 1n, MEMO, ticks, NOW);
+    payer.core.pay(channelId, 1n, { memo: MEMO }, ticks, NOW);
     return payer.drain()[0].bytes;
   };
   const accept = (payment) => {

@@ -5,7 +5,7 @@ use millstream_core::channel::{POSTFUND_TURN, Status};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::payment::Voucher;
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::{Command, Input, Output};
+use millstream_core::wallet::{Command, Input, Output, Purchase};
 use millstream_core::wire::encode_payment;
 
 use crate::party::NOW;
@@ -64,7 +64,7 @@ fn a_crash_at_any_output_of_either_side_still_ends_settled() {
 #[test]
 fn nothing_leaves_before_its_commit() {
     let mut world = World::open(Asset::Native);
-    let command = Command::Pay { channel_id: world.id, amount: 7, memo: B256::ZERO, ticks: 0 };
+    let command = Command::Pay { channel_id: world.id, amount: 7, purchase: Purchase::default(), ticks: 0 };
     world.payer.wallet.handle(Input::Command(command.clone()), NOW).expect("open");
     world.payer.wallet.handle(Input::Command(command), NOW).expect("open");
     let mut polled = Vec::new();
@@ -95,7 +95,7 @@ fn a_commit_that_fails_takes_back_what_stood_on_it() {
     world.pay(10);
     world.deliver();
     world.payer.failing_commits = 1;
-    let command = Command::Pay { channel_id: world.id, amount: 90, memo: B256::ZERO, ticks: 0 };
+    let command = Command::Pay { channel_id: world.id, amount: 90, purchase: Purchase::default(), ticks: 0 };
     world.payer.command(&mut world.chain, command).expect("the step itself is right");
     assert!(world.payer.outgoing.is_empty(), "the voucher never leaves");
     assert!(world.payer.events.contains(&Event::CommitFailed { channel_id: world.id }));
@@ -170,7 +170,7 @@ fn a_log_that_cannot_be_read_stops_nothing() {
 #[test]
 fn a_channel_waits_for_its_record_after_a_failed_commit() {
     let mut world = World::open(Asset::Native);
-    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let command = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     world.payer.wallet.handle(Input::Command(command.clone()), NOW).expect("open");
     let Some(Output::Commit { id, .. }) = world.payer.wallet.poll_output() else { panic!("a commit comes first") };
     world.payer.wallet.handle(Input::CommitFailed { id }, NOW).expect("known");

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, B256, U256};
 use millstream_core::channel::{POSTFUND_TURN, Status, Terms, derive_nonce};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::payment::Voucher;
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 use millstream_core::wire::encode_payment;
 use proptest::prelude::*;
 
@@ -104,7 +104,7 @@ fn the_same_payment_again_is_no_news_and_no_error() {
 fn a_closing_channel_takes_no_payment_and_makes_none() {
     let mut world = World::open(Asset::Native);
     world.payer.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");
-    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let command = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     let error = world.payer.command(&mut world.chain, command).expect_err("closing");
     assert_eq!(error.code(), "CHANNEL_NOT_OPEN");
     world.deliver();

@@ -1,9 +1,8 @@
 //! Leases: payments without a write, and what a crash makes of them.
 
-use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::protocol::LeaseTerms;
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -56,7 +55,7 @@ fn a_crash_under_a_lease_waits_for_the_payee_and_starts_above() {
         }
         world.payer.crash();
         assert_eq!(world.payer.status(&world.id), Status::Disconnected);
-        let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+        let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
         assert_eq!(world.payer_cannot(pay), "CHANNEL_NOT_OPEN");
         world.payer_does(Command::Resume { channel_id: world.id });
         world.deliver();

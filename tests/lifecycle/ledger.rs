@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Kind, Status, Terms};
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 
 use crate::party::Parcel;
 use crate::world::HOUR;
@@ -15,7 +15,7 @@ fn of_two(terms: &mut Terms) {
 }
 
 fn pay(world: &World, amount: u128) -> Command {
-    Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 }
+    Command::Pay { channel_id: world.id, amount, purchase: Purchase::default(), ticks: 0 }
 }
 
 fn leader_pays(world: &mut World, amount: u128) {

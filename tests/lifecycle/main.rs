@@ -35,6 +35,7 @@ mod replay;
 mod restore;
 mod rows;
 mod signer;
+mod spending;
 mod ticks;
 mod timers;
 mod together;

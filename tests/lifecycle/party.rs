@@ -7,7 +7,7 @@ use std::rc::Rc;
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Balances, Chain, Channel, Kind, Status, Terms, derive_nonce};
 use millstream_core::crypto::{LocalSigner, Signature, Signer};
-use millstream_core::protocol::{Event, Policy, Purpose, Transaction, TransactionKind};
+use millstream_core::protocol::{Event, Policy, Purpose, SpendRefusal, Transaction, TransactionKind};
 use millstream_core::wallet::{Command, Config, Error, Input, Output, StoredRecord, Wallet, Write};
 use millstream_tests::model::Revert;
 
@@ -60,6 +60,8 @@ pub(crate) struct Party {
     /// Transactions that are on their way: with `sends_later`, none is sent before [`Self::send_held`].
     pub(crate) held: Vec<(B256, Transaction)>,
     pub(crate) sends_later: bool,
+    /// What the owner was asked about payments.
+    pub(crate) questions: Vec<(u64, SpendRefusal)>,
     /// Crash when this many more outputs were carried out.
     pub(crate) crash_after: Option<u32>,
     pub(crate) crashes: u32,
@@ -108,6 +110,7 @@ impl Party {
             signs_later: false,
             held: Vec::new(),
             sends_later: false,
+            questions: Vec::new(),
             crash_after: None,
             crashes: 0,
             failing_commits: 0,
@@ -349,6 +352,7 @@ impl Party {
                     self.give_signature(digest);
                 }
             }
+            Output::Ask { id, question, .. } => self.questions.push((id, question)),
             Output::Notify(event) => self.events.push(event),
             Output::WakeAt(_) => {}
         }

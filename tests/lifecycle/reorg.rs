@@ -1,10 +1,10 @@
 //! Reorganisations deeper than the agreed confirmations: what was undone is undone, what is mined again counts again.
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{Bytes, U256};
 use millstream_core::channel::Status;
 use millstream_core::nitro::calls;
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -33,7 +33,7 @@ fn a_deposit_is_undone_and_made_again() {
     reorganised(&mut world);
     assert!(world.payer.was_told(was_reorganised) && world.payee.was_told(was_reorganised));
     assert_eq!(world.payer.transactions, [TransactionKind::Deposit], "made again by itself");
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "INSUFFICIENT_BALANCE");
     world.settle();
     world.paid(1);

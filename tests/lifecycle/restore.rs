@@ -1,14 +1,13 @@
 //! Old backups: nothing is signed before the other side was asked, serials never repeat, and liars gain nothing.
 
-use alloy_primitives::B256;
 use millstream_core::channel::{Balances, Status, Terms, derive_nonce};
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 
 use crate::party::{NOW, Parcel, Party};
 use crate::{Asset, DEPOSIT, PAYER, World};
 
 fn pay_one(world: &World) -> Command {
-    Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 }
+    Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 }
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! What goes on chain besides deposits and closes: snapshots, leaving alone, answers to stale states, and redemptions
 //! against a payer that refuses.
 
-use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::world::HOUR;
 use crate::{Asset, DEPOSIT, World};
@@ -137,7 +136,7 @@ pub(crate) fn a_challenge_is_cleared_and_payments_go_on(asset: Asset) {
     world.settle();
     world.assert_status(Status::Challenged);
     assert!(world.payer.was_told(|event| matches!(event, Event::Challenged { ours: false, .. })));
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_NOT_OPEN");
     world.payer_does(Command::ClearChallenge { channel_id: world.id });
     assert_eq!(world.payer.transactions.last(), Some(&TransactionKind::Checkpoint));

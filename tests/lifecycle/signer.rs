@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Status};
 use millstream_core::protocol::{Event, LeaseTerms, Purpose, TransactionKind};
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -80,12 +80,12 @@ fn a_whole_life_with_signatures_that_come_late() {
     world.payer.signs_later = true;
     world.payee.signs_later = true;
     let commands: [fn(B256) -> Command; 6] = [
-        |channel_id| Command::Pay { channel_id, amount: 100, memo: B256::ZERO, ticks: 0 },
+        |channel_id| Command::Pay { channel_id, amount: 100, purchase: Purchase::default(), ticks: 0 },
         |channel_id| Command::Fold { channel_id },
-        |channel_id| Command::Pay { channel_id, amount: 20, memo: B256::ZERO, ticks: 0 },
+        |channel_id| Command::Pay { channel_id, amount: 20, purchase: Purchase::default(), ticks: 0 },
         |channel_id| Command::TopUp { channel_id, amount: 1_000 },
         |channel_id| Command::Withdraw { channel_id, amount: 500 },
-        |channel_id| Command::Pay { channel_id, amount: 3, memo: B256::ZERO, ticks: 0 },
+        |channel_id| Command::Pay { channel_id, amount: 3, purchase: Purchase::default(), ticks: 0 },
     ];
     world.propose();
     assert!(world.payer.outgoing.is_empty(), "nothing leaves unsigned");
@@ -181,7 +181,7 @@ fn other_inputs_come_in_between() {
     let mut world = opened();
     world.payer.signs_later = true;
     world.pay(100);
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_BUSY");
     assert_eq!(world.payer_cannot(Command::Fold { channel_id: world.id }), "CHANNEL_BUSY");
     world.payer.watch(&mut world.chain);
@@ -202,7 +202,7 @@ fn a_queue_is_signed_out_of_order() {
         let mut world = opened_ledger();
         world.payer.signs_later = true;
         for amount in [1, 20, 300] {
-            world.payer_does(Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 });
+            world.payer_does(Command::Pay { channel_id: world.id, amount, purchase: Purchase::default(), ticks: 0 });
         }
         while !world.payer.asked.is_empty() {
             let index = if last { world.payer.asked.len() - 1 } else { 0 };
@@ -266,7 +266,7 @@ fn a_declined_split_is_refused() {
 #[test]
 fn a_crash_between_question_and_answer_asks_for_the_same() {
     let commands: [fn(B256) -> Command; 4] = [
-        |channel_id| Command::Pay { channel_id, amount: 100, memo: B256::ZERO, ticks: 0 },
+        |channel_id| Command::Pay { channel_id, amount: 100, purchase: Purchase::default(), ticks: 0 },
         |channel_id| Command::Fold { channel_id },
         |channel_id| Command::TopUp { channel_id, amount: 9 },
         |channel_id| Command::CloseChannel { channel_id },

@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::payment::{Shown, TickChain, Voucher};
 use millstream_core::protocol::Event;
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 use millstream_core::wire::{Payment, Tick, decode_payment, encode_payment};
 use millstream_tests::random::Random;
 
@@ -16,7 +16,7 @@ const MEMO: B256 = B256::repeat_byte(9);
 impl World {
     /// Pays `amount` and prepares for `ticks` more; the payment is not delivered.
     fn tick(&mut self, amount: u128, ticks: u8) -> Payment {
-        let command = Command::Pay { channel_id: self.id, amount, memo: MEMO, ticks };
+        let command = Command::Pay { channel_id: self.id, amount, purchase: Purchase::of(MEMO), ticks };
         self.payer.command(&mut self.chain, command).expect("the channel is open and holds enough");
         let Some(Parcel::Payment(bytes)) = self.payer.outgoing.back() else { panic!("a payment leaves") };
         decode_payment(bytes).expect("our own payment")
@@ -113,7 +113,7 @@ fn another_price_another_purpose_or_the_end_of_the_chain_takes_a_voucher() {
         [(5, MEMO), (5, MEMO), (6, MEMO), (6, MEMO), (6, B256::ZERO), (6, B256::ZERO), (6, B256::ZERO)]
             .into_iter()
             .map(|(amount, memo)| {
-                world.payer_does(Command::Pay { channel_id: world.id, amount, memo, ticks: 1 });
+                world.payer_does(Command::Pay { channel_id: world.id, amount, purchase: Purchase::of(memo), ticks: 1 });
                 let Some(Parcel::Payment(bytes)) = world.payer.outgoing.back() else { panic!("a payment leaves") };
                 decode_payment(bytes).expect("our own payment").voucher().is_some()
             })
@@ -133,7 +133,7 @@ fn the_chain_ends_with_the_deposit() {
     assert_eq!(voucher.tick_limit, 2);
     world.tick(DEPOSIT / 3, 255);
     world.tick(DEPOSIT / 3, 255);
-    let more = Command::Pay { channel_id: world.id, amount: DEPOSIT / 3, memo: MEMO, ticks: 255 };
+    let more = Command::Pay { channel_id: world.id, amount: DEPOSIT / 3, purchase: Purchase::of(MEMO), ticks: 255 };
     assert_eq!(world.payer_cannot(more), "INSUFFICIENT_BALANCE");
     world.deliver();
     world.close();
@@ -178,7 +178,7 @@ fn a_preimage_of_another_channel_pays_nothing() {
     let (mut world, mut other) = (World::open(Asset::Native), World::open(Asset::Native));
     let voucher = world.tick(5, 9);
     world.receive(&voucher).expect("a good voucher");
-    other.payer_does(Command::Pay { channel_id: other.id, amount: 4, memo: MEMO, ticks: 0 });
+    other.payer_does(Command::Pay { channel_id: other.id, amount: 4, purchase: Purchase::of(MEMO), ticks: 0 });
     other.tick(5, 9);
     let Payment::Tick(foreign) = other.tick(5, 9) else { panic!("a tick") };
     let Some(serial) = voucher.voucher().map(|signed| signed.voucher.serial) else { panic!("a voucher") };

@@ -2,7 +2,7 @@
 
 use millstream_core::channel::Status;
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -170,7 +170,7 @@ fn guards_keep_small_money_out() {
 fn the_reserve_stays() {
     let mut world = World::open_with(Asset::Native, |terms| terms.reserve = 1_000);
     world.paid(DEPOSIT - 1_000);
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: Default::default(), ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "INSUFFICIENT_BALANCE");
     let withdraw = Command::Withdraw { channel_id: world.id, amount: 1 };
     assert_eq!(world.payer_cannot(withdraw), "TERMS_RESERVE");

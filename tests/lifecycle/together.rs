@@ -1,9 +1,8 @@
 //! Both sides are there: open, pay, close.
 
-use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::protocol::TransactionKind;
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -49,7 +48,7 @@ fn the_whole_deposit_can_be_paid_and_not_a_unit_more() {
     let mut world = World::open(Asset::Native);
     world.pay(DEPOSIT);
     world.deliver();
-    let command = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let command = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     let error = world.payer.command(&mut world.chain, command).expect_err("nothing is left");
     assert_eq!(error.code(), "INSUFFICIENT_BALANCE");
     world.payee.command(&mut world.chain, Command::CloseChannel { channel_id: world.id }).expect("open");

@@ -1,9 +1,8 @@
 //! Top up: both sign the raise, then the payer deposits; whatever the payee does in between, nothing is lost.
 
-use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::protocol::TransactionKind;
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -21,7 +20,7 @@ pub(crate) fn raises_then_deposits(asset: Asset) {
     world.assert_split(DEPOSIT - 400_000 + MORE, 400_000);
     assert_eq!(world.chain.holdings(world.asset, world.id), DEPOSIT + MORE, "deposited once both had signed");
     // Until it is deep enough, only the old deposit counts.
-    let pay = |amount| Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 };
+    let pay = |amount| Command::Pay { channel_id: world.id, amount, purchase: Purchase::default(), ticks: 0 };
     let (all, more) = (pay(DEPOSIT - 400_000), pay(1));
     world.payer_does(all);
     world.deliver();

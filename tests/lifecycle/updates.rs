@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use millstream_core::channel::{Balances, Base, Status};
 use millstream_core::protocol::Event;
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
@@ -76,7 +76,7 @@ fn no_voucher_is_signed_while_a_base_is_under_way() {
     let mut world = World::open(Asset::Native);
     world.paid(100);
     world.payer_does(Command::Fold { channel_id: world.id });
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_BUSY");
     assert_eq!(world.payer_cannot(Command::Fold { channel_id: world.id }), "CHANNEL_BUSY");
     world.deliver();

@@ -4,12 +4,12 @@ use alloy_primitives::{B256, U256};
 use millstream_core::channel::Status;
 use millstream_core::nitro::calls;
 use millstream_core::protocol::{Event, TransactionKind};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::{Asset, DEPOSIT, World};
 
 fn pay_in(world: &mut World, id: B256, amount: u128) {
-    world.payer_does(Command::Pay { channel_id: id, amount, memo: B256::ZERO, ticks: 0 });
+    world.payer_does(Command::Pay { channel_id: id, amount, purchase: Purchase::default(), ticks: 0 });
     world.deliver();
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn an_unanswered_withdrawal_is_given_up(asset: Asset) {
     world.payer_does(Command::Withdraw { channel_id: world.id, amount: 200_000 });
     world.payer.outgoing.clear();
     assert_eq!(world.payer.status(&world.id), Status::Withdrawing);
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert_eq!(world.payer_cannot(pay), "CHANNEL_NOT_OPEN");
     world.payer.wait(&mut world.chain, 24 * 3_600);
     assert!(world.payer.was_told(|event| matches!(event, Event::PeerSilent { .. })));

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Status, derive_nonce};
 use millstream_core::protocol::{Event, LeaseTerms};
-use millstream_core::wallet::{Command, StoredRecord};
+use millstream_core::wallet::{Command, Purchase, StoredRecord};
 
 use crate::party::{NOW, Party, deliver};
 use crate::{Asset, DEPOSIT, World};
@@ -39,7 +39,7 @@ fn crowded() -> (World, Vec<B256>) {
 }
 
 fn pay(world: &mut World, id: B256, amount: u128) {
-    world.payer_does(Command::Pay { channel_id: id, amount, memo: B256::ZERO, ticks: 0 });
+    world.payer_does(Command::Pay { channel_id: id, amount, purchase: Purchase::default(), ticks: 0 });
     world.deliver();
 }
 
@@ -124,7 +124,7 @@ fn two_payers_on_one_store_never_sign_one_serial_twice() {
     let mut world = World::open(Asset::Native);
     world.paid(10);
     let mut other = world.payer.second_process();
-    let pay = |amount| Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 };
+    let pay = |amount| Command::Pay { channel_id: world.id, amount, purchase: Purchase::default(), ticks: 0 };
     let (first, second, third) = (pay(100), pay(7), pay(1_000));
     world.payer.command(&mut world.chain, first).expect("open");
     other.command(&mut world.chain, second.clone()).expect("the step itself is right");
@@ -160,7 +160,7 @@ fn two_payers_on_one_store_never_share_a_lease() {
     let mut other = world.payer.second_process();
     assert_eq!(other.status(&world.id), Status::Disconnected, "a lease is out");
     world.paid(100);
-    let pay = Command::Pay { channel_id: world.id, amount: 1, memo: B256::ZERO, ticks: 0 };
+    let pay = Command::Pay { channel_id: world.id, amount: 1, purchase: Purchase::default(), ticks: 0 };
     assert!(other.command(&mut world.chain, pay.clone()).is_err());
     other.command(&mut world.chain, Command::Resume { channel_id: world.id }).expect("asks the payee");
     deliver(&mut world.chain, &mut other, &mut world.payee);
@@ -179,7 +179,7 @@ fn two_payees_on_one_store_agree_to_one_split() {
     });
     let mut other = world.payee.second_process();
     let mut cheat = world.payer.cheat();
-    let pay = |amount| Command::Pay { channel_id: world.id, amount, memo: B256::ZERO, ticks: 0 };
+    let pay = |amount| Command::Pay { channel_id: world.id, amount, purchase: Purchase::default(), ticks: 0 };
     let (one, two) = (pay(5), pay(70));
     world.payer.command(&mut world.chain, one).expect("open");
     cheat.command(&mut world.chain, two).expect("open");

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256};
 use millstream_core::channel::{Balances, POSTFUND_TURN, Status, Terms};
-use millstream_core::wallet::Command;
+use millstream_core::wallet::{Command, Purchase};
 
 use crate::evm::{ENDOWMENT, TestChain};
 use crate::party::{Party, advance, deliver};
@@ -120,7 +120,8 @@ impl World {
     }
 
     pub(crate) fn pay(&mut self, amount: u128) {
-        let command = Command::Pay { channel_id: self.id, amount, memo: B256::repeat_byte(9), ticks: 0 };
+        let command =
+            Command::Pay { channel_id: self.id, amount, purchase: Purchase::of(B256::repeat_byte(9)), ticks: 0 };
         self.payer.command(&mut self.chain, command).expect("the channel is open and holds enough");
     }
 

@@ -2,13 +2,14 @@
 
 use js_sys::{Error, Reflect};
 use millstream_core::payment::{QuoteError, ReceiptError};
+use millstream_core::protocol::{PayError, SpendRefusal};
 use millstream_core::{B256, crypto, wallet, wire};
 use wasm_bindgen::JsValue;
 
 use crate::output;
 
 /// Why a call is refused: thrown as an `Error` with `name` "MillstreamError", `code`, `field` where an argument is to
-/// blame, and `channelId` where the core has no record of a channel.
+/// blame, `channelId` where the core has no record of a channel, and `refusal` where a rule of the owner is broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(
     // Boxed, so that a result is no larger than its value.
@@ -21,6 +22,7 @@ struct Inner {
     message: String,
     field: Option<&'static str>,
     channel_id: Option<B256>,
+    refusal: Option<SpendRefusal>,
 }
 
 impl Failure {
@@ -49,12 +51,12 @@ impl Failure {
 
     /// Something that has no argument to blame.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), field: None, channel_id: None }))
+        Self(Box::new(Inner { code, message: message.into(), field: None, channel_id: None, refusal: None }))
     }
 
     fn of_field(code: &'static str, field: &'static str, wanted: &str) -> Self {
         let message = [field, " must be ", wanted].concat();
-        Self(Box::new(Inner { code, message, field: Some(field), channel_id: None }))
+        Self(Box::new(Inner { code, message, field: Some(field), channel_id: None, refusal: None }))
     }
 }
 
@@ -71,6 +73,9 @@ impl From<Failure> for JsValue {
         if let Some(channel_id) = &failure.channel_id {
             let _ = set("channelId", output::hash(channel_id));
         }
+        if let Some(refusal) = &failure.refusal {
+            let _ = set("refusal", output::refusal(refusal));
+        }
         error.into()
     }
 }
@@ -80,6 +85,9 @@ impl From<wallet::Error> for Failure {
         let mut failure = Self::new(error.code(), error.to_string());
         if let wallet::Error::Loading { channel_id } | wallet::Error::UnknownChannel { channel_id } = error {
             failure.0.channel_id = Some(channel_id);
+        }
+        if let wallet::Error::Pay(PayError::Refused(refusal)) = error {
+            failure.0.refusal = Some(refusal);
         }
         failure
     }

@@ -3,8 +3,8 @@
 use js_sys::{Array, ArrayBuffer, JsString, Reflect, Symbol, Uint8Array};
 use millstream_core::channel::Kind;
 use millstream_core::payment::Unit;
-use millstream_core::protocol::{Policy, TransactionKind};
-use millstream_core::wallet::{ChainUpdate, LeaseTerms, Log, StoredRecord};
+use millstream_core::protocol::{Policy, SpendRule, SpendScope, TransactionKind};
+use millstream_core::wallet::{ChainUpdate, LeaseTerms, Log, Purchase, StoredRecord};
 use millstream_core::{Address, B256, Bytes, nitro};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -17,6 +17,8 @@ pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 pub(crate) const MAX_SECONDS: u64 = nitro::MAX_UINT48;
 /// Far above any record, so that a damaged store is told from a large one.
 const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Far more rules than an owner has.
+const MAX_SPEND_RULES: u32 = 64;
 /// The adjudicator's events have two topics, the chain's logs at most four.
 const MAX_TOPICS: u32 = 4;
 
@@ -79,6 +81,10 @@ impl<'a> Fields<'a> {
     ) -> Result<Vec<T>, Failure> {
         elements(&self.get(field)?, field, limit, read)
     }
+}
+
+pub(crate) fn boolean(value: &JsValue, field: &'static str) -> Result<bool, Failure> {
+    value.as_bool().ok_or_else(|| Failure::argument(field, "a boolean"))
 }
 
 /// A number that is an integer between 0 and `max`.
@@ -298,6 +304,36 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
         }
     }
     Ok(policy)
+}
+
+/// What a payment is for; what is missing is zero.
+pub(crate) fn purchase(value: &JsValue) -> Result<Purchase, Failure> {
+    let fields = Fields::of(value, "purchase")?;
+    let read = |field| {
+        let value = fields.get(field)?;
+        if value.is_undefined() { Ok(B256::ZERO) } else { hash(&value, field) }
+    };
+    Ok(Purchase { memo: read("memo")?, origin: read("origin")?, file: read("file")? })
+}
+
+/// The owner's rules; none if they are missing.
+pub(crate) fn spending(fields: Fields<'_>) -> Result<Vec<SpendRule>, Failure> {
+    if fields.get("spending")?.is_undefined() {
+        return Ok(Vec::new());
+    }
+    fields.elements("spending", MAX_SPEND_RULES, |rule| {
+        let fields = Fields::of(rule, "spending")?;
+        let name = string(&fields.get("scope")?, "scope", 32)?;
+        let scope = SpendScope::ALL.into_iter().find(|scope| scope.name() == name);
+        let asset = fields.get("asset")?;
+        Ok(SpendRule {
+            scope: scope.ok_or_else(|| Failure::argument("scope", "the scope of a spend rule"))?,
+            asset: if asset.is_undefined() { None } else { Some(address(&asset, "asset")?) },
+            limit: fields.amount("limit")?,
+            window: fields.seconds("window")?,
+            asks: boolean(&fields.get("asks")?, "asks")?,
+        })
+    })
 }
 
 /// A lease; `None` if it is missing.

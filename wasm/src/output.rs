@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
 use millstream_core::channel::{Balances, Channel, Kind, Role};
 use millstream_core::payment::{Quote, Receipt, SignedVoucher};
-use millstream_core::protocol::Event;
+use millstream_core::protocol::{Event, SpendRefusal};
 use millstream_core::wallet::{Output, Write};
 use millstream_core::wire::Payment;
 use millstream_core::{Address, B256};
@@ -47,7 +47,8 @@ words! {
     SUCCEEDED = "succeeded", PEER_ALIVE = "peerAlive", PEER_SILENT = "peerSilent", REORGANISED = "reorganised",
     SIGN_REFUSED = "signRefused", BALANCES = "balances", SUCCESSOR = "successor", PREDECESSOR = "predecessor",
     CARRIED = "carried", STREAM = "stream", LEDGER = "ledger", PAYEE_DEPOSIT = "payeeDeposit", RESERVE = "reserve",
-    PENDING = "pending", TURN_RECORD = "turnRecord",
+    PENDING = "pending", TURN_RECORD = "turnRecord", ASK = "ask", QUESTION = "question", RULE = "rule", WINDOW = "window",
+    ASKS = "asks", LIMIT = "limit", SPENT = "spent", SPEND_REFUSED = "spendRefused", REFUSAL = "refusal",
 }
 
 /// A plain object under construction.
@@ -165,6 +166,11 @@ pub(crate) fn output(output: Output) -> JsValue {
             .with(&VALUE, transaction.value)
             .with(&DATA, bytes(&transaction.data))
             .into(),
+        Output::Ask { id, channel_id, question } => Plain::of_type(&ASK)
+            .with(&ID, number(id))
+            .with(&CHANNEL_ID, hash(&channel_id))
+            .with(&QUESTION, refusal(&question))
+            .into(),
         Output::Notify(happened) => Plain::of_type(&NOTIFY).with(&EVENT, event(&happened)).into(),
         Output::WakeAt(time) => Plain::of_type(&WAKE_AT).with(&TIME, number(time)).into(),
     }
@@ -209,6 +215,7 @@ fn event(event: &Event) -> JsValue {
         Event::PeerSilent { channel_id } => of(&PEER_SILENT, channel_id),
         Event::Reorganised { channel_id } => of(&REORGANISED, channel_id),
         Event::SignRefused { channel_id } => of(&SIGN_REFUSED, channel_id),
+        Event::SpendRefused { channel_id, refusal: why } => of(&SPEND_REFUSED, channel_id).with(&REFUSAL, refusal(why)),
         Event::PeerError { channel_id, code, text } => of(&PEER_ERROR, channel_id).with(&CODE, code).with(&TEXT, text),
         Event::CommitFailed { channel_id } => of(&COMMIT_FAILED, channel_id),
         Event::UnreadableLog { channel_id, block, code } => {
@@ -289,6 +296,19 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         info = info.with(&ABORTED, code);
     }
     info.into()
+}
+
+/// The rule of the owner that a payment is above, and by how much.
+pub(crate) fn refusal(refusal: &SpendRefusal) -> JsValue {
+    let rule = &refusal.rule;
+    Plain::new()
+        .with(&RULE, rule.scope.name())
+        .with(&WINDOW, number(rule.window))
+        .with(&ASKS, rule.asks)
+        .with(&LIMIT, refusal.limit)
+        .with(&SPENT, refusal.spent)
+        .with(&AMOUNT, refusal.amount)
+        .into()
 }
 
 /// A quote whose `payee_destination` is `destination`.

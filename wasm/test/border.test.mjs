@@ -92,7 +92,7 @@ describe("the border", () => {
   it("takes amounts as bigint between 0 and 2^128 - 1, and nothing else", () => {
     const [payer, payee] = [new Party(1), new Party(2)];
     const id = openBetween(payer, payee);
-    const pay = (amount) => () => payer.core.pay(id, amount, `0x${"00".repeat(32)}`, 0, T0);
+    const pay = (amount) => () => payer.core.pay(id, amount, {}, 0, T0);
     for (const amount of [2n ** 128n, -1n, 2n ** 128n + 1n, 2n ** 64n * 2n ** 64n, -(2n ** 200n)])
       assert.throws(pay(amount), coded("AMOUNT_OUT_OF_RANGE", "amount"));
     for (const amount of [1, "1", 1.5, undefined, null, {}, [1n]])
@@ -276,11 +276,16 @@ describe("the border", () => {
       ["openChannel", (x) => core.openChannel(x, T0)],
       ["openChannel now", (x) => core.openChannel(terms, x)],
       ...fields(terms, (x) => core.openChannel(x, T0)),
-      ["pay id", (x) => core.pay(x, 1n, memo, 0, T0)],
-      ["pay amount", (x) => core.pay(id, x, memo, 0, T0)],
-      ["pay memo", (x) => core.pay(id, 1n, x, 0, T0)],
-      ["pay ticks", (x) => core.pay(id, 1n, memo, x, T0)],
-      ["pay now", (x) => core.pay(id, 1n, memo, 0, x)],
+      ["pay id", (x) => core.pay(x, 1n, { memo }, 0, T0)],
+      ["pay amount", (x) => core.pay(id, x, { memo }, 0, T0)],
+      ["pay purchase", (x) => core.pay(id, 1n, x, 0, T0)],
+      ["pay memo", (x) => core.pay(id, 1n, { memo: x }, 0, T0)],
+      ["pay origin", (x) => core.pay(id, 1n, { origin: x }, 0, T0)],
+      ["hold", (x) => core.hold(x, T0)],
+      ["answered id", (x) => core.answered(x, true, T0)],
+      ["answered", (x) => core.answered(1, x, T0)],
+      ["pay ticks", (x) => core.pay(id, 1n, { memo }, x, T0)],
+      ["pay now", (x) => core.pay(id, 1n, { memo }, 0, x)],
       ...["topUp", "giveBack", "withdraw"].flatMap((name) => [
         [name, (x) => core[name](x, 1n, T0)],
         [`${name} amount`, (x) => core[name](id, x, T0)],

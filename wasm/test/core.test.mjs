@@ -105,8 +105,8 @@ describe("two cores", () => {
       app: CONTRACTS.consensusApp,
     });
     assert.equal(id, expected);
-    exchange(payer, payee, payer.step((core) => core.pay(id, 500n, MEMO, 0, T0)).outputs, T0);
-    exchange(payee, payer, payee.step((core) => core.pay(id, 200n, MEMO, 0, T0)).outputs, T0);
+    exchange(payer, payee, payer.step((core) => core.pay(id, 500n, { memo: MEMO }, 0, T0)).outputs, T0);
+    exchange(payee, payer, payee.step((core) => core.pay(id, 200n, { memo: MEMO }, 0, T0)).outputs, T0);
     for (const { core } of [payer, payee]) {
       const { kind, reserve, balances, cumulativeAmount, pending } = core.channel(id);
       assert.deepEqual([kind, reserve, cumulativeAmount, pending], ["ledger", 10n, 300n, false]);
@@ -124,7 +124,7 @@ describe("two cores", () => {
     let paid = 0n;
     for (const [index, amount] of [1n, 999n, 2n ** 19n].entries()) {
       paid += amount;
-      const { outputs } = payer.step((core) => core.pay(id, amount, MEMO, 0, T0));
+      const { outputs } = payer.step((core) => core.pay(id, amount, { memo: MEMO }, 0, T0));
       const payment = only(outputs, "payment");
       assert.deepEqual([payment.serial, payment.amount, payment.cumulativeAmount], [index + 1, amount, paid]);
       const fields = decodePayment(payment.bytes);
@@ -149,13 +149,13 @@ describe("two cores", () => {
       assert.equal(only(again.outputs, "notify").event.amount, 0n);
     }
     assert.equal(payer.core.channel(id).remaining, TERMS.deposit - paid);
-    assert.throws(() => payer.core.pay(id, TERMS.deposit, MEMO, 0, T0), coded("INSUFFICIENT_BALANCE"));
+    assert.throws(() => payer.core.pay(id, TERMS.deposit, { memo: MEMO }, 0, T0), coded("INSUFFICIENT_BALANCE"));
   });
 
   it("pay with ticks of one voucher, which the payee takes in any order once it has the voucher", () => {
     fresh();
     const id = openBetween(payer, payee);
-    const pay = () => only(payer.step((core) => core.pay(id, 7n, MEMO, 3, T0)).outputs, "payment");
+    const pay = () => only(payer.step((core) => core.pay(id, 7n, { memo: MEMO }, 3, T0)).outputs, "payment");
     const [voucher, ...ticks] = Array.from({ length: 5 }, pay);
     assert.deepEqual(
       [voucher, ...ticks].map(({ serial, ticks: count, amount, cumulativeAmount }) => [
@@ -191,13 +191,13 @@ describe("two cores", () => {
     assert.throws(() => claimOf(ticks[0].bytes, ticks[1].bytes), coded("INVALID_ARGUMENT", "voucher"));
     assert.throws(() => claimOf(voucher.bytes, voucher.bytes), coded("INVALID_ARGUMENT", "tick"));
     assert.throws(() => claimOf(ticks[3].bytes, ticks[0].bytes), coded("INVALID_ARGUMENT", "tick"));
-    assert.throws(() => payer.core.pay(id, 1n, MEMO, 256, T0), coded("INVALID_ARGUMENT", "ticks"));
+    assert.throws(() => payer.core.pay(id, 1n, { memo: MEMO }, 256, T0), coded("INVALID_ARGUMENT", "ticks"));
   });
 
   it("close with one transaction that pays out what was paid", () => {
     fresh();
     const id = openBetween(payer, payee);
-    const { outputs } = payer.step((core) => core.pay(id, 123_456n, MEMO, 0, T0));
+    const { outputs } = payer.step((core) => core.pay(id, 123_456n, { memo: MEMO }, 0, T0));
     payee.step((core) => core.payment(only(outputs, "payment").bytes, T0));
     const closing = payer.step((core) => core.closeChannel(id, T0));
     assert.deepEqual(payer.core.channel(id).closing, { claimed: 123_456n, agreed: false });
@@ -244,7 +244,7 @@ describe("two cores", () => {
   it("leave alone with a challenge that carries the best voucher", () => {
     fresh();
     const id = openBetween(payer, payee);
-    const { outputs } = payer.step((core) => core.pay(id, 5n, MEMO, 0, T0));
+    const { outputs } = payer.step((core) => core.pay(id, 5n, { memo: MEMO }, 0, T0));
     payee.step((core) => core.payment(only(outputs, "payment").bytes, T0));
     const left = payee.step((core) => core.leaveChannel(id, T0));
     assert.equal(payee.core.channel(id).leaving, true);
@@ -266,7 +266,7 @@ describe("two cores", () => {
       fresh();
       const id = openBetween(payer, payee);
       for (let at = 0; at < 5; at++) {
-        const { outputs } = payer.step((core) => core.pay(id, 7n, MEMO, 0, T0 + at));
+        const { outputs } = payer.step((core) => core.pay(id, 7n, { memo: MEMO }, 0, T0 + at));
         payee.step((core) => core.payment(only(outputs, "payment").bytes, T0 + at));
       }
       exchange(payer, payee, payer.step((core) => core.closeChannel(id, T0 + 9)).outputs, T0 + 9);
@@ -287,12 +287,12 @@ describe("two cores", () => {
   it("go on from their records", () => {
     fresh();
     const id = openBetween(payer, payee);
-    payer.step((core) => core.pay(id, 40n, MEMO, 0, T0));
+    payer.step((core) => core.pay(id, 40n, { memo: MEMO }, 0, T0));
     const again = new Party(1);
     again.step((core) => core.loaded([...payer.records.values()], T0));
     assert.deepEqual(again.core.channels(), payer.core.channels());
     again.records = new Map(payer.records);
-    const { outputs } = again.step((core) => core.pay(id, 2n, MEMO, 0, T0));
+    const { outputs } = again.step((core) => core.pay(id, 2n, { memo: MEMO }, 0, T0));
     const { serial, cumulativeAmount } = only(outputs, "payment");
     assert.deepEqual([serial, cumulativeAmount], [2, 42n]);
   });

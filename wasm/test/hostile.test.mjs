@@ -104,7 +104,7 @@ describe("hostile bytes", () => {
   });
 
   it("are no payment", () => {
-    const { outputs } = payer.step((core) => core.pay(id, 1_000n, MEMO, 0, T0));
+    const { outputs } = payer.step((core) => core.pay(id, 1_000n, { memo: MEMO }, 0, T0));
     const { bytes: payment } = only(outputs, "payment");
     const codes = feed(payee, payment, 2, (bytes) => payee.core.payment(bytes, T0));
     for (const code of ["MESSAGE_MALFORMED", "UNKNOWN_CHANNEL", "SIGNATURE_WRONG_SIGNER", "SIGNATURE_HIGH_S"])
@@ -134,7 +134,7 @@ describe("hostile bytes", () => {
   });
 
   it("may be displayed as payments only if they have the form of one", () => {
-    const { outputs } = payer.step((core) => core.pay(id, 1n, MEMO, 0, T0));
+    const { outputs } = payer.step((core) => core.pay(id, 1n, { memo: MEMO }, 0, T0));
     const { bytes: payment } = only(outputs, "payment");
     let shown = 0;
     for (const bytes of mutations(payment, 4)) {
@@ -176,7 +176,7 @@ describe("hostile bytes", () => {
         core.loaded([...others, { ...record, bytes }], T0);
         // What is damaged and still readable is used: none of it may stop the module.
         core.channels();
-        for (const use of [() => core.pay(id, 1n, MEMO, 0, T0), () => core.resume(id, T0), () => core.tick(T0)]) {
+        for (const use of [() => core.pay(id, 1n, { memo: MEMO }, 0, T0), () => core.resume(id, T0), () => core.tick(T0)]) {
           try {
             use();
           } catch (error) {
@@ -225,7 +225,7 @@ describe("hostile bytes", () => {
   });
 
   it("leave nothing behind in the module's memory", async () => {
-    const { bytes } = only(payer.step((core) => core.pay(id, 1n, MEMO, 0, T0)).outputs, "payment");
+    const { bytes } = only(payer.step((core) => core.pay(id, 1n, { memo: MEMO }, 0, T0)).outputs, "payment");
     const measure = async () => {
       collectGarbage();
       await sleep(10);

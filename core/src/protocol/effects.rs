@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::channel::{Balances, Channel, Status};
+use crate::protocol::SpendRefusal;
 use crate::wire::{Message, Payment};
 use crate::{Address, B256, Bytes};
 
@@ -215,6 +216,13 @@ pub enum Event {
     SignRefused {
         /// The channel.
         channel_id: B256,
+    },
+    /// Payer: the owner's rules did not allow a payment.
+    SpendRefused {
+        /// The channel.
+        channel_id: B256,
+        /// Which rule, and by how much.
+        refusal: SpendRefusal,
     },
     /// Storing failed or somebody else wrote first: what was held back is dropped and the record is loaded anew.
     CommitFailed {

@@ -19,6 +19,7 @@ mod policy;
 mod reestablish;
 mod sign;
 mod silence;
+mod spending;
 mod update;
 mod watch;
 mod withdraw;
@@ -30,16 +31,18 @@ pub use error::{
 };
 pub use policy::{Policy, PolicyError};
 pub use sign::Purpose;
+pub use spending::{SpendRefusal, SpendRule, SpendScope};
 
 pub(crate) use close::{accept_shutdown, accept_shutdown_ack, accept_shutdown_request, request_close};
 pub(crate) use dispute::{clear, due, leave, snapshot};
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use open::{abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose};
 pub(crate) use outstanding::{outstanding_messages, outstanding_transactions};
-pub(crate) use pay::{Order, accept_payment, pay};
+pub(crate) use pay::{Order, accept_payment, next_tick, pay};
 pub(crate) use reestablish::{RESTORE_GAP, Said, accept_reestablish, question};
 pub(crate) use sign::{ChainOf, ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};
+pub(crate) use spending::{SpendLog, Tags, Verdict};
 pub(crate) use update::{
     Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
     request, top_up,

@@ -11,7 +11,7 @@ use crate::protocol::{Context, PayError, PaymentError};
 use crate::wire::{Payment, Tick};
 
 /// What the payer's owner wants paid.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     /// In base units.
     pub(crate) amount: u128,
@@ -19,6 +19,19 @@ pub(crate) struct Order {
     pub(crate) memo: B256,
     /// How many more payments of the same amount are prepared if this one needs a voucher.
     pub(crate) ticks: u8,
+    /// Where it is bought; zero if that is not said.
+    pub(crate) origin: B256,
+    /// Which content it is for; zero if that is what the memo says.
+    pub(crate) file: B256,
+    /// Whether no tick of the voucher at hand will do.
+    pub(crate) needs_voucher: bool,
+}
+
+impl Order {
+    /// What the owner's rules take for the content.
+    pub(crate) fn file(&self) -> B256 {
+        if self.file.is_zero() { self.memo } else { self.file }
+    }
 }
 
 /// Payer: pays `amount` more base units, with the next tick of the voucher at hand if it fits, else with a new voucher. The
@@ -64,16 +77,20 @@ pub(crate) fn pay(
     Ok(complete(context, channel, effects)?)
 }
 
+/// The voucher at hand and how many of its ticks pay just this; `None` if it takes another voucher.
+pub(crate) fn next_tick(channel: &Channel, order: &Order) -> Option<(Voucher, u8)> {
+    let voucher = channel.best?.voucher;
+    let ticks = channel.shown.map_or(0, |shown| shown.ticks).checked_add(1)?;
+    let fits = ticks <= voucher.tick_limit && voucher.tick_price == order.amount && voucher.memo == order.memo;
+    (fits && !order.needs_voucher).then_some((voucher, ticks))
+}
+
 /// Releases the next tick of the voucher at hand, if it pays just this. `false` if it does not.
 ///
 /// Ticks are not stored as they go: the voucher that allows them is. What a crash forgets was released at most up to the
 /// lease, and the payee knows.
 fn tick(context: &Context<'_>, channel: &mut Channel, order: &Order, effects: &mut Effects) -> bool {
-    let Some(voucher) = channel.best.map(|signed| signed.voucher) else { return false };
-    let Some(ticks) = channel.shown.map_or(0, |shown| shown.ticks).checked_add(1) else { return false };
-    if ticks > voucher.tick_limit || voucher.tick_price != order.amount || voucher.memo != order.memo {
-        return false;
-    }
+    let Some((voucher, ticks)) = next_tick(channel, order) else { return false };
     let Some(preimage) = context.key.preimage(&ChainOf::voucher(&voucher), ticks) else { return false };
     let leased = |lease: &Lease| voucher.last_turn() <= lease.turn && voucher.amount_with(ticks) <= lease.amount;
     if channel.lease.as_ref().is_some_and(leased) {

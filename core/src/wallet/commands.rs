@@ -7,8 +7,9 @@ use crate::B256;
 use crate::channel::{Channel, Kind, Role, Status, Terms, Wish};
 use crate::protocol::{self, OpenError, Order, PayError};
 use crate::wallet::error::Error;
-use crate::wallet::input::Command;
+use crate::wallet::input::{Command, Purchase};
 use crate::wallet::machine::Wallet;
+use crate::wallet::spending::SPEND_LOG_KEY;
 use crate::wallet::steps::Change;
 use crate::wire::Message;
 
@@ -16,8 +17,13 @@ impl Wallet {
     pub(super) fn command(&mut self, command: Command, now: u64) -> Result<(), Error> {
         match command {
             Command::OpenChannel(terms) => self.open_channel(terms, now),
-            Command::Pay { channel_id, amount, memo, ticks } => {
-                self.pay(channel_id, Order { amount, memo, ticks }, now)
+            Command::Pay { channel_id, amount, purchase, ticks } => {
+                let Purchase { memo, origin, file } = purchase;
+                self.pay(channel_id, Order { amount, memo, ticks, origin, file, needs_voucher: false }, now)
+            }
+            Command::Hold(held) => {
+                self.hold(held);
+                Ok(())
             }
             Command::TopUp { channel_id, amount } => self.step(channel_id, now, |context, channel, effects| {
                 Ok(protocol::top_up(context, channel, amount, effects)?)
@@ -70,7 +76,8 @@ impl Wallet {
         self.create(channel_id, now, |_, context, effects| Ok(protocol::propose(context, terms, effects)?))
     }
 
-    fn pay(&mut self, channel_id: B256, order: Order, now: u64) -> Result<(), Error> {
+    /// Pays, whatever the owner's rules say.
+    pub(super) fn pay_now(&mut self, channel_id: B256, order: Order, now: u64) -> Result<(), Error> {
         let amount = order.amount;
         self.step(channel_id, now, |context, channel, effects| {
             match (channel.terms.kind, channel.role) {
@@ -137,6 +144,8 @@ impl Wallet {
     /// have answered, nothing is signed.
     pub(super) fn restore(&mut self, records: Vec<(B256, Vec<u8>)>, now: u64) -> Result<(), Error> {
         let mut channels = Vec::new();
+        // What was spent before the backup says little of what was since: the windows of the rules begin anew.
+        let records = records.into_iter().filter(|(key, _)| *key != SPEND_LOG_KEY);
         for (key, bytes) in records {
             let mut channel = Channel::from_bytes(key, &bytes)?;
             if !self.is_ours(&channel) {

@@ -36,6 +36,12 @@ pub enum Error {
         /// The digest named.
         digest: B256,
     },
+    /// The owner was asked no such question.
+    #[error("no question {id} waits for an answer")]
+    UnknownQuestion {
+        /// The question named.
+        id: u64,
+    },
     /// A channel is not opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -85,6 +91,7 @@ impl Error {
             Self::Loading { .. } => "CHANNEL_LOADING",
             Self::UnknownCommit { .. } => "UNKNOWN_COMMIT",
             Self::UnknownSignature { .. } => "UNKNOWN_SIGNATURE",
+            Self::UnknownQuestion { .. } => "UNKNOWN_QUESTION",
             Self::Open(error) => error.code(),
             Self::Pay(error) => error.code(),
             Self::Payment(error) => error.code(),

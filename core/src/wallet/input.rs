@@ -57,6 +57,14 @@ pub enum Input {
         /// The digest.
         digest: B256,
     },
+    /// The owner answered a question of [`Output::Ask`](super::Output::Ask). With a yes the payment is made, or refused for
+    /// another reason: an error. With a no it is not, and the refusal is an event.
+    Answered {
+        /// The question.
+        id: u64,
+        /// Whether the payment may be made.
+        granted: bool,
+    },
     /// Time went on.
     Tick,
 }
@@ -74,13 +82,15 @@ pub enum Command {
         channel_id: B256,
         /// In base units, above zero.
         amount: u128,
-        /// What is paid for: the hash of a quote, or zero.
-        memo: B256,
+        /// What is paid for.
+        purchase: Purchase,
         /// Streams: for how many more payments of the same amount and memo to prepare. Each of them is then a tick, which
         /// needs no signature and no write, and for that the wallet has to be the only one on its store. Zero for a payment
         /// that stands alone.
         ticks: u8,
     },
+    /// Stops all payments of the wallet, or lets them go on. It is not stored.
+    Hold(bool),
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
     TopUp {
         /// The channel.
@@ -143,6 +153,24 @@ pub enum Command {
         /// The channel.
         channel_id: B256,
     },
+}
+
+/// What a payment is for. All zeros: nothing that the wallet is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purchase {
+    /// What the voucher says: the hash of a quote.
+    pub memo: B256,
+    /// Where it is bought, for the owner's rules: any hash of that. Zero: the payee.
+    pub origin: B256,
+    /// Which content it is, for the owner's rules: any hash of that. Zero: what the memo says.
+    pub file: B256,
+}
+
+impl Purchase {
+    /// For the quote with the hash `memo`.
+    pub const fn of(memo: B256) -> Self {
+        Self { memo, origin: B256::ZERO, file: B256::ZERO }
+    }
 }
 
 /// The chain from a block on: its head, and every log of the adjudicator since then.

@@ -8,7 +8,7 @@ use core::cell::RefCell;
 use crate::channel::{Chain, Channel};
 use crate::crypto::Signer;
 use crate::payment::VoucherDomain;
-use crate::protocol::{self, LeaseTerms, Policy, TransactionKind};
+use crate::protocol::{self, LeaseTerms, Policy, SpendRule, TransactionKind};
 use crate::wallet::chain::ChainView;
 use crate::wallet::error::Error;
 use crate::wallet::input::Input;
@@ -16,6 +16,7 @@ use crate::wallet::key::{Key, TickChains};
 use crate::wallet::outbox::Outbox;
 use crate::wallet::output::Output;
 use crate::wallet::signing::Asked;
+use crate::wallet::spending::{SPEND_LOG_KEY, Spending};
 use crate::wallet::working_set::WorkingSet;
 use crate::{Address, B256};
 
@@ -33,14 +34,17 @@ pub struct Config {
     /// With a lease most payments need no write. After a restart the payer has to ask the payee how far it got, because
     /// nobody else knows.
     pub lease: Option<LeaseTerms>,
+    /// What the owner lets it pay. Empty: anything. With rules every payment but a tick is stored before it leaves, whatever
+    /// the lease.
+    pub spending: Vec<SpendRule>,
     /// How many idle channels stay in memory, at least two. The others are loaded when they are named.
     pub max_loaded: usize,
 }
 
 impl Config {
-    /// Default policy, no lease, a thousand channels in memory.
+    /// Default policy, no lease, no spend rules, a thousand channels in memory.
     pub fn new(chain: Chain, destination: B256) -> Self {
-        Self { chain, destination, policy: Policy::default(), lease: None, max_loaded: 1_000 }
+        Self { chain, destination, policy: Policy::default(), lease: None, spending: Vec::new(), max_loaded: 1_000 }
     }
 }
 
@@ -52,6 +56,7 @@ pub struct Wallet {
     pub(super) domain: VoucherDomain,
     pub(super) set: WorkingSet,
     pub(super) outbox: Outbox,
+    pub(super) spending: Spending,
     pub(super) chain: ChainView,
     /// Whether storing failed since the last chain update: what has to be taken in waits for the next one, so that a store
     /// that is full is not asked without end.
@@ -98,6 +103,7 @@ impl Wallet {
             chains: RefCell::default(),
             set: WorkingSet::default(),
             outbox: Outbox::default(),
+            spending: Spending::default(),
             chain: ChainView::default(),
             storing_failed: false,
             restored_at: None,
@@ -161,6 +167,7 @@ impl Wallet {
             Input::Restore(records) => self.restore(records, now),
             Input::Signed { digest, signature } => self.signed(digest, &signature, now),
             Input::SignRefused { digest } => self.sign_refused(digest, now),
+            Input::Answered { id, granted } => self.answered(id, granted, now),
             Input::Tick => self.tick(now),
         };
         self.trim(now);
@@ -221,6 +228,11 @@ impl Wallet {
         let failed = self.outbox.failed(id).ok_or(Error::UnknownCommit { id })?;
         self.storing_failed = true;
         for channel_id in failed {
+            if channel_id == SPEND_LOG_KEY {
+                self.spending.lose();
+                self.load(channel_id);
+                continue;
+            }
             if let Some(slot) = self.set.remove(&channel_id) {
                 self.unschedule(channel_id, &slot);
             }

@@ -31,12 +31,14 @@ mod machine;
 mod outbox;
 mod output;
 mod signing;
+mod spending;
 mod steps;
 mod watch;
 mod working_set;
 
 pub use crate::protocol::LeaseTerms;
 pub use error::Error;
-pub use input::{ChainUpdate, Command, Input, Log, StoredRecord};
+pub use input::{ChainUpdate, Command, Input, Log, Purchase, StoredRecord};
 pub use machine::{Config, Wallet};
 pub use output::{Output, Write};
+pub use spending::SPEND_LOG_KEY;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::protocol::{Event, Purpose, Transaction};
+use crate::protocol::{Event, Purpose, SpendRefusal, Transaction};
 use crate::{Address, B256};
 
 /// One output of the machine, to be carried out in order. A host knows all of them: one that it leaves undone may be money.
@@ -56,6 +56,16 @@ pub enum Output {
         /// What it is for.
         purpose: Purpose,
     },
+    /// Ask the owner whether a payment above a rule that asks may be made, then say
+    /// [`Input::Answered`](super::Input::Answered). A question does not outlive the process.
+    Ask {
+        /// Names the question.
+        id: u64,
+        /// The channel that would pay.
+        channel_id: B256,
+        /// The rule, and by how much the payment is above it.
+        question: SpendRefusal,
+    },
     /// Send this transaction from any account. Transactions of one channel go one after the other.
     Submit {
         /// The channel.
@@ -72,7 +82,7 @@ pub enum Output {
 /// One write of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
-    /// The key: the channel id.
+    /// The key: a channel id, or [`SPEND_LOG_KEY`](super::SPEND_LOG_KEY).
     pub key: B256,
     /// The version that the record must have now; zero if there must be none. It becomes this plus one.
     pub expected_version: u64,

@@ -39,7 +39,7 @@ macro_rules! context {
             chain: &$wallet.config.chain,
             domain: &$wallet.domain,
             policy: &$wallet.config.policy,
-            lease: $wallet.config.lease,
+            lease: $wallet.config.lease.filter(|_| $wallet.config.spending.is_empty()),
             now: $now,
             chain_time: $wallet.chain.head_time,
             restored_at: $wallet.restored_at,
@@ -183,6 +183,9 @@ impl Wallet {
                 self.unschedule(channel_id, slot);
             }
             channel.answer_by = self.answer_by(before.as_ref().map(|slot| &*slot.channel), &channel, now);
+            if matches!(channel.status(), Status::Closed | Status::Aborted) {
+                self.spending.close(&channel_id, &channel, now);
+            }
             let (version, known) = before.map_or((0, Vec::new()), |slot| (slot.version, slot.known));
             let write = written.contains(&channel_id);
             // A payee forgets a channel that was never funded, once it would refuse the proposal: the payer can recover a late
@@ -209,6 +212,7 @@ impl Wallet {
             }
         }
         if !writes.is_empty() {
+            writes.extend(self.spending.write());
             self.outbox.commit(writes, held);
         }
     }

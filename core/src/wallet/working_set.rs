@@ -12,6 +12,7 @@ use crate::wallet::error::Error;
 use crate::wallet::input::StoredRecord;
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
+use crate::wallet::spending::SPEND_LOG_KEY;
 
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
@@ -103,12 +104,21 @@ impl Wallet {
     /// Takes records in. All are read before any is kept, so that an error changes nothing.
     pub(super) fn loaded(&mut self, records: Vec<StoredRecord>, now: u64) -> Result<(), Error> {
         let mut channels = Vec::new();
+        let (logs, records): (Vec<_>, Vec<_>) = records.into_iter().partition(|record| record.key == SPEND_LOG_KEY);
         for StoredRecord { key, version, bytes } in records {
             let channel = bytes.map(|bytes| Channel::from_bytes(key, &bytes)).transpose()?.map(Box::new);
             if channel.as_ref().is_some_and(|channel| !self.is_ours(channel)) {
                 return Err(Error::ForeignRecord { channel_id: key });
             }
             channels.push((key, version, channel));
+        }
+        for log in &logs {
+            let read = self.log_loaded(log, now);
+            if channels.is_empty() {
+                // Among others a damaged log keeps nobody waiting: it is missed with the next payment.
+                read?;
+            }
+            self.set.loading.remove(&log.key);
         }
         let keys = channels.iter().map(|(key, ..)| *key).collect();
         for (key, version, channel) in channels {

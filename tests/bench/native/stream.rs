@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use millstream_core::B256;
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 use serde_json::{Value, json};
 
 use crate::DEFAULT;
@@ -18,7 +17,7 @@ const BATCH: usize = 256;
 fn rates(batches: usize, ticks: u8) -> (f64, f64) {
     let mut world = World::new(1, DEFAULT);
     let channel_id = world.ids[0];
-    let pay = Command::Pay { channel_id, amount: 1, memo: B256::ZERO, ticks };
+    let pay = Command::Pay { channel_id, amount: 1, purchase: Purchase::default(), ticks };
     let (mut paid, mut accepted) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..batches {
         // The voucher that the ticks belong to is not one of them.

@@ -8,7 +8,7 @@ use alloy_sol_types::SolValue;
 use millstream_core::channel::{Chain, Channel, Kind, Status, Terms, derive_nonce};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::wallet::{
-    ChainUpdate, Command, Config, Error, Input, LeaseTerms, Log, Output, StoredRecord, Wallet,
+    ChainUpdate, Command, Config, Error, Input, LeaseTerms, Log, Output, Purchase, StoredRecord, Wallet,
 };
 
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -230,7 +230,12 @@ impl World {
 
     /// One payment, from the call to the payee's durable record.
     pub(crate) fn pay(&mut self, channel_id: B256) {
-        self.payer.input(Input::Command(Command::Pay { channel_id, amount: 1, memo: B256::ZERO, ticks: 0 }));
+        self.payer.input(Input::Command(Command::Pay {
+            channel_id,
+            amount: 1,
+            purchase: Purchase::default(),
+            ticks: 0,
+        }));
         let payment = self.payer.outgoing.pop().expect("a payment");
         self.payee.input(Input::Payment(payment));
     }

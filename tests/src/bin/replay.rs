@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use alloy_primitives::{Address, B256, hex, keccak256};
 use millstream_core::channel::{Balances, Kind};
 use millstream_core::nitro::destination_address;
-use millstream_core::protocol::Event;
-use millstream_core::wallet::{ChainUpdate, Command, Config, Input, Output, StoredRecord, Wallet};
+use millstream_core::protocol::{Event, SpendRefusal, SpendRule};
+use millstream_core::wallet::{ChainUpdate, Command, Config, Input, Output, Purchase, StoredRecord, Wallet};
 use millstream_tests::pair::{ALICE, BOB, Pair, Parcel, Taped};
 use millstream_tests::random::Random;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn address(address: Address) -> Value {
 }
 
 fn config(wallet: &Wallet, seed: u8) -> Value {
-    let Config { chain, destination, policy, lease, max_loaded } = wallet.config();
+    let Config { chain, destination, policy, lease, spending, max_loaded } = wallet.config();
     let secret = wallet.signer().map(|_| bytes(&[seed; 32]));
     object([
         ("chainId", Some(json!(chain.chain_id))),
@@ -140,10 +140,21 @@ fn config(wallet: &Wallet, seed: u8) -> Value {
         ("consensusApp", Some(address(chain.consensus_app))),
         ("destination", Some(payout_address(*destination))),
         ("policy", Some(json!({ "maxContribution": bigint(policy.max_contribution) }))),
+        ("spending", Some(spending.iter().map(rule).collect())),
         ("lease", lease.map(|lease| json!({ "payments": lease.payments, "amount": bigint(lease.amount) }))),
         ("maxLoaded", Some(json!(max_loaded))),
         ("address", secret.is_none().then(|| address(wallet.address()))),
         ("secret", secret),
+    ])
+}
+
+fn rule(SpendRule { scope, asset, limit, window, asks }: &SpendRule) -> Value {
+    object([
+        ("scope", Some(json!(scope.name()))),
+        ("asset", asset.map(address)),
+        ("limit", Some(bigint(*limit))),
+        ("window", Some(json!(window))),
+        ("asks", Some(json!(asks))),
     ])
 }
 
@@ -175,6 +186,7 @@ fn call(input: &Input) -> (&'static str, Vec<Value>) {
         }
         Input::Signed { digest, signature } => ("signed", vec![bytes(digest.as_slice()), bytes(signature)]),
         Input::SignRefused { digest } => ("signRefused", vec![bytes(digest.as_slice())]),
+        Input::Answered { id, granted } => ("answered", vec![json!(id), json!(granted)]),
         Input::Tick => ("tick", Vec::new()),
         other => panic!("an input without a call: {other:?}"),
     }
@@ -203,9 +215,11 @@ fn command(command: &Command) -> (&'static str, Vec<Value>) {
             });
             ("openChannel", vec![terms])
         }
-        Command::Pay { channel_id, amount, memo, ticks } => {
-            ("pay", vec![json!(channel_id), bigint(*amount), json!(memo), json!(ticks)])
+        Command::Pay { channel_id, amount, purchase: Purchase { memo, origin, file }, ticks } => {
+            let purchase = json!({ "memo": memo, "origin": origin, "file": file });
+            ("pay", vec![json!(channel_id), bigint(*amount), purchase, json!(ticks)])
         }
+        Command::Hold(held) => ("hold", vec![json!(held)]),
         Command::TopUp { channel_id, amount } => with("topUp", channel_id, amount),
         Command::Fold { channel_id } => on("fold", channel_id),
         Command::GiveBack { channel_id, amount } => with("giveBack", channel_id, amount),
@@ -273,9 +287,23 @@ fn output(output: &Output) -> Value {
             "value": bigint(transaction.value),
             "data": bytes(&transaction.data),
         }),
+        Output::Ask { id, channel_id, question } => {
+            json!({ "type": "ask", "id": id, "channelId": channel_id, "question": refusal(question) })
+        }
         Output::Notify(happened) => json!({ "type": "notify", "event": event(happened) }),
         Output::WakeAt(time) => json!({ "type": "wakeAt", "time": time }),
     }
+}
+
+fn refusal(SpendRefusal { rule, amount, spent, limit }: &SpendRefusal) -> Value {
+    json!({
+        "rule": rule.scope.name(),
+        "window": rule.window,
+        "asks": rule.asks,
+        "limit": bigint(*limit),
+        "spent": bigint(*spent),
+        "amount": bigint(*amount),
+    })
 }
 
 fn event(event: &Event) -> Value {
@@ -305,6 +333,9 @@ fn event(event: &Event) -> Value {
         Event::PeerAlive { channel_id } => json!({ "type": "peerAlive", "channelId": channel_id }),
         Event::PeerSilent { channel_id } => json!({ "type": "peerSilent", "channelId": channel_id }),
         Event::Reorganised { channel_id } => json!({ "type": "reorganised", "channelId": channel_id }),
+        Event::SpendRefused { channel_id, refusal: why } => {
+            json!({ "type": "spendRefused", "channelId": channel_id, "refusal": refusal(why) })
+        }
         Event::SignRefused { channel_id } => json!({ "type": "signRefused", "channelId": channel_id }),
         Event::CommitFailed { channel_id } => json!({ "type": "commitFailed", "channelId": channel_id }),
         Event::Challenged { channel_id, finalizes_at, ours } => {

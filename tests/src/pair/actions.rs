@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Terms};
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 
 use super::{ALICE, BOB, CHALLENGE_DURATION, CONFIRMATIONS, Commits, Pair, Traits};
 use millstream_core::wallet::LeaseTerms;
@@ -180,7 +180,7 @@ impl Pair {
                 return;
             }
             S::Open(_) => return,
-            S::Pay(amount) => Command::Pay { channel_id, amount, memo: B256::ZERO, ticks: 2 },
+            S::Pay(amount) => Command::Pay { channel_id, amount, purchase: Purchase::default(), ticks: 2 },
             S::TopUp(amount) => Command::TopUp { channel_id, amount },
             S::Fold => Command::Fold { channel_id },
             S::GiveBack(amount) => Command::GiveBack { channel_id, amount },

@@ -204,6 +204,7 @@ impl Host {
                 Output::Payment { bytes, .. } => self.send(Parcel::Payment(bytes)),
                 Output::Submit { channel_id, transaction } => self.pool.push_back(Pending { channel_id, transaction }),
                 Output::Sign { digest, .. } => self.asked.push_back(digest),
+                Output::Ask { question, .. } => panic!("asked where there are no rules: {question}"),
                 Output::Notify(event) => self.events.push(event),
                 Output::WakeAt(time) => self.wake_at = Some(time),
             }

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use millstream_core::channel::{Kind, Terms};
-use millstream_core::wallet::{Command, Input, LeaseTerms};
+use millstream_core::wallet::{Command, Input, LeaseTerms, Purchase};
 use millstream_core::wire::Message;
 
 use super::{ALICE, BOB, CHALLENGE_DURATION, Pair, Traits};
@@ -88,7 +88,7 @@ impl Pair {
     }
 
     fn pays(&mut self, host: usize, channel_id: B256, amount: u128) {
-        self.does(host, Command::Pay { channel_id, amount, memo: B256::repeat_byte(9), ticks: 0 });
+        self.does(host, Command::Pay { channel_id, amount, purchase: Purchase::of(B256::repeat_byte(9)), ticks: 0 });
         self.flush(host);
         self.deliver_all();
     }
@@ -119,7 +119,10 @@ fn together() -> Pair {
 fn alone() -> Pair {
     let (mut pair, id) = open(Default::default());
     for _ in 0..3 {
-        pair.does(ALICE, Command::Pay { channel_id: id, amount: 100, memo: B256::repeat_byte(9), ticks: 9 });
+        pair.does(
+            ALICE,
+            Command::Pay { channel_id: id, amount: 100, purchase: Purchase::of(B256::repeat_byte(9)), ticks: 9 },
+        );
         pair.flush(ALICE);
         pair.deliver_all();
     }
@@ -148,11 +151,11 @@ fn ledger() -> Pair {
     let terms = Terms { kind: Kind::Ledger, payee_deposit: 500_000, reserve: 1_000, ..pair.terms(ALICE, DEPOSIT) };
     let id = pair.open_now(ALICE, terms);
     for amount in [1, 2, 3] {
-        pair.does(ALICE, Command::Pay { channel_id: id, amount, memo: B256::ZERO, ticks: 0 });
+        pair.does(ALICE, Command::Pay { channel_id: id, amount, purchase: Purchase::default(), ticks: 0 });
     }
     pair.deliver_all();
     pair.pays(BOB, id, 70_000);
-    pair.does(ALICE, Command::Pay { channel_id: id, amount: 9, memo: B256::ZERO, ticks: 0 });
+    pair.does(ALICE, Command::Pay { channel_id: id, amount: 9, purchase: Purchase::default(), ticks: 0 });
     pair.hosts[ALICE].outgoing.clear();
     pair.does(ALICE, Command::Resume { channel_id: id });
     pair.deliver_all();
@@ -240,7 +243,7 @@ fn lease() -> Pair {
     }
     let now = pair.now();
     pair.hosts[ALICE].crash(usize::MAX, now);
-    let _ = pair.command(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO, ticks: 0 });
+    let _ = pair.command(ALICE, Command::Pay { channel_id: id, amount: 1, purchase: Purchase::default(), ticks: 0 });
     pair.does(ALICE, Command::Resume { channel_id: id });
     pair.go_on();
     pair.pays(ALICE, id, 5);
@@ -254,7 +257,7 @@ fn outside() -> Pair {
     pair.does(ALICE, Command::Fold { channel_id: id });
     pair.flush(ALICE);
     pair.deliver_all();
-    pair.does(ALICE, Command::Pay { channel_id: id, amount: 1, memo: B256::ZERO, ticks: 0 });
+    pair.does(ALICE, Command::Pay { channel_id: id, amount: 1, purchase: Purchase::default(), ticks: 0 });
     pair
 }
 

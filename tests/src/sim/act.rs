@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Kind as ChannelKind, Terms, derive_nonce};
-use millstream_core::wallet::{Command, Input};
+use millstream_core::wallet::{Command, Input, Purchase};
 use millstream_core::wire::Message;
 
 use super::action::Kind;
@@ -220,7 +220,7 @@ impl World {
                 // Ticks, like leases, are for a wallet that is alone on its store.
                 let ticks = if self.parties[party].hosts.len() > 1 { 0 } else { ticks };
                 let amount = if self.random.chance(60) { 7 } else { amount };
-                Command::Pay { channel_id, amount, memo: B256::ZERO, ticks }
+                Command::Pay { channel_id, amount, purchase: Purchase::default(), ticks }
             }
             Kind::Update => match (self.random.below(3), by_payer) {
                 (0, true) => Command::TopUp { channel_id, amount: amount * 5 },

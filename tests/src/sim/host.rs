@@ -210,6 +210,10 @@ impl World {
                 let channel = Some((channel_id, kind));
                 self.mempool.push(Pending { party: at.party, host: at.host, life, channel, dust: None, transaction });
             }
+            Output::Ask { question, .. } => {
+                let detail = format!("{}: {question}", self.place(at));
+                self.broken("nobody is asked where there are no rules", detail);
+            }
             Output::Notify(event) => {
                 self.say(|world| format!("   {} notes {}", world.place(at), world.with_names(format!("{event:?}"))));
                 let text = format!("{event:?}");

@@ -79,25 +79,40 @@ impl Core {
         Ok(output::hash(&channel_id))
     }
 
-    /// Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid
-    /// for; `ticks`, 0 to 255, says for how many more payments of the same amount and memo to prepare.
+    /// Pays `amount` more base units: the payer in a stream, either side in a ledger. `purchase` says what for; `ticks`, 0 to
+    /// 255, for how many more payments of the same amount and memo to prepare. Where a rule of the owner asks, an "ask" comes
+    /// in place of the "payment".
     ///
     /// # Errors
     ///
     /// Those of arguments and channels; `CHANNEL_NOT_OPEN`, `CHANNEL_BUSY`, `INSUFFICIENT_BALANCE`, `PAY_...`,
-    /// `UPDATE_...`.
+    /// `UPDATE_...`, `SPEND_...`.
     pub fn pay(
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "bigint")] amount: &JsValue,
-        #[wasm_bindgen(unchecked_param_type = "Hex")] memo: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "Purchase")] purchase: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] ticks: &JsValue,
         #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
     ) -> Result<(), Failure> {
         let amount = input::amount(amount, "amount")?;
-        let memo = input::hash(memo, "memo")?;
+        let purchase = input::purchase(purchase)?;
         let ticks = input::uint8(ticks, "ticks")?;
-        self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, memo, ticks })
+        self.command(channel_id, now, |channel_id| Command::Pay { channel_id, amount, purchase, ticks })
+    }
+
+    /// Stops all payments, or lets them go on. It is not stored.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`.
+    pub fn hold(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "boolean")] held: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let held = input::boolean(held, "held")?;
+        self.handle(Input::Command(Command::Hold(held)), input::seconds(now, NOW)?)
     }
 
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.

@@ -172,6 +172,22 @@ impl Core {
         self.handle(Input::SignRefused { digest }, input::seconds(now, NOW)?)
     }
 
+    /// The owner answered the question of an "ask": with a yes the payment is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of arguments and of `pay`; `UNKNOWN_QUESTION`.
+    pub fn answered(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "number")] id: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "boolean")] granted: &JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue,
+    ) -> Result<(), Failure> {
+        let id = input::uint64(id, "id")?;
+        let granted = input::boolean(granted, "granted")?;
+        self.handle(Input::Answered { id, granted }, input::seconds(now, NOW)?)
+    }
+
     /// Time went on.
     ///
     /// # Errors

@@ -81,6 +81,7 @@ impl Core {
         let mut config = Config::new(chain, destination);
         config.policy = input::policy(&fields.get("policy")?)?;
         config.lease = input::lease(&fields.get("lease")?)?;
+        config.spending = input::spending(fields)?;
         let max_loaded = fields.get("maxLoaded")?;
         if !max_loaded.is_undefined() {
             config.max_loaded = input::uint32(&max_loaded, "maxLoaded")? as usize;

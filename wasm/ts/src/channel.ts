@@ -11,6 +11,7 @@ import {
 import { now } from "./driver.js";
 import { MillstreamError } from "./errors.js";
 import { channelInfo, type Parts } from "./parts.js";
+import { hashOfName } from "./spend-policy.js";
 import { fold, giveBack, ping, snapshot, topUp, withdraw, type UpdateOptions } from "./updating.js";
 import type { PaymentHandle } from "./payments.js";
 import type { ChannelInfo, ChannelStatus, Hex } from "./types.js";
@@ -21,22 +22,20 @@ export type { CloseOptions, CloseResult, LeaveOptions, LeaveProgress, PaymentHan
 export interface PayOptions {
   /** The hash of the quote that is paid for. Default: none. */
   memo?: Hex | undefined;
+  /** Where it is bought, for the owner's {@link SpendPolicy}: an origin such as `https://films.example`. Default: the payee. */
+  origin?: string | undefined;
+  /** Which content it is for, for the owner's {@link SpendPolicy}: any name of it. Default: the memo. */
+  file?: string | undefined;
   /**
    * For how many more payments of the same amount and memo to prepare, 0 to 255: each of those is then a tick, which needs no
    * signature and no write to the store. Only for a wallet that is alone on its store. Default 0.
    */
   ticks?: number | undefined;
-  /** Who is paid, as people know it: `https://films.example`. */
-  origin?: string | undefined;
-  /** What is paid for: the root of its content. */
-  file?: string | undefined;
-  /** Where it is. */
+  /** Where what is paid for is, for the "payment" event. */
   url?: string | undefined;
-  /** Which chunk of it. */
+  /** Which chunk of it, for the "payment" event. */
   index?: number | undefined;
 }
-
-const NO_MEMO: Hex = `0x${"0".repeat(64)}`;
 
 /**
  * A channel. What its getters say is what is known now; they throw `UNKNOWN_CHANNEL` while its record is not in memory
@@ -100,12 +99,16 @@ export class Channel {
    * payment waits for that.
    *
    * @throws {MillstreamError} `INSUFFICIENT_BALANCE`, `CHANNEL_NOT_OPEN`, `AMOUNT_OUT_OF_RANGE`, `INVALID_ARGUMENT`, `PAY_...`;
+   *   `SPEND_LIMIT` with `details.refusal`: a rule of the owner; `SPEND_DECLINED`: the owner said no; `SPEND_HELD`: see `hold`;
    *   `CHANNEL_BUSY` if that takes longer than half a minute; `SIGN_REFUSED`; `STORE_FAILED`, `STORE_CONFLICT`: nothing was
    *   paid; `WALLET_STOPPED`
    */
   async pay(amount: bigint, options: PayOptions = {}): Promise<PaymentHandle> {
-    const { memo = NO_MEMO, ticks = 0, origin, url, index } = options;
-    return this.#parts.payments.pay(this.id, amount, memo, ticks, { origin, url, index });
+    const { memo, ticks = 0, url, index } = options;
+    const origin = options.origin === undefined ? undefined : hashOfName(options.origin, "origin");
+    const file = options.file === undefined ? undefined : hashOfName(options.file, "file");
+    const paidFor = { origin: options.origin, url, index };
+    return this.#parts.payments.pay(this.id, amount, { memo, origin, file }, ticks, paidFor);
   }
 
   /**

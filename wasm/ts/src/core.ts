@@ -12,10 +12,12 @@ import type {
   OpenTerms,
   Output,
   PaymentFields,
+  Purchase,
   Quote,
   QuoteTerms,
   Receipt,
   ReceiptIssuer,
+  SpendRefusal,
   StoredRecord,
   TransactionKind,
 } from "./types.js";
@@ -43,6 +45,7 @@ function translate(error: unknown): unknown {
     const details: MillstreamErrorDetails = {};
     if ("field" in error && typeof error.field === "string") details.field = error.field;
     if ("channelId" in error && typeof error.channelId === "string") details.channelId = error.channelId as Hex;
+    if ("refusal" in error) details.refusal = error.refusal as SpendRefusal;
     return new MillstreamError(error.code, error.message, { details });
   }
   // A getter or a proxy among the arguments threw, or the object was freed.
@@ -97,12 +100,17 @@ export class Core {
   }
 
   /**
-   * Pays `amount` more base units: the payer in a stream, either side in a ledger. `memo` is the hash of the quote paid for,
-   * or zero. `ticks`, 0 to 255, says for how many more payments of the same amount and memo to prepare: those need no
-   * signature and no write.
+   * Pays `amount` more base units: the payer in a stream, either side in a ledger. `ticks`, 0 to 255, says for how many more
+   * payments of the same amount and memo to prepare: those need no signature and no write. Where a rule of the owner asks,
+   * an "ask" comes in place of the "payment".
    */
-  pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number, now: number): void {
-    guard(() => this.#core.pay(channelId, amount, memo, ticks, now));
+  pay(channelId: Hex, amount: bigint, purchase: Purchase, ticks: number, now: number): void {
+    guard(() => this.#core.pay(channelId, amount, purchase, ticks, now));
+  }
+
+  /** Stops all payments, or lets them go on. It is not stored. */
+  hold(held: boolean, now: number): void {
+    guard(() => this.#core.hold(held, now));
   }
 
   /** Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted. */
@@ -214,6 +222,11 @@ export class Core {
   /** The owner of the key declined to sign, and never will. */
   signRefused(digest: Uint8Array, now: number): void {
     guard(() => this.#core.signRefused(digest, now));
+  }
+
+  /** The owner answered the question of an "ask": with a yes the payment is made. */
+  answered(id: number, granted: boolean, now: number): void {
+    guard(() => this.#core.answered(id, granted, now));
   }
 
   /** Time went on. */

@@ -17,6 +17,7 @@ import type { CoreEvent, Hex, Output, Purpose, StoredRecord } from "./types.js";
 
 export type Send = Extract<Output, { type: "send" }>;
 export type Payment = Extract<Output, { type: "payment" }>;
+export type Ask = Extract<Output, { type: "ask" }>;
 export type Submit = Extract<Output, { type: "submit" }>;
 type Sign = Extract<Output, { type: "sign" }>;
 
@@ -26,6 +27,7 @@ export interface DriverSignals {
   send: Send;
   payment: Payment;
   submit: Submit;
+  ask: Ask;
   /** A commit of the channel failed, and everything that waited for it is void. */
   storeFailed: { channelId: Hex; error: MillstreamError };
   /** The signer did not sign: what needed it is given up. */
@@ -235,6 +237,8 @@ export class Driver {
         return this.signals.emit("payment", output);
       case "submit":
         return this.signals.emit("submit", output);
+      case "ask":
+        return this.signals.emit("ask", output);
       case "notify":
         return this.signals.emit("event", output.event);
       case "wakeAt":

@@ -1,5 +1,7 @@
 // The one error class of the package.
 
+import type { SpendRefusal } from "./types.js";
+
 /** Data that goes with some errors; which, is said where the code is documented. */
 export interface MillstreamErrorDetails {
   /** The channel that the error is about. */
@@ -16,6 +18,8 @@ export interface MillstreamErrorDetails {
   status?: number;
   /** Whether the channel was given up, so that nothing was deposited and nothing can be lost. */
   aborted?: boolean;
+  /** Which rule of the owner a payment is above, and by how much. */
+  refusal?: SpendRefusal;
   /** The argument that is wrong. */
   field?: string;
 }

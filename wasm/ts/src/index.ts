@@ -37,19 +37,22 @@ export type { Offer } from "./offer.js";
 export type { OpenTermsChosen } from "./opening.js";
 export { exportReceipts, verifyReceipts } from "./receipts.js";
 export type { InvalidReceipt, VerifiedReceipts } from "./receipts.js";
+export type { Duration, SpendLimit, SpendPolicy } from "./spend-policy.js";
 export { memoryStore } from "./store.js";
 export type { Store } from "./store.js";
 export * from "./types.js";
 export { Wallet } from "./wallet.js";
 export type {
   ExternalSigner,
+  OnAsk,
   OpenChannelOptions,
   OpenProgress,
   OpenStep,
   PaymentReceived,
+  PaidFor,
   PaymentSent,
-  Purpose,
   ReceiptReceived,
+  SpendQuestion,
   WalletEvents,
   WalletOptions,
 } from "./wallet.js";

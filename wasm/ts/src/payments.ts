@@ -3,7 +3,15 @@
 import { claimOf, decodePayment } from "./core.js";
 import { Driver, now, type Payment } from "./driver.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
-import type { Hex } from "./types.js";
+import type { Hex, Purchase, SpendRefusal } from "./types.js";
+
+/** A payment that the owner has to decide about: the rule, by how much it is above it, and the channel that would pay. */
+export interface SpendQuestion extends SpendRefusal {
+  channelId: Hex;
+}
+
+/** Asks the owner. Whatever is not `true` is a no. */
+export type OnAsk = (question: SpendQuestion) => boolean | Promise<boolean>;
 
 /** A payment that may leave: it is stored. */
 export interface PaymentHandle {
@@ -25,7 +33,7 @@ export interface PaymentHandle {
 }
 
 /** What a payment is for, as far as who paid said it. */
-export interface Purpose {
+export interface PaidFor {
   /** Of the seller: `https://films.example`. */
   readonly origin?: string | undefined;
   /** Where what is paid for is. */
@@ -51,6 +59,12 @@ export interface PaymentReceived {
 
 /** How long a payment waits for a channel that is busy, in milliseconds. */
 const LONGEST_WAIT = 30_000;
+
+/** What is remembered of a payment that was ordered. */
+interface Order {
+  readonly signMs: number;
+  readonly paidFor: PaidFor;
+}
 
 interface Waiting<T> {
   resolve(value: T): void;
@@ -93,28 +107,35 @@ class Queue<W extends { reject(error: unknown): void }> {
 
 export class Payments {
   readonly #driver: Driver;
-  readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number; purpose: Purpose }>();
+  readonly #sent = new Queue<Waiting<PaymentHandle> & Order>();
   readonly #received = new Queue<Waiting<PaymentReceived>>();
   /** The last voucher that left, per channel. */
   readonly #vouchers = new Map<Hex, { serial: number; bytes: Uint8Array }>();
   /** Told of every payment that may leave. */
-  readonly #onPayment: (payment: PaymentHandle, purpose: Purpose) => void;
+  readonly #onPayment: (payment: PaymentHandle, paidFor: PaidFor) => void;
+  readonly #onAsk: OnAsk | undefined;
 
-  constructor(driver: Driver, onPayment: (payment: PaymentHandle, purpose: Purpose) => void) {
+  constructor(driver: Driver, onPayment: (payment: PaymentHandle, paidFor: PaidFor) => void, onAsk?: OnAsk) {
     this.#driver = driver;
     this.#onPayment = onPayment;
+    this.#onAsk = onAsk;
     driver.signals.on("payment", (output) => {
       const { channelId, serial, ticks, amount, cumulativeAmount, bytes } = output;
       const wait = this.#sent.shift(channelId);
       const claim = this.#claim(output);
       const payment = { channelId, serial, ticks, amount, cumulativeAmount, bytes, claim, signMs: wait?.signMs ?? 0 };
       wait?.resolve(payment);
-      this.#onPayment(payment, wait?.purpose ?? {});
+      this.#onPayment(payment, wait?.paidFor ?? {});
     });
     driver.signals.on("event", (event) => {
       if (event.type !== "paymentReceived") return;
       const { channelId, serial, ticks, amount, cumulativeAmount, memo } = event;
       this.#received.shift(channelId)?.resolve({ channelId, serial, ticks, amount, cumulativeAmount, memo });
+    });
+    driver.signals.on("ask", ({ id, channelId, question }) => {
+      // The payment that was just ordered. It takes its place again when the owner said yes.
+      const wait = this.#sent.pop(channelId);
+      if (wait) void this.#ask(id, { ...question, channelId }, wait);
     });
     driver.signals.on("signFailed", ({ channelId, purpose, error }) => {
       // While one voucher waits for its signature there is no later one.
@@ -135,11 +156,17 @@ export class Payments {
    * Payer: resolves when the payment may leave. While a signer outside signs the payment before, or while the other side
    * agrees to a new split, it waits for that.
    */
-  async pay(channelId: Hex, amount: bigint, memo: Hex, ticks: number, purpose: Purpose = {}): Promise<PaymentHandle> {
+  async pay(
+    channelId: Hex,
+    amount: bigint,
+    purchase: Purchase,
+    ticks: number,
+    paidFor: PaidFor,
+  ): Promise<PaymentHandle> {
     const patience = Date.now() + LONGEST_WAIT;
     for (;;) {
       try {
-        return await this.#sign(channelId, amount, memo, ticks, purpose);
+        return await this.#sign(channelId, amount, purchase, ticks, paidFor);
       } catch (error) {
         const busy = isMillstreamError(error) && error.code === "CHANNEL_BUSY";
         if (!busy || !(await this.#change(channelId, patience - Date.now()))) throw error;
@@ -170,14 +197,50 @@ export class Payments {
     return claimOf(voucher.bytes, bytes);
   }
 
-  async #sign(channelId: Hex, amount: bigint, memo: Hex, ticks: number, purpose: Purpose): Promise<PaymentHandle> {
+  async #sign(
+    channelId: Hex,
+    amount: bigint,
+    purchase: Purchase,
+    ticks: number,
+    paidFor: PaidFor,
+  ): Promise<PaymentHandle> {
     const { promise, ...wait } = waiting<PaymentHandle>();
     await this.#driver.runLoaded((core) => {
       const start = performance.now();
-      core.pay(channelId, amount, memo, ticks, now());
-      this.#sent.push(channelId, { ...wait, purpose, signMs: performance.now() - start });
+      core.pay(channelId, amount, purchase, ticks, now());
+      this.#sent.push(channelId, { ...wait, paidFor, signMs: performance.now() - start });
     });
     return promise;
+  }
+
+  /** Asks the owner, and pays if the answer is yes. */
+  async #ask(id: number, question: SpendQuestion, wait: Waiting<PaymentHandle> & Order): Promise<void> {
+    const { channelId, amount, limit } = question;
+    let granted = false;
+    let cause: unknown;
+    try {
+      granted = (await this.#onAsk?.(question)) === true;
+    } catch (error) {
+      cause = error;
+    }
+    if (this.#driver.stopped.aborted)
+      return wait.reject(new MillstreamError("WALLET_STOPPED", "the wallet was stopped before the owner answered"));
+    try {
+      await this.#driver.runLoaded((core) => {
+        core.answered(id, granted, now());
+        if (granted) this.#sent.push(channelId, wait);
+      });
+    } catch (error) {
+      return wait.reject(error);
+    }
+    if (granted) return;
+    const why = this.#onAsk ? "the owner said no" : "nobody can be asked: open the wallet with onAsk";
+    wait.reject(
+      new MillstreamError("SPEND_DECLINED", `paying ${amount} base units is above ${limit}, and ${why}`, {
+        ...(cause !== undefined && { cause }),
+        details: { channelId, refusal: question },
+      }),
+    );
   }
 
   /** Waits until something happens to a channel, at most `ms` milliseconds; says whether it did. */

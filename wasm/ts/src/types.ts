@@ -295,6 +295,47 @@ export interface Write {
   wakeAt?: number | undefined;
 }
 
+/** What the payments that count for a spend rule have in common; `"payment"`: each counts alone. */
+export type SpendScope = "payment" | "payee" | "origin" | "file" | "total";
+
+/** One rule of the owner about what may be paid. */
+export interface SpendRule {
+  scope: SpendScope;
+  /** The only asset that it is for (zero address: native). Without it, every asset, each by itself. */
+  asset?: Hex | undefined;
+  /** In base units. */
+  limit: bigint;
+  /** In seconds. */
+  window: number;
+  /** Whether the owner is asked above the limit; otherwise a payment is refused. */
+  asks: boolean;
+}
+
+/** The rule that a payment is above, and by how much; amounts in base units. */
+export interface SpendRefusal {
+  rule: SpendScope;
+  /** In seconds. */
+  window: number;
+  /** Whether the owner was asked. */
+  asks: boolean;
+  /** What the rule allows, with what the owner granted. */
+  limit: bigint;
+  /** What counts for it already, with what open vouchers can still pay. */
+  spent: bigint;
+  /** What was to be paid. */
+  amount: bigint;
+}
+
+/** What a payment is for; what is missing is not said. */
+export interface Purchase {
+  /** The hash of the quote, which the voucher names. */
+  memo?: Hex | undefined;
+  /** For the owner's rules: any hash of where it is bought. Default: the payee. */
+  origin?: Hex | undefined;
+  /** For the owner's rules: any hash of which content it is. Default: the memo. */
+  file?: Hex | undefined;
+}
+
 /** What a core is made of. */
 export interface CoreConfig {
   chainId: number | bigint;
@@ -310,6 +351,8 @@ export interface CoreConfig {
   address?: Hex | undefined;
   /** Default: every payment is stored before it leaves. */
   lease?: Lease | undefined;
+  /** What the owner lets it pay. Default: anything. With rules every payment but a tick is stored, whatever the lease. */
+  spending?: readonly SpendRule[] | undefined;
   /** How many idle channels stay in memory. Default 1,000. */
   maxLoaded?: number | undefined;
 }
@@ -353,6 +396,7 @@ export type CoreEvent =
   | { type: "peerSilent"; channelId: Hex }
   | { type: "reorganised"; channelId: Hex }
   | { type: "signRefused"; channelId: Hex }
+  | { type: "spendRefused"; channelId: Hex; refusal: SpendRefusal }
   | { type: "peerError"; channelId: Hex; code: string; text: string }
   | { type: "unreadableLog"; channelId: Hex; block: number; code: string }
   | { type: "commitFailed"; channelId: Hex };
@@ -372,6 +416,7 @@ export type Output =
       bytes: Uint8Array;
     }
   | { type: "sign"; channelId: Hex; digest: Uint8Array; purpose: Purpose }
+  | { type: "ask"; id: number; channelId: Hex; question: SpendRefusal }
   | { type: "submit"; channelId: Hex; kind: TransactionKind; to: Hex; value: bigint; data: Uint8Array }
   | { type: "notify"; event: CoreEvent }
   | { type: "wakeAt"; time: number };

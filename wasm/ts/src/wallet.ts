@@ -16,9 +16,10 @@ import { Meter, type HlsPlayer, type WatchOptions } from "./meter.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
-import { Payments, type PaymentReceived, type Purpose } from "./payments.js";
+import { Payments, type OnAsk, type PaidFor, type PaymentReceived, type SpendQuestion } from "./payments.js";
 import { Sellers } from "./sellers.js";
 import { clip } from "./rpc.js";
+import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
@@ -31,12 +32,13 @@ import type {
   Quote,
   QuoteTerms,
   Receipt,
+  SpendRefusal,
   StoredRecord,
   TransactionKind,
 } from "./types.js";
 import { Watcher } from "./watcher.js";
 
-export type { ExternalSigner, OpenProgress, OpenStep, PaymentReceived, Purpose };
+export type { ExternalSigner, OnAsk, OpenProgress, OpenStep, PaidFor, PaymentReceived, SpendQuestion };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -60,15 +62,19 @@ export interface WalletOptions {
   lease?: Lease | undefined;
   /** How many idle channels stay in memory; the others are read from the store when they are needed. Default 1,000. */
   maxLoaded?: number | undefined;
-  /** What it asks of new channels; what is missing keeps its default. */
-  policy?: Partial<Policy> | undefined;
+  /** What it asks of new channels, and what it may pay; what is missing keeps its default: no limit for payments. */
+  policy?: (Partial<Policy> & SpendPolicy) | undefined;
+  /**
+   * Asks the owner about a payment above `policy.askAbove`; only `true` is a yes. Without it such payments are refused.
+   */
+  onAsk?: OnAsk | undefined;
   fetch?: typeof fetch | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
 }
 
 /** A payment that leaves. Amounts in base units. */
-export interface PaymentSent extends Purpose {
+export interface PaymentSent extends PaidFor {
   channelId: Hex;
   /** Of its voucher. */
   serial: number;
@@ -103,6 +109,8 @@ export interface WalletEvents {
   receipt: ReceiptReceived;
   /** Payee: a payment was accepted and stored. */
   paymentReceived: PaymentReceived;
+  /** Payer: a payment was not made, because of a rule of the owner or the owner's no. */
+  spendRefused: { channelId: Hex; refusal: SpendRefusal };
   status: { channelId: Hex; status: ChannelStatus };
   /** A challenge stands on chain, final at `finalizesAt` (the chain's clock, in seconds). */
   challenged: { channelId: Hex; finalizesAt: number; ours: boolean };
@@ -186,8 +194,10 @@ export class Wallet {
       complete: () => cursor === undefined && core.channels().length < maxLoaded,
       onRead: (block) => void cursor?.save(block),
     });
-    const payments = new Payments(driver, ({ bytes: _, claim: __, ...payment }, purpose) =>
-      this.#events.emit("payment", { ...payment, ...purpose }),
+    const payments = new Payments(
+      driver,
+      ({ bytes: _, claim: __, ...payment }, paidFor) => this.#events.emit("payment", { ...payment, ...paidFor }),
+      options.onAsk,
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
     this.address = core.address();
@@ -215,12 +225,13 @@ export class Wallet {
   static async open(options: WalletOptions): Promise<Wallet> {
     await init();
     const { chain, store = memoryStore(), secret, policy, lease, signer } = options;
+    const spending = spendRules(policy ?? {});
     const address = signer && checkHex(signer.address, "signer.address", 20);
     // A withdrawal is about two channels at once.
     const maxLoaded = checkInteger(options.maxLoaded ?? DEFAULT_MAX_LOADED, "maxLoaded", 2, 2 ** 32 - 1);
     const destination =
       options.destination === undefined ? await chain.account() : checkHex(options.destination, "destination", 20);
-    const core = new Core({ ...chain.contracts, destination, policy, secret, address, lease, maxLoaded });
+    const core = new Core({ ...chain.contracts, destination, policy, secret, address, lease, spending, maxLoaded });
     const wallet = new Wallet(core, destination, store, options);
     await wallet.#start(store);
     return wallet;
@@ -293,6 +304,15 @@ export class Wallet {
   /** @internal A receipt came. */
   received(receipt: ReceiptReceived): void {
     this.#events.emit("receipt", receipt);
+  }
+
+  /**
+   * Stops all payments at once, or lets them go on: until then each is refused with `SPEND_HELD`. It is not stored.
+   *
+   * @throws {MillstreamError} `WALLET_STOPPED`
+   */
+  hold(held: boolean): void {
+    this.#driver.run((core) => core.hold(held, now()));
   }
 
   /** Calls `listener` with every such event until the function returned is called. */
@@ -431,6 +451,8 @@ export class Wallet {
           return this.#events.emit("updated", { channelId, balances: event.balances });
         case "succeeded":
           return this.#events.emit("succeeded", { channelId, successor: event.successor });
+        case "spendRefused":
+          return this.#events.emit("spendRefused", { channelId, refusal: event.refusal });
         case "peerSilent":
         case "reorganised":
           return this.#events.emit(event.type, { channelId });

@@ -3,6 +3,7 @@
 use crate::channel::{Balances, Status};
 use crate::crypto::{SignError, SignatureError};
 use crate::payment::ClaimError;
+use crate::protocol::SpendRefusal;
 use crate::wire::WireError;
 
 /// Why nothing is paid.
@@ -35,6 +36,15 @@ pub enum PayError {
     /// 2^32 - 1 vouchers were signed on this base.
     #[error("no serial is left on this base")]
     SerialsExhausted,
+    /// The owner's rules do not allow it.
+    #[error(transparent)]
+    Refused(#[from] SpendRefusal),
+    /// The owner stopped all payments.
+    #[error("payments are on hold")]
+    Held,
+    /// Other questions wait for the owner's answer.
+    #[error("too many questions wait for the owner's answer")]
+    TooManyQuestions,
     /// In a ledger, a payment is a new split, and that is refused.
     #[error(transparent)]
     Update(#[from] UpdateError),
@@ -53,6 +63,9 @@ impl PayError {
             Self::ZeroAmount => "PAY_ZERO_AMOUNT",
             Self::InsufficientBalance { .. } => "INSUFFICIENT_BALANCE",
             Self::SerialsExhausted => "PAY_SERIALS_EXHAUSTED",
+            Self::Refused(_) => "SPEND_LIMIT",
+            Self::Held => "SPEND_HELD",
+            Self::TooManyQuestions => "SPEND_QUESTIONS",
             Self::Update(error) => error.code(),
             Self::Sign(error) => error.code(),
         }

@@ -69,30 +69,30 @@ fun Checks.signer(world: World) {
     test("a channel is opened and paid on with a key that lives in Kotlin") {
         id = couple.open()
         equal(listOf(Purpose.STATE, Purpose.MESSAGE, Purpose.STATE, Purpose.MESSAGE), signer.purposes.toList())
-        repeat(3) { payer.wallet.pay(id, price, NOTHING, now()) }
+        repeat(3) { payer.wallet.pay(id, price, Purchase(), now()) }
         equal(3, signer.purposes.count { it == Purpose.VOUCHER })
         equal(price * 3, payee.channel(id).cumulativeAmount)
     }
 
     test("what the owner declines to sign is given up") {
         signer.owner = { if (it == Purpose.VOUCHER) throw SignerException.Refused("the owner said no") }
-        payer.wallet.pay(id, price, NOTHING, now())
+        payer.wallet.pay(id, price, Purchase(), now())
         equal(1, payer.events.count { it == Event.SignRefused(id) })
         signer.owner = {}
         equal(price * 3, payer.channel(id).cumulativeAmount)
         payer.wallet.resume(id, now())
         equal(price * 3, payee.channel(id).cumulativeAmount, "after a resume")
-        payer.wallet.pay(id, price, NOTHING, now())
+        payer.wallet.pay(id, price, Purchase(), now())
         equal(price * 4, payee.channel(id).cumulativeAmount)
         equal(5u, payer.channel(id).serial, "the serial after the one that was given up")
     }
 
     test("a signer that is out of reach is asked again") {
         signer.owner = { error("unplugged") } // an exception that no signer declares
-        payer.wallet.pay(id, price, NOTHING, now())
+        payer.wallet.pay(id, price, Purchase(), now())
         equal(listOf("SIGNER_FAILED"), payer.failures.map { it.code })
         signer.owner = {}
-        equal("CHANNEL_BUSY", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
+        equal("CHANNEL_BUSY", codeOf { payer.wallet.pay(id, price, Purchase(), now()) })
         payer.wallet.resume(id, now())
         equal(price * 5, payee.channel(id).cumulativeAmount)
     }

@@ -65,7 +65,7 @@ private fun Checks.restored(world: World) {
     val couple = Couple(world, "restoring") { Core.fromSeed(it, words.deriveSeed("")) }
     val payee = couple.payee
     var id: Bytes32 = NOTHING
-    fun pay() = couple.payer.wallet.pay(id, price, NOTHING, now())
+    fun pay() = couple.payer.wallet.pay(id, price, Purchase(), now())
 
     test("a wallet that was restored asks the payee before it signs, and then pays on") {
         id = couple.open()

@@ -45,7 +45,7 @@ private fun Checks.border(world: World) {
         equal("INVALID_HEX", codeOf { Core(world.config("nowhere")) })
         equal("SIGN_INVALID_SECRET", codeOf { Core(world.config(freshAddress(), ByteArray(32))) })
         equal("SIGN_INVALID_SECRET", codeOf { Core(world.config(freshAddress(), ByteArray(31) { 1 })) })
-        fun pay(amount: BigInteger) = codeOf { core.handle(Input.Command(Command.Pay(NOTHING, amount, NOTHING)), now()) }
+        fun pay(amount: BigInteger) = codeOf { core.handle(Input.Command(Command.Pay(NOTHING, amount, Purchase())), now()) }
         equal("AMOUNT_OUT_OF_RANGE", pay(BigInteger.ONE.shiftLeft(128)))
         equal("AMOUNT_OUT_OF_RANGE", pay(-BigInteger.ONE))
         equal("UNKNOWN_COMMIT", codeOf { core.handle(Input.Committed(7uL), now()) })
@@ -131,7 +131,7 @@ private fun Checks.life(world: World) {
     var id: Bytes32 = NOTHING
     var paid = BigInteger.ZERO
     fun core(secret: ByteArray) = Core(world.config(couple.payerDestination, secret))
-    fun pay(amount: BigInteger = price) = payer.wallet.pay(id, amount, NOTHING, now()).also { paid += amount }
+    fun pay(amount: BigInteger = price) = payer.wallet.pay(id, amount, Purchase(), now()).also { paid += amount }
 
     test("a channel opens with one deposit") {
         payer.refuseTransactions = true
@@ -190,10 +190,10 @@ private fun Checks.life(world: World) {
         val sent = payer.payments.size
         payer.store.failWrites = true
         payer.store.failReads = true
-        payer.wallet.pay(id, price, NOTHING, now())
+        payer.wallet.pay(id, price, Purchase(), now())
         equal(listOf("STORE_FAILED", "STORE_FAILED"), payer.failures.map { it.code })
         equal(sent, payer.payments.size)
-        equal("STORE_FAILED", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
+        equal("STORE_FAILED", codeOf { payer.wallet.pay(id, price, Purchase(), now()) })
         payer.store.failWrites = false
         payer.store.failReads = false
         payer.wallet.tick(now())
@@ -214,11 +214,11 @@ private fun Checks.life(world: World) {
 
     test("of two writers the later one is stopped by the versions of the store, and reads anew") {
         val second = Wallet(core(secret), payer.store, payer, payer, payer, now())
-        second.pay(id, price, NOTHING, now())
+        second.pay(id, price, Purchase(), now())
         paid += price
         val sent = payer.payments.size
         payer.failures.clear()
-        payer.wallet.pay(id, price * 7, NOTHING, now())
+        payer.wallet.pay(id, price * 7, Purchase(), now())
         equal(listOf("STORE_CONFLICT"), payer.failures.map { it.code })
         equal(sent, payer.payments.size)
         equal(paid, payer.channel(id).cumulativeAmount, "what the other one paid")
@@ -228,7 +228,7 @@ private fun Checks.life(world: World) {
     }
 
     test("payments from several threads are each made once") {
-        List(4) { thread { repeat(5) { payer.wallet.pay(id, price, NOTHING, now()) } } }.forEach(Thread::join)
+        List(4) { thread { repeat(5) { payer.wallet.pay(id, price, Purchase(), now()) } } }.forEach(Thread::join)
         paid += price * 20
         equal(paid, payer.channel(id).cumulativeAmount)
         equal(paid, payee.channel(id).cumulativeAmount)
@@ -243,13 +243,13 @@ private fun Checks.life(world: World) {
 
     test("no more can be paid than was deposited") {
         equal("INSUFFICIENT_BALANCE", codeOf {
-            payer.wallet.pay(id, payer.channel(id).remaining + BigInteger.ONE, NOTHING, now())
+            payer.wallet.pay(id, payer.channel(id).remaining + BigInteger.ONE, Purchase(), now())
         })
     }
 
     test("a closed channel pays out to the unit") {
         payer.wallet.closeChannel(id, now())
-        equal("CHANNEL_NOT_OPEN", codeOf { payer.wallet.pay(id, price, NOTHING, now()) })
+        equal("CHANNEL_NOT_OPEN", codeOf { payer.wallet.pay(id, price, Purchase(), now()) })
         couple.confirm()
         equal(ChannelStatus.CLOSED, payer.channel(id).status)
         equal(ChannelStatus.CLOSED, payee.channel(id).status)

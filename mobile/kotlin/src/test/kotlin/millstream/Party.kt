@@ -47,6 +47,7 @@ class Party(
     val wallet: Wallet
     val events = mutableListOf<Event>()
     val failures = mutableListOf<HostFailure>()
+    val questions = mutableMapOf<ULong, SpendRefusal>()
 
     /** What was handed over, also if it was then lost. */
     val payments = mutableListOf<Payment>()
@@ -91,6 +92,10 @@ class Party(
     override fun event(event: Event) {
         events += event
         check(!throwFromListener) { "a listener with a defect" }
+    }
+
+    override fun asked(id: ULong, channelId: Bytes32, question: SpendRefusal) {
+        questions[id] = question
     }
 
     override fun wakeAt(time: ULong) = Unit

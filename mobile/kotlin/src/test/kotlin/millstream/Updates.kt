@@ -11,7 +11,7 @@ fun Checks.updates(world: World) {
 
     test("a top up is signed by both, then deposited") {
         id = couple.open()
-        payer.wallet.pay(id, price * 10, NOTHING, now())
+        payer.wallet.pay(id, price * 10, Purchase(), now())
         payer.wallet.topUp(id, more, now())
         val balances = Balances(deposit + more - price * 10, price * 10)
         for (party in listOf(payer, payee)) {
@@ -49,7 +49,7 @@ fun Checks.updates(world: World) {
         equal(out, world.node.balance(couple.payerDestination), "the payer's destination")
         equal(deposit + more - out, payee.channel(id).holdings)
         equal(Payout(BigInteger.ZERO, out, deposit + more - out), payee.channel(before).payout)
-        payer.wallet.pay(id, price * 5, NOTHING, now())
+        payer.wallet.pay(id, price * 5, Purchase(), now())
         equal(price * 15, payee.channel(id).balances.payee)
     }
 
@@ -58,7 +58,7 @@ fun Checks.updates(world: World) {
         goOn()
         equal(listOf(TransactionKind.CONCLUDE), payee.asked)
         equal(earned, world.node.balance(couple.payeeDestination), "the payee's destination")
-        payer.wallet.pay(id, price, NOTHING, now())
+        payer.wallet.pay(id, price, Purchase(), now())
         equal(price * 16 - earned, payee.channel(id).balances.payee)
     }
 
