@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { link, mkdir, mkdtemp, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -11,6 +13,7 @@ import { runInNewContext } from "node:vm";
 
 import { fetchOffer, memoryStore } from "../dist/index.js";
 import { FolderManifest } from "../dist/folder.js";
+import { nodeHandler } from "../dist/server.js";
 import {
   ORIGIN,
   coded,
@@ -53,6 +56,7 @@ async function directory(t, files) {
   return folder;
 }
 
+const otherChain = (chain, contracts) => ({ ...chain, contracts: { ...chain.contracts, ...contracts } });
 const bytesOf = async (response) => new Uint8Array(await response.arrayBuffer());
 const base64url = (bytes) => Buffer.from(bytes).toString("base64url");
 
@@ -286,6 +290,110 @@ test("a file of a folder that was changed is not sold, and nothing is charged fo
   assert.equal((await buy("/film/v0/a%20b.m4s", 50n)).status, 200, "the others are sold");
 });
 
+test("an offer of a folder that lies about where it is, or what it costs, is refused", async (t) => {
+  const { seller, buyer } = await setUp(t);
+  const file = `${ORIGIN}/film/v0/0.m4s`;
+  /** Asks with the terms changed on their way. */
+  const offered = (change) =>
+    fetchOffer(file, buyer, {
+      fetch: async (url, init) => {
+        const response = await seller.handle(new Request(url, init));
+        const { terms } = await offerOf(response);
+        change(terms.accepts[0]);
+        const header = Buffer.from(JSON.stringify(terms)).toString("base64");
+        return new Response("{}", { status: 402, headers: { "payment-required": header } });
+      },
+    });
+  assert.equal((await offered(() => {})).url, `${ORIGIN}/film/`);
+  for (const folder of [
+    undefined,
+    5,
+    "",
+    "/film",
+    "/film/v0/0.m4s",
+    "/other/",
+    "/film/v1/",
+    "/film/?x",
+    "/film/#x",
+    "//evil.example/film/",
+    "https://evil.example/film/",
+    "javascript:0",
+    "x".repeat(3_000),
+  ])
+    await assert.rejects(
+      offered(({ extra }) => (extra.folder = folder)),
+      coded("OFFER_MALFORMED"),
+      String(folder).slice(0, 50),
+    );
+  for (const change of [
+    (accepted) => (accepted.amount = "9"),
+    ({ extra }) => (extra.unit = "byte"),
+    ({ extra }) => (extra.units = 10),
+    ({ extra }) => (extra.units = "11"),
+    ({ extra }) => (extra.credit = "1"),
+    ({ extra }) => (extra.chunks = 5),
+    ({ extra }) => (extra.length += 1),
+    ({ extra }) => (extra.payee = buyer.address),
+  ])
+    await assert.rejects(offered(change), coded("OFFER_MALFORMED"), String(change));
+  await assert.rejects(
+    offered((accepted) => (accepted.network = "eip155:1")),
+    coded("WRONG_CHAIN"),
+  );
+  await assert.rejects(
+    offered(({ extra }) => (extra.adjudicator = `0x${"11".repeat(20)}`)),
+    coded("WRONG_CHAIN"),
+  );
+  // Somebody else's signature, under this seller's name: a quote for another chain or other contracts has no other.
+  const other = await openSeller(t, { chain: otherChain(seller.wallet.chain, { chainId: 1 }) });
+  const third = await openSeller(t, { chain: otherChain(seller.wallet.chain, { streamApp: `0x${"11".repeat(20)}` }) });
+  for (const stranger of [other, third]) {
+    await stranger.add("/x", { bytes: randomBytes(5) }, { price: PRICE });
+    const { quote } = await offerOf(await stranger.handle(new Request(`${ORIGIN}/x`)));
+    await assert.rejects(
+      offered(({ extra }) => (extra.quote = base64url(quote))),
+      coded("QUOTE_SIGNATURE"),
+    );
+  }
+});
+
+test("a free file leads to the terms of its folder, and nowhere else", async (t) => {
+  const { seller, buyer, url } = await setUp(t);
+  const asked = [];
+  const offered = (link, status = 200) =>
+    fetchOffer(`${ORIGIN}/film/master.m3u8`, buyer, {
+      fetch: async (at, init) => {
+        asked.push(at);
+        if (asked.length > 1) return seller.handle(new Request(at, init));
+        return new Response("#EXTM3U", { status, headers: link === undefined ? {} : { link } });
+      },
+    });
+  const missing = async (link, status) => {
+    asked.length = 0;
+    await assert.rejects(offered(link, status), coded("OFFER_MISSING"), link);
+  };
+  assert.equal((await offered('</film/>; rel="payment"')).url, url);
+  assert.deepEqual(asked, [`${ORIGIN}/film/master.m3u8`, url]);
+  for (const link of [
+    undefined,
+    "",
+    "</film/>",
+    '</film/>; rel="next"',
+    '<https://evil.example/film/>; rel="payment"',
+    '<//evil.example/film/>; rel="payment"',
+    '<javascript:0>; rel="payment"',
+    '<http://[>; rel="payment"',
+    `<${"x".repeat(3_000)}>; rel="payment"`,
+  ]) {
+    await missing(link);
+    assert.equal(asked.length, 1, `${link} is not asked`);
+  }
+  await missing('</film/>; rel="payment"', 404);
+  // It leads to another file that is free: one step, and no more.
+  await missing('</film/v0/p.m3u8>; rel="payment"');
+  assert.equal(asked.length, 2);
+});
+
 test("any folder is sold by chunk or byte, and what the seller says is free", async (t) => {
   const files = { "a.txt": "aaaa", "b/c.bin": "cc", "poster.jpg": "p" };
   const seller = await openSeller(t);
@@ -474,4 +582,37 @@ test("a long file that is changed while it leaves is cut off, and what it cost i
     (await refusalOf(await ask("/film/long.bin", { headers: { Payment: await pay(1n) } }))).code,
     "CONTENT_CHANGED",
   );
+});
+
+test("over HTTP a buyer that stops reading loses nothing and costs a piece; a header of a megabyte costs nothing", async (t) => {
+  const content = randomBytes(24 * MIB);
+  const { seller, memo, channel, ask } = await setUp(t, { files: { "long.bin": content }, terms: { unit: "chunk" } });
+  const server = createServer(nodeHandler((request) => seller.handle(request))).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close().closeAllConnections());
+  const { port } = server.address();
+  const { bytes } = await channel.pay(PRICE, { memo });
+  const path = `/film/long.bin?payment=${base64url(bytes)}`;
+  const get = async () => {
+    const sent = request({ port, path }).end();
+    sent.on("error", () => {});
+    const [response] = await once(sent, "response");
+    return { sent, response };
+  };
+  const idle = await Promise.all(Array.from({ length: 5 }, get));
+  for (const { response } of idle) assert.equal(response.statusCode, 200);
+  const [{ response }, ...others] = idle;
+  for (const { sent } of others) sent.destroy();
+  const parts = [];
+  for await (const part of response) parts.push(part);
+  assert.ok(Buffer.concat(parts).equals(content));
+  assert.deepEqual([seller.totals.chunks, seller.totals.repeats], [1, 4]);
+
+  const large = request({ port, path: "/film/long.bin", headers: { Payment: "A".repeat(MIB) } }).end();
+  const [refused] = await once(large, "response");
+  assert.equal(refused.statusCode, 431);
+  large.destroy();
+  const direct = await ask("/film/long.bin", { headers: { Payment: "A".repeat(MIB) } });
+  assert.deepEqual(await refusalOf(direct).then(({ status, code }) => [status, code]), [402, "PAYMENT_TOO_LARGE"]);
+  assert.equal(paidTo(seller, channel), PRICE);
 });

@@ -95,6 +95,9 @@ test("manifest, length and preflight are free; the rest is refused with a code",
   assert.match(preflight.headers.get("access-control-allow-headers"), /Payment/);
   assert.match(preflight.headers.get("access-control-allow-headers"), /Range/);
 
+  // Also where nothing is sold: without, a page of another origin could not read that.
+  assert.equal((await ask(seller, "/nothing", { method: "OPTIONS" })).status, 204);
+
   const refused = [
     ["/nothing", {}, 404, "NOT_FOUND"],
     ["/content/", {}, 404, "NOT_FOUND"],

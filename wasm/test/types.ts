@@ -18,11 +18,12 @@ import {
   type Offer,
   type Output,
   type PaymentHandle,
+  type QuoteUnit,
   type Store,
 } from "millstream";
 import { injectedChain, type Eip1193Provider } from "millstream/browser";
 import { fileStore } from "millstream/node";
-import { Seller } from "millstream/server";
+import { Seller, type ClaimOutcome, type SellerAccount } from "millstream/server";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type IsAny<T> = 0 extends 1 & T ? true : false;
@@ -136,5 +137,17 @@ export async function use(): Promise<void> {
   }
   const seller = await Seller.open({ chain });
   check<Equal<ReturnType<Seller["handle"]>, Promise<Response>>>();
+  const listing = await seller.addFolder("/film/", "film", { price: 5n, unit: "second", credit: 50n });
+  check<Equal<typeof listing.unit, QuoteUnit>>();
+  // @ts-expect-error only content has a duration
+  await seller.addFolder("/film/", "film", { price: 5n, duration: 10 });
+  for (const account of await seller.accounts()) {
+    check<Equal<typeof account, SellerAccount>>();
+    check<Equal<typeof account.paidOut, bigint | undefined>>();
+    const claimed = await seller.claim(account.channelId, { alone: true });
+    check<Equal<typeof claimed, CloseResult>>();
+  }
+  const several = await seller.claim({ above: 5n });
+  check<Equal<typeof several, ClaimOutcome[]>>();
   await seller.stop();
 }

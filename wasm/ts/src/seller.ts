@@ -1,6 +1,7 @@
 // A seller of content: lists it, asks for payment, and serves each chunk that is paid for.
 
 import type { Chain } from "./chain.js";
+import type { CloseResult } from "./channel.js";
 import { now } from "./driver.js";
 import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
@@ -20,6 +21,13 @@ import {
   requestedPayment,
   type RequestedPart,
 } from "./seller-http.js";
+import {
+  SellerAccounts,
+  type ClaimFilter,
+  type ClaimOptions,
+  type ClaimOutcome,
+  type SellerAccount,
+} from "./seller-accounts.js";
 import { ChunkLedger } from "./seller-ledger.js";
 import { receiptHeader } from "./seller-receipt.js";
 import { TEMPORARY, Till } from "./seller-till.js";
@@ -88,11 +96,13 @@ export class Seller {
   readonly #listings = new Listings();
   readonly #till: Till;
   readonly #credit: bigint;
+  readonly #accounts: SellerAccounts;
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
 
-  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger, credit: bigint) {
+  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger, store: Store, credit: bigint) {
     this.wallet = wallet;
     this.#credit = credit;
+    this.#accounts = new SellerAccounts(wallet, store, ledger);
     this.#quotes = quotes;
     this.#till = new Till(wallet, quotes, ledger);
     // What cannot be dropped now is at the next start.
@@ -144,7 +154,7 @@ export class Seller {
     });
     const paid = (channelId: Hex) => wallet.channel(channelId)?.paid;
     const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now });
-    return new Seller(wallet, quotes, new ChunkLedger(store, { now, paid }), credit);
+    return new Seller(wallet, quotes, new ChunkLedger(store, { now, paid }), store, credit);
   }
 
   /** What was sold so far. */
@@ -184,6 +194,31 @@ export class Seller {
     const listing = this.#listings.remove(path);
     if (listing) this.#quotes.drop(listing);
     return listing !== undefined;
+  }
+
+  /**
+   * Every channel with what it earned. Reads all of the store.
+   *
+   * @throws {MillstreamError} STORE_FAILED, RECORD_DAMAGED, WALLET_STOPPED
+   */
+  async accounts(): Promise<SellerAccount[]> {
+    return this.#accounts.all();
+  }
+
+  /**
+   * Has the best payment of a channel paid out, which closes it; or of every one that earned more than some amount.
+   *
+   * The buyer is asked to close with its next message, and the wallet leaves alone when it did not within the policy's
+   * `answerTimeout`; `{ alone: true }` does so at once. Resolves when the chain has paid out. Of several channels each has
+   * its own result or error.
+   *
+   * @throws {MillstreamError} UNKNOWN_CHANNEL; INVALID_ARGUMENT or INVALID_HEX with `details.field`; what `Channel.close`
+   *   and, alone, `Channel.leave` throw: LEAVE_NOTHING_TO_CLAIM ..., TRANSACTION_...; ABORTED: what was begun goes on
+   */
+  claim(channelId: Hex, options?: ClaimOptions): Promise<CloseResult>;
+  claim(channels: ClaimFilter, options?: ClaimOptions): Promise<ClaimOutcome[]>;
+  async claim(which: Hex | ClaimFilter, options: ClaimOptions = {}): Promise<CloseResult | ClaimOutcome[]> {
+    return typeof which === "string" ? this.#accounts.claim(which, options) : this.#accounts.claimAll(which, options);
   }
 
   /** Answers one request. Never throws: whatever goes wrong is an answer too. */
@@ -226,11 +261,12 @@ export class Seller {
   }
 
   async #handleContent(request: Request, url: URL): Promise<Response> {
+    // Also where nothing is sold: a page must be able to read that.
+    if (request.method === "OPTIONS") return preflightAnswer(METHODS);
     const found = this.#listings.find(url.pathname);
     if (!found) throw new HttpError(404, "NOT_FOUND", "nothing is sold here");
     const { listing, file } = found;
     const { method } = request;
-    if (method === "OPTIONS") return preflightAnswer(METHODS);
     if (method !== "GET" && method !== "HEAD") throw methodNotAllowed(METHODS);
     if (file === undefined && url.searchParams.has("manifest"))
       return answer(200, method === "HEAD" ? null : listing.manifest, {
