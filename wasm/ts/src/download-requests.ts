@@ -216,12 +216,8 @@ export class PaidRequests {
       const ask = async (watch: Watch): Promise<Shown | "whole"> => {
         const start = performance.now();
         const { payment, bytes: proof, isWhole } = purchase.show(ticket, whole);
-        const headers = {
-          ...(range(place) && { Range: `bytes=${range(place)}` }),
-          Payment: toBase64Url(proof),
-          ...(this.#receipts === "all" && { "Payment-Receipt": "sign" }),
-        };
-        const response = await this.#fetch(place.url, { ...REQUEST, headers, signal: watch.signal });
+        const { url, headers } = request(place, proof, this.#receipts === "all");
+        const response = await this.#fetch(url, { ...REQUEST, headers, signal: watch.signal });
         watch.touch();
         if (response.status !== (range(place) ? 206 : 200)) {
           const refusal = await this.#refusal(response, watch);
@@ -362,6 +358,23 @@ async function readChunk(
     `chunk ${index} came with ${received < length ? "fewer" : "more"} than its ${length} bytes`,
     { details: { index, expected: length, actual: received } },
   );
+}
+
+/** Where to ask for a chunk, and with which headers. */
+function request(
+  place: ChunkPlace,
+  payment: Uint8Array,
+  signed: boolean,
+): { url: string; headers: Record<string, string> } {
+  const bytes = range(place);
+  const headers = { ...(bytes && { Range: `bytes=${bytes}` }), ...(signed && { "Payment-Receipt": "sign" }) };
+  const proof = toBase64Url(payment);
+  // Every file of another origin would take a preflight for a header.
+  const isForeign =
+    !bytes && !signed && globalThis.location && new URL(place.url).origin !== globalThis.location.origin;
+  return isForeign
+    ? { url: `${place.url}?payment=${proof}`, headers }
+    : { url: place.url, headers: { ...headers, Payment: proof } };
 }
 
 /** First and last byte of a chunk, as headers have them; of a file in a folder there are none. */

@@ -162,7 +162,7 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
   }
 
   /**
-   * Ends it: destroys the player that it made, pays for what was played, and brings the seller the last payments. What was
+   * Ends it: destroys the player that it made, pays for what was seen, and brings the seller the last payments. What was
    * fetched and not played stays on the seller's credit ({@link owed}), to be paid when it is played another time; with
    * `settle` it is paid now. A film that was watched to its end is settled by itself.
    *
@@ -196,7 +196,7 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
     this.player?.destroy();
     this.#events.emit("change", undefined);
     await this.#paying;
-    await this.#film.settle(settle || isOver ? this.owed : this.#account.due(this.seconds, this.#price));
+    await this.#film.settle(settle || isOver ? this.owed : this.#account.due(this.#clock.seen, this.#price));
     await this.#film.tell();
     this.#events.emit("change", undefined);
   }
@@ -248,7 +248,7 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
 
   /** Pays for what was played, one payment after the other. */
   #pay(): void {
-    const due = this.#state === "ended" ? this.owed : this.#account.due(this.seconds, this.#price);
+    const due = this.#state === "ended" ? this.owed : this.#account.due(this.#clock.seen, this.#price);
     if (due === 0n || this.owed === 0n || this.#paying) return;
     this.#paying = this.#film
       .settle(due)

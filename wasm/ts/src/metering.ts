@@ -18,10 +18,17 @@ const SLACK = 0.1;
 export class PlayClock {
   #played = 0;
   #last: MediaTime | undefined;
+  /** What of the film was played: beginning and end of each stretch, in order, with gaps between them. */
+  #seen: readonly (readonly [number, number])[] = [];
 
   /** In seconds of the film. */
   get played(): number {
     return this.#played;
+  }
+
+  /** The same without what was played before: how much of the film was seen. */
+  get seen(): number {
+    return this.#seen.reduce((sum, [from, to]) => sum + to - from, 0);
   }
 
   /** The film is here, and was playing since the last call, unless {@link stand} came in between. */
@@ -31,12 +38,23 @@ export class PlayClock {
     if (!last) return;
     const moved = now.media - last.media;
     const possible = Math.max(0, now.wall - last.wall) * Math.max(0, last.rate, now.rate) + SLACK;
-    if (moved > 0) this.#played += Math.min(moved, possible);
+    if (!(moved > 0)) return;
+    const played = Math.min(moved, possible);
+    this.#played += played;
+    this.#see(now.media - played, now.media);
   }
 
   /** It does not play, or jumps: whatever its position does until the next {@link run} was not played. */
   stand(): void {
     this.#last = undefined;
+  }
+
+  #see(from: number, to: number): void {
+    const apart = this.#seen.filter(([begin, end]) => end < from || begin > to);
+    const touched = this.#seen.filter(([begin, end]) => end >= from && begin <= to);
+    const begin = touched.reduce((least, [at]) => Math.min(least, at), from);
+    const end = touched.reduce((most, [, at]) => Math.max(most, at), to);
+    this.#seen = [...apart, [begin, end] as const].sort(([a], [b]) => a - b);
   }
 }
 
@@ -154,9 +172,9 @@ export class MeterAccount {
     this.#paid += amount;
   }
 
-  /** What is to be paid for the seconds that were played: each when it begins, and no more than what was fetched costs. */
-  due(played: number, price: bigint): bigint {
-    const watched = price * BigInt(Math.ceil(played));
+  /** What is to be paid for the seconds that were seen: each when it begins, and no more than what was fetched costs. */
+  due(seen: number, price: bigint): bigint {
+    const watched = price * BigInt(Math.ceil(seen));
     const target = watched < this.#cost ? watched : this.#cost;
     return target > this.#paid ? target - this.#paid : 0n;
   }
