@@ -132,9 +132,9 @@ export class Purchase {
     for (const index of bought) if (!this.#reserved.has(index)) this.setBought(index);
   }
 
-  /** Nobody waits any more for a chunk that was asked for on credit: not getting it is no fault of the seller's. */
-  giveUp(index: number): void {
-    this.#credit.giveUp(index);
+  /** Nobody waits any more for a chunk that was asked for on credit: it did not come, or is not wanted. */
+  giveUp(index: number, why: "lost" | "unwanted"): void {
+    this.#credit.end(index, why);
     this.#changed();
   }
 
@@ -274,19 +274,26 @@ export class Purchase {
     const { price } = this.offer;
     const isNew = !this.#credit.has(index);
     const cost = isNew ? this.goods.cost(index) : 0n;
-    let due = this.#credit.due(cost, { price, credit });
-    if (this.#newest && due > 0n && this.#draw(due)) {
-      this.#atRisk += this.#credit.pay(due);
-      due = 0n;
-    }
+    const { remaining } = this.channel;
+    const reserved = this.#reservedCost;
+    const free = this.#atRisk > reserved ? this.#atRisk - reserved : 0n;
+    // Nobody lends more than the channel can pay.
+    const owed = this.owed + cost - free;
+    if (isNew && owed > remaining) throw this.#usedUp(owed);
+    const lent = credit < remaining ? credit : remaining;
+    let due = this.#credit.due(cost - free, { price, credit: lent });
     // Some payment has to be shown: it says who asks.
     if (!this.#newest && due === 0n) due = price;
-    const mustWait =
-      due > 0n && (this.#paying > 0 || (this.#newest && this.#atRisk + this.#credit.ahead(due) > options.window));
-    if (mustWait) return void (await withSignal(this.#change.happened, options.signal, "the download"));
+    const isFull = this.#newest !== undefined && this.#atRisk + this.#credit.ahead(due) > options.window;
+    if (due > 0n && (isFull || this.#paying > 0)) {
+      if (this.#paying === 0 && !this.#credit.isWaiting && this.#reserved.size === 0) throw exhausted(this.atRisk);
+      return void (await withSignal(this.#change.happened, options.signal, "the download"));
+    }
     const amount = this.#credit.ask(index, cost);
+    this.#atRisk += this.#credit.pay(free) - free;
     try {
-      if (due > 0n) await this.#payOwed(due, index, options);
+      if (due > 0n && this.#newest && this.#draw(due)) this.#atRisk += this.#credit.pay(due);
+      else if (due > 0n) await this.#payOwed(due, index, options);
     } catch (error) {
       if (isNew) this.#atRisk += this.#credit.undo(index);
       this.#changed();
@@ -342,7 +349,7 @@ export class Purchase {
         if (part === 1) return payment;
       }
     } catch (error) {
-      throw this.#explained(error, each);
+      throw isMillstreamError(error) && error.code === "INSUFFICIENT_BALANCE" ? this.#usedUp(each, error) : error;
     } finally {
       this.#paying -= 1;
       this.#changed();
@@ -359,15 +366,14 @@ export class Purchase {
     return index === undefined ? this.offer.url : this.goods.place(index).url;
   }
 
-  /** An error with the words that the core has not. */
-  #explained(error: unknown, cost: bigint): unknown {
-    if (!isMillstreamError(error) || error.code !== "INSUFFICIENT_BALANCE") return error;
-    const { remaining } = this.channel;
+  /** The core's word for it has not what to do next. */
+  #usedUp(cost: bigint, cause?: unknown): MillstreamError {
+    const { id: channelId, remaining } = this.channel;
     const missing = cost - remaining;
     const message =
       `the channel is used up: the next chunk costs ${cost} base units, ${remaining} are left, ${missing} are ` +
-      `missing. Open another channel and go on with it: chunks that were received are not paid for again`;
-    return new MillstreamError(error.code, message, { cause: error, details: { ...error.details, missing } });
+      `missing. Top it up, or open another one: chunks that were received are not paid for again`;
+    return new MillstreamError("INSUFFICIENT_BALANCE", message, { cause, details: { channelId, missing } });
   }
 
   /** Of the channel's newest voucher, if it is known. */
@@ -385,6 +391,14 @@ export class Purchase {
     this.#change = signal();
     happen();
   }
+}
+
+function exhausted(atRisk: bigint): MillstreamError {
+  return new MillstreamError(
+    "WINDOW_EXHAUSTED",
+    `${atRisk} base units are paid for what did not arrive: nothing more is paid until it does, or with a larger window`,
+    { details: { atRisk } },
+  );
 }
 
 /** Something that happens once. */

@@ -179,7 +179,7 @@ export class PaidRequests {
         else throw forgotten(exchange, refusal);
       } finally {
         if (ticket.isReserved) purchase.release(index);
-        else if (this.#signal.aborted) purchase.giveUp(index);
+        else purchase.giveUp(index, this.#signal.aborted ? "unwanted" : "lost");
       }
     }
   }

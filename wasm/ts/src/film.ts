@@ -39,7 +39,7 @@ export interface FilmListener {
 
 /** The most ticks that a voucher has: how many seconds are prepared with one signature. */
 const MAX_TICKS = 255;
-/** What of the channel's end another channel can go on. */
+/** The errors after which another channel may go on. */
 const USED_UP = new Set(["INSUFFICIENT_BALANCE", "CHANNEL_NOT_OPEN", "CHANNEL_REQUIRED"]);
 
 /** A film under a URL, whose playlists and other free parts are fetched as they are. */
@@ -55,6 +55,8 @@ export class Film {
   /** Those that were this film's: what was owed on them before is counted. */
   readonly #purchases = new Set<Purchase>();
   #isUntold = false;
+  /** Whether another channel may have more. */
+  #isUsedUp = false;
 
   /** @param ended aborted when nothing more is to be fetched */
   constructor(wallet: Wallet, url: string, options: FilmOptions, ended: AbortSignal, listener: FilmListener) {
@@ -111,7 +113,7 @@ export class Film {
       try {
         return await this.#paid(known.goods, index, request);
       } catch (error) {
-        if (isMillstreamError(error) && USED_UP.has(error.code)) this.#purchase = undefined;
+        if (isMillstreamError(error) && USED_UP.has(error.code)) this.#isUsedUp = true;
         if (again || !isOutdated(error)) throw error;
         shelf.drop(known.goods);
       }
@@ -189,8 +191,9 @@ export class Film {
 
   async #buys(goods: Goods, requests: PaidRequests, signal: AbortSignal): Promise<Purchase> {
     const before = this.#purchase;
-    if (before?.offer.hash === goods.offer.hash) return before;
+    if (before?.offer.hash === goods.offer.hash && !this.#isUsedUp) return before;
     const current = await purchase(this.#wallet, goods, requests, { ...this.#options, signal });
+    this.#isUsedUp = false;
     if (this.#purchase === current) return current;
     // What is owed for the same film under an older quote is owed for it still.
     if (before && before.channel === current.channel) current.takeOver(before);

@@ -55,7 +55,18 @@ export interface MeterEvents {
 const TELL_AFTER = 5_000;
 /** `HTMLMediaElement.HAVE_FUTURE_DATA`: it can go on. */
 const HAVE_FUTURE_DATA = 3;
-const EVENTS = ["playing", "pause", "waiting", "seeking", "seeked", "ended", "timeupdate", "ratechange", "emptied"];
+const EVENTS = [
+  "play",
+  "playing",
+  "pause",
+  "waiting",
+  "seeking",
+  "seeked",
+  "ended",
+  "timeupdate",
+  "ratechange",
+  "emptied",
+];
 
 /** See {@link Wallet.watch}. */
 export class Meter<P extends HlsPlayer = HlsPlayer> {
@@ -70,13 +81,15 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
   readonly #clock = new PlayClock();
   readonly #account = new MeterAccount();
   readonly #loading = new AbortController();
-  readonly #listening = new AbortController();
+  readonly #unlisten: (() => void)[] = [];
   #state: MeterState = "idle";
   #isStalled = false;
   /** Whether the page was hidden while it played, so that it goes on when it is shown again. */
   #isHidden = false;
   /** Whether the player gave up, and has to be started again. */
   #hasFailed = false;
+  /** Whether a payment was refused: it is tried again when the film is played on. */
+  #isRefused = false;
   #paying: Promise<void> | undefined;
   #telling: ReturnType<typeof setTimeout> | undefined;
   #stopped: Promise<void> | undefined;
@@ -115,10 +128,9 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
         throw error;
       }
     });
-    const on = { signal: this.#listening.signal };
-    for (const name of EVENTS) video.addEventListener(name, (event) => this.#look(event.type), on);
-    video.ownerDocument.addEventListener("visibilitychange", () => this.#show(), on);
-    signal?.addEventListener("abort", () => this.#stopAlone(), on);
+    for (const name of EVENTS) this.#listen(video, name, () => this.#look(name));
+    this.#listen(video.ownerDocument, "visibilitychange", () => this.#show());
+    if (signal) this.#listen(signal, "abort", () => this.#stopAlone());
     if (signal?.aborted) this.#stopAlone();
     else if (Hls) {
       this.player = new Hls({ ...config, loader: this.loader } as never);
@@ -182,6 +194,12 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
     await this.stop();
   }
 
+  // A signal for all of them would look like a leak.
+  #listen(target: EventTarget, name: string, listener: () => void): void {
+    target.addEventListener(name, listener);
+    this.#unlisten.push(() => target.removeEventListener(name, listener));
+  }
+
   #stopAlone(): void {
     this.stop().catch((error: unknown) => this.#failed(error));
   }
@@ -189,7 +207,7 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
   async #stop(settle: boolean): Promise<void> {
     this.#look("stop");
     const isOver = this.#state === "ended";
-    this.#listening.abort();
+    for (const off of this.#unlisten) off();
     this.#loading.abort();
     clearTimeout(this.#telling);
     this.#state = "stopped";
@@ -214,7 +232,8 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
     if (this.#state !== "playing") this.#clock.stand();
     else if (before !== "playing") this.#clock.run({ media, rate, wall: performance.now() / 1_000 });
     // Who plays on after something failed wants it tried again.
-    if (event === "playing" && this.#hasFailed) {
+    if (event === "playing") this.#isRefused = false;
+    if (event === "play" && this.#hasFailed) {
       this.#hasFailed = false;
       this.player?.startLoad();
     }
@@ -249,10 +268,11 @@ export class Meter<P extends HlsPlayer = HlsPlayer> {
   /** Pays for what was played, one payment after the other. */
   #pay(): void {
     const due = this.#state === "ended" ? this.owed : this.#account.due(this.#clock.seen, this.#price);
-    if (due === 0n || this.owed === 0n || this.#paying) return;
+    if (due === 0n || this.owed === 0n || this.#paying || this.#isRefused) return;
     this.#paying = this.#film
       .settle(due)
       .catch((error: unknown) => {
+        this.#isRefused = true;
         this.#video.pause();
         this.#failed(error);
       })

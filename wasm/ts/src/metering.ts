@@ -68,8 +68,8 @@ export interface MeterTerms {
 
 /** Chunks that were asked for on credit, and what is owed for them: each counts from when it is first asked for. */
 export class CreditBook {
-  /** Those that have not arrived: what they cost, and whether they are still waited for. */
-  readonly #asked = new Map<number, { readonly cost: bigint; isWanted: boolean }>();
+  /** Those that have not arrived: what they cost, and whether they are waited for, did not come, or are not wanted any more. */
+  readonly #asked = new Map<number, { readonly cost: bigint; state: "waiting" | "lost" | "unwanted" }>();
   #owed = 0n;
 
   /** In base units. */
@@ -77,14 +77,19 @@ export class CreditBook {
     return this.#owed;
   }
 
+  /** Whether any of them may still come. */
+  get isWaiting(): boolean {
+    return [...this.#asked.values()].some(({ state }) => state === "waiting");
+  }
+
   /**
-   * What is paid for chunks that are waited for, in base units: what a seller can keep that serves nothing.
+   * What is paid for chunks that are wanted and did not come, in base units: what a seller can keep that serves nothing.
    *
    * @param more what is about to be paid
    */
   ahead(more = 0n): bigint {
     let cost = more - this.#owed;
-    for (const entry of this.#asked.values()) if (entry.isWanted) cost += entry.cost;
+    for (const entry of this.#asked.values()) if (entry.state !== "unwanted") cost += entry.cost;
     return cost > 0n ? cost : 0n;
   }
 
@@ -94,18 +99,19 @@ export class CreditBook {
 
   /** What has to be paid before a chunk is asked for, so that no more than the credit is owed: whole prices. */
   due(cost: bigint, { price, credit }: MeterTerms): bigint {
-    const missing = this.#owed + cost - credit;
-    const due = missing <= 0n ? 0n : ((missing + price - 1n) / price) * price;
     const most = this.#owed + cost;
+    const missing = most - credit;
+    if (missing <= 0n) return 0n;
+    const due = ((missing + price - 1n) / price) * price;
     return due < most ? due : most;
   }
 
   /** Chunk `index` is asked for. @returns what that adds to what is owed: nothing if it was asked for before */
   ask(index: number, cost: bigint): bigint {
     const before = this.#asked.get(index);
-    if (before) before.isWanted = true;
+    if (before) before.state = "waiting";
     else {
-      this.#asked.set(index, { cost, isWanted: true });
+      this.#asked.set(index, { cost, state: "waiting" });
       this.#owed += cost;
     }
     return before ? 0n : cost;
@@ -128,10 +134,10 @@ export class CreditBook {
     return this.#asked.delete(index);
   }
 
-  /** Nobody waits for chunk `index` any more: not getting it is no fault of the seller's. */
-  giveUp(index: number): void {
+  /** Nobody waits for chunk `index` any more: it did not come, or is not wanted, which is no fault of the seller's. */
+  end(index: number, state: "lost" | "unwanted"): void {
     const entry = this.#asked.get(index);
-    if (entry) entry.isWanted = false;
+    if (entry) entry.state = state;
   }
 
   /** Chunk `index` was never bought. @returns what was paid for it */
