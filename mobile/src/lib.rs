@@ -44,7 +44,7 @@ pub use host::{Chain, HostError, HostFailure, Listener, Payment, Signer, SignerE
 pub use input::{ChainUpdate, Command, Input, Log, Purchase, StoredRecord, TransactionKind};
 pub use keys::{Backup, KdfParams, Mnemonic, Seed, channel_key_path, import_backup};
 pub use output::{Event, Output, Purpose, Transaction, Write};
-pub use quote::{Quote, QuoteTerms, Unit};
+pub use quote::{Quote, QuoteTerms, QuoteUnit};
 pub use spending::{SpendRefusal, SpendRule, SpendScope};
 pub use values::{Address, Amount, Bytes32};
 pub use wallet::Wallet;

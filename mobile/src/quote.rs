@@ -5,9 +5,9 @@ use millstream_core::wallet;
 
 use crate::values::{Address, Amount, Bytes32};
 
-/// What the price of a quote is for.
+/// What the price of a quote is for. Not `Unit`, which Kotlin has already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
-pub enum Unit {
+pub enum QuoteUnit {
     /// One chunk of the content, the last one included even if it is shorter.
     Chunk,
     /// One byte.
@@ -16,17 +16,17 @@ pub enum Unit {
     Second,
 }
 
-impl From<Unit> for payment::Unit {
-    fn from(unit: Unit) -> Self {
+impl From<QuoteUnit> for payment::Unit {
+    fn from(unit: QuoteUnit) -> Self {
         match unit {
-            Unit::Chunk => Self::Chunk,
-            Unit::Byte => Self::Byte,
-            Unit::Second => Self::Second,
+            QuoteUnit::Chunk => Self::Chunk,
+            QuoteUnit::Byte => Self::Byte,
+            QuoteUnit::Second => Self::Second,
         }
     }
 }
 
-impl TryFrom<payment::Unit> for Unit {
+impl TryFrom<payment::Unit> for QuoteUnit {
     type Error = QuoteError;
 
     fn try_from(unit: payment::Unit) -> Result<Self, QuoteError> {
@@ -51,7 +51,7 @@ pub struct QuoteTerms {
     /// How many chunks the content has.
     pub chunks: u32,
     /// What the price is for.
-    pub unit: Unit,
+    pub unit: QuoteUnit,
     /// How many units the whole content costs.
     pub units: u64,
     /// Price of one unit, in base units.
@@ -104,7 +104,7 @@ pub struct Quote {
     /// How many chunks the content has.
     pub chunks: u32,
     /// What the price is for.
-    pub unit: Unit,
+    pub unit: QuoteUnit,
     /// How many units the whole content costs.
     pub units: u64,
     /// Price of one unit, in base units.

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use millstream_core::channel::Status;
 use millstream_core::protocol::{Event, Purpose};
-use millstream_core::wallet::{Command, Error, Input, Output, StoredRecord, Wallet, Write};
+use millstream_core::wallet::{Command, Error, Input, Output, SPEND_LOG_KEY, StoredRecord, Wallet, Write};
 
 use super::network::{Parcel, Pending};
 use super::signer::Key;
@@ -49,18 +49,20 @@ impl World {
     /// Starts a wallet that has lost everything but a backup.
     pub fn start_restored(&mut self, at: At, backup: Vec<(B256, Vec<u8>)>) {
         self.boot(at);
-        self.host(at).unheard = backup.iter().map(|(key, _)| *key).collect();
+        let channels = backup.iter().map(|(key, _)| *key).filter(|key| *key != SPEND_LOG_KEY);
+        self.host(at).unheard = channels.collect();
         self.feed(at, Input::Restore(backup));
     }
 
     /// Hands a wallet an input. What it is about to pay is noted: who is asked to sign a voucher sees only its digest.
     fn tell(&mut self, at: At, input: Input) -> Result<(), Error> {
         let now = self.now_of(at.party);
-        let Some(wallet) = self.host(at).wallet.as_mut() else { return Ok(()) };
         let paid = match &input {
             Input::Command(Command::Pay { channel_id, .. }) => Some(*channel_id),
+            Input::Answered { id, .. } => self.host(at).asked.get(id).copied(),
             _ => None,
         };
+        let Some(wallet) = self.host(at).wallet.as_mut() else { return Ok(()) };
         let result = wallet.handle(input, now);
         let voucher = paid.and_then(|channel_id| wallet.channel(&channel_id)).and_then(|channel| channel.unsigned);
         if let Some(voucher) = voucher {
@@ -150,7 +152,12 @@ impl World {
                     }
                     continue;
                 }
-                return;
+                let Some((id, granted)) = self.host(at).answers.pop_front() else { return };
+                let input = Input::Answered { id, granted };
+                if let Err(Error::Loading { .. }) = self.tell(at, input.clone()) {
+                    self.host(at).waiting.push_back(input);
+                }
+                continue;
             };
             match &mut host.crash_after {
                 Some(0) => return self.crash(at),
@@ -188,6 +195,7 @@ impl World {
                     format!("   {} pays on {name}: serial {serial}, {cumulative_amount} in all", world.place(at))
                 });
                 self.released_payment(at.party, &bytes);
+                self.spent(at.party, channel_id, cumulative_amount);
                 let payee = self.terms(&channel_id).map(|terms| terms.payee);
                 if let Some(to) = payee.and_then(|payee| self.party_of(payee)) {
                     self.post(at.party, to, Parcel::Payment(bytes));
@@ -210,9 +218,11 @@ impl World {
                 let channel = Some((channel_id, kind));
                 self.mempool.push(Pending { party: at.party, host: at.host, life, channel, dust: None, transaction });
             }
-            Output::Ask { question, .. } => {
-                let detail = format!("{}: {question}", self.place(at));
-                self.broken("nobody is asked where there are no rules", detail);
+            Output::Ask { id, channel_id, question } => {
+                self.host(at).asked.insert(id, channel_id);
+                let granted = self.random.chance(50);
+                self.say(|world| format!("   {} is asked: {question}: {granted}", world.place(at)));
+                self.host(at).answers.push_back((id, granted));
             }
             Output::Notify(event) => {
                 self.say(|world| format!("   {} notes {}", world.place(at), world.with_names(format!("{event:?}"))));

@@ -4,7 +4,7 @@
 
 use alloy_primitives::Address;
 use millstream_core::channel::Chain;
-use millstream_core::protocol::Policy;
+use millstream_core::protocol::{Policy, SpendRule, SpendScope};
 use millstream_core::wallet::{Config, LeaseTerms};
 
 use super::action::Kind;
@@ -14,6 +14,9 @@ use crate::random::Random;
 pub const PARTIES: usize = 3;
 /// How long a challenge can be answered, in seconds.
 pub const CHALLENGE_DURATION: u64 = 3_600;
+
+/// Longer than any history, in seconds.
+const FOR_EVER: u64 = 1 << 40;
 
 /// How one party runs its wallets.
 #[derive(Clone, Debug)]
@@ -30,6 +33,10 @@ pub struct Hosting {
     pub ahead: u64,
     /// How long it waits for an answer, in seconds.
     pub answer_timeout: u64,
+    /// What its owner lets it pay in all, in base units, if not anything.
+    pub budget: Option<u128>,
+    /// Above what its owner is asked.
+    pub asks_above: Option<u128>,
 }
 
 /// How often something goes wrong, in percent of the cases.
@@ -113,6 +120,8 @@ impl Profile {
 
 impl Hosting {
     fn of(random: &mut Random) -> Self {
+        // Drawn aside, so that every seed has otherwise the history that it had before there were budgets.
+        let mut aside = Random::new(random.clone().below(u64::MAX));
         let writers = if random.chance(20) { 2 } else { 1 };
         // A lease is for one writer: what it signs under it is not in the store, where another one would see it.
         let lease = (random.chance(30) && writers == 1).then(|| LeaseTerms {
@@ -126,6 +135,8 @@ impl Hosting {
             writers,
             ahead: random.one_of([0, 0, 60, 300]),
             answer_timeout: random.one_of([900, 7_200, 86_400]),
+            budget: aside.chance(25).then(|| aside.below(1_000).into()),
+            asks_above: aside.chance(15).then(|| aside.below(300).into()),
         }
     }
 
@@ -139,6 +150,9 @@ impl Hosting {
             ..Policy::default()
         };
         let base = Config::new(chain, destination.into_word());
-        Config { policy, lease: self.lease, max_loaded: self.max_loaded, ..base }
+        let rule = |limit, asks| SpendRule { scope: SpendScope::Total, asset: None, limit, window: FOR_EVER, asks };
+        let budget = self.budget.map(|limit| rule(limit, false));
+        let spending = budget.into_iter().chain(self.asks_above.map(|limit| rule(limit, true))).collect();
+        Config { policy, lease: self.lease, spending, max_loaded: self.max_loaded, ..base }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use alloy_primitives::B256;
 use millstream_core::channel::Channel;
-use millstream_core::wallet::{StoredRecord, Write};
+use millstream_core::wallet::{SPEND_LOG_KEY, StoredRecord, Write};
 
 /// A record as it is stored.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Commit {
 #[derive(Clone, Debug, Default)]
 pub struct Store {
     records: BTreeMap<B256, Stored>,
+    /// The log of what was spent: its version and its bytes.
+    log: (u64, Vec<u8>),
     /// In the order in which they were asked for.
     pub commits: VecDeque<Commit>,
     /// Every record that was written since somebody looked.
@@ -59,6 +61,10 @@ impl Store {
 
     /// A record as a wallet reads it.
     pub fn read(&self, key: B256) -> StoredRecord {
+        if key == SPEND_LOG_KEY {
+            let (version, bytes) = self.log.clone();
+            return StoredRecord { key, version, bytes: (version > 0).then_some(bytes) };
+        }
         let stored = self.records.get(&key);
         let bytes = stored.map(|stored| stored.bytes.clone());
         StoredRecord { key, version: stored.map_or(0, |stored| stored.version), bytes }
@@ -66,12 +72,18 @@ impl Store {
 
     /// Puts a copy of everything away.
     pub fn back_up(&mut self) {
-        self.backup = Some(self.records.iter().map(|(key, stored)| (*key, stored.bytes.clone())).collect());
+        let mut backup: Vec<(B256, Vec<u8>)> =
+            self.records.iter().map(|(key, stored)| (*key, stored.bytes.clone())).collect();
+        if self.log.0 > 0 {
+            backup.push((SPEND_LOG_KEY, self.log.1.clone()));
+        }
+        self.backup = Some(backup);
     }
 
     /// Loses everything but the backup.
     pub fn lose(&mut self) {
         self.records.clear();
+        self.log = Default::default();
         self.commits.clear();
     }
 
@@ -99,12 +111,19 @@ impl Store {
             let shared = |write: &Write| commit.writes.iter().any(|mine| mine.key == write.key);
             other.host == commit.host && other.done == Some(false) && other.writes.iter().any(shared)
         });
-        let version = |key| self.records.get(key).map_or(0, |stored| stored.version);
+        let version = |key: &B256| match *key == SPEND_LOG_KEY {
+            true => self.log.0,
+            false => self.records.get(key).map_or(0, |stored| stored.version),
+        };
         let fits = commit.writes.iter().all(|write| version(&write.key) == write.expected_version);
         let takes_effect = fits && !commit.fails && !stands_on_failure;
         if takes_effect {
             for write in commit.writes {
                 let Write { key, expected_version, bytes, wake_at } = write;
+                if key == SPEND_LOG_KEY {
+                    self.log = (expected_version + 1, bytes.unwrap_or_default());
+                    continue;
+                }
                 let Some(bytes) = bytes else {
                     self.records.remove(&key);
                     continue;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Balances, Channel, Role};
 use millstream_core::payment::Voucher;
 
@@ -27,6 +27,8 @@ pub struct Signed {
     pub states: BTreeMap<(B256, u64), Vec<SignedState>>,
     /// By channel, turn of the base, and serial.
     pub vouchers: BTreeMap<(B256, u64, u32), Voucher>,
+    /// All that it paid, by asset and channel.
+    pub paid: BTreeMap<(Address, B256), u128>,
     /// How many of a voucher's ticks left.
     pub ticks: BTreeMap<(B256, u64, u32), u8>,
     /// What it was about to pay, by digest.

@@ -59,6 +59,10 @@ pub struct Host {
     pub reads: VecDeque<Vec<B256>>,
     /// Signatures that the outside signer still owes.
     pub signatures: VecDeque<(B256, B256, Purpose)>,
+    /// The channels that its owner was asked about, by question.
+    pub asked: BTreeMap<u64, B256>,
+    /// What the owner says to questions about payments.
+    pub answers: VecDeque<(u64, bool)>,
     /// Channels whose transaction failed or whose signature was refused: to be resumed.
     pub resume: VecDeque<B256>,
     /// Crashes when it has carried out this many more outputs.

@@ -3,12 +3,13 @@
 import { areBounds } from "./chunk-ranges.js";
 import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
+import { chunkRequest, readChunk, strange } from "./chunk-request.js";
 import { Manifest, readBody } from "./content.js";
 import type { Purchase, Statement } from "./download-purchases.js";
 import { receiptIn } from "./download-receipt.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import { FolderManifest } from "./folder.js";
-import { Goods, type ChunkPlace } from "./goods.js";
+import { Goods } from "./goods.js";
 import type { Offer } from "./offer.js";
 import { earlierPayment, type Purchases } from "./purchases.js";
 import { isObject } from "./rpc.js";
@@ -216,16 +217,21 @@ export class PaidRequests {
       const ask = async (watch: Watch): Promise<Shown | "whole"> => {
         const start = performance.now();
         const { payment, bytes: proof, isWhole } = purchase.show(ticket, whole);
-        const { url, headers } = request(place, proof, this.#receipts === "all");
+        const { url, headers, status } = chunkRequest(place, proof, this.#receipts === "all");
         const response = await this.#fetch(url, { ...REQUEST, headers, signal: watch.signal });
         watch.touch();
-        if (response.status !== (range(place) ? 206 : 200)) {
+        if (response.status !== status) {
           const refusal = await this.#refusal(response, watch);
           const wanted = !isWhole && VOUCHER_WANTED.has(refusal.details.peerCode ?? "");
           return wanted ? "whole" : { refusal, payment };
         }
         purchase.setKnown(payment);
-        const bytes = await readChunk(response, { offer, index, place, onData }, watch);
+        const onBytes = (received: number) => {
+          watch.touch();
+          onData?.(received);
+        };
+        const { signal } = watch;
+        const bytes = await readChunk(response, { index, place, total: offer.length }, { signal, onData: onBytes });
         const { hash: quote, payee: seller } = offer;
         const { wallet, channelId } = { wallet: this.#wallet, channelId: purchase.channel.id };
         const { headers: answered } = response;
@@ -332,56 +338,6 @@ class Watch {
   }
 }
 
-/** The bytes of a chunk that was answered, as long as they have to be. */
-async function readChunk(
-  response: Response,
-  { offer, index, place, onData }: { offer: Offer; index: number; place: ChunkPlace } & Pick<Exchange, "onData">,
-  watch: Watch,
-): Promise<Uint8Array> {
-  const answered = response.headers.get("content-range");
-  const wanted = range(place);
-  if (wanted && answered !== `bytes ${wanted}/${offer.length}`) {
-    await response.body?.cancel();
-    throw strange(`answered another range than that of chunk ${index}: ${answered ?? "none"}`);
-  }
-  const { length } = place;
-  const { bytes, received } = await readBody(response.body, length, {
-    signal: watch.signal,
-    onData: (soFar) => {
-      watch.touch();
-      onData?.(soFar);
-    },
-  });
-  if (received === length) return bytes;
-  throw new MillstreamError(
-    "CONTENT_LENGTH",
-    `chunk ${index} came with ${received < length ? "fewer" : "more"} than its ${length} bytes`,
-    { details: { index, expected: length, actual: received } },
-  );
-}
-
-/** Where to ask for a chunk, and with which headers. */
-function request(
-  place: ChunkPlace,
-  payment: Uint8Array,
-  signed: boolean,
-): { url: string; headers: Record<string, string> } {
-  const bytes = range(place);
-  const headers = { ...(bytes && { Range: `bytes=${bytes}` }), ...(signed && { "Payment-Receipt": "sign" }) };
-  const proof = toBase64Url(payment);
-  // Every file of another origin would take a preflight for a header.
-  const isForeign =
-    !bytes && !signed && globalThis.location && new URL(place.url).origin !== globalThis.location.origin;
-  return isForeign
-    ? { url: `${place.url}?payment=${proof}`, headers }
-    : { url: place.url, headers: { ...headers, Payment: proof } };
-}
-
-/** First and last byte of a chunk, as headers have them; of a file in a folder there are none. */
-function range({ offset, length }: ChunkPlace): string | undefined {
-  return offset === undefined ? undefined : `${offset}-${offset + length - 1}`;
-}
-
 /** Reads what a seller says of an account: `{ "unspent": "…", "owed": "…", "bought": [first, last, …] }`. */
 function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
   let statement: unknown;
@@ -406,10 +362,6 @@ function isAmount(value: unknown): value is string {
 function forgotten({ purchase, index }: Exchange, refusal: MillstreamError): MillstreamError {
   purchase.setForgotten(index);
   return refusal;
-}
-
-function strange(what: string): MillstreamError {
-  return new MillstreamError("SELLER_ANSWER_MALFORMED", `the seller ${what}`);
 }
 
 function words(error: unknown): string {

@@ -23,22 +23,12 @@ import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
-import type {
-  Balances,
-  ChannelStatus,
-  Hex,
-  Lease,
-  Policy,
-  Quote,
-  QuoteTerms,
-  Receipt,
-  SpendRefusal,
-  StoredRecord,
-  TransactionKind,
-} from "./types.js";
+import type { Hex, Lease, Policy, Quote, QuoteTerms, Receipt, StoredRecord } from "./types.js";
+import type { PaymentSent, ReceiptReceived, WalletEvents } from "./wallet-events.js";
 import { Watcher } from "./watcher.js";
 
 export type { ExternalSigner, OnAsk, OpenProgress, OpenStep, PaidFor, PaymentReceived, SpendQuestion };
+export type { PaymentSent, ReceiptReceived, WalletEvents };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -71,65 +61,6 @@ export interface WalletOptions {
   fetch?: typeof fetch | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
-}
-
-/** A payment that leaves. Amounts in base units. */
-export interface PaymentSent extends PaidFor {
-  channelId: Hex;
-  /** Of its voucher. */
-  serial: number;
-  /** How many ticks of the voucher it pays; 0 for the voucher itself. */
-  ticks: number;
-  amount: bigint;
-  /** All that was paid on the channel with it. */
-  cumulativeAmount: bigint;
-  /** How long signing took, in milliseconds. */
-  signMs: number;
-}
-
-/** A receipt that came, and what it is for. */
-export interface ReceiptReceived {
-  channelId: Hex;
-  /** Of the seller: `https://films.example`. */
-  origin: string;
-  url: string;
-  /** The chunk that it came with. */
-  index: number;
-  /** The hash of the quote that was bought on. */
-  quote: Hex;
-  /** Bytes for `exportReceipts` and `readReceipt`. */
-  receipt: Uint8Array;
-}
-
-/** What a wallet tells its listeners. Amounts in base units. */
-export interface WalletEvents {
-  /** Payer: a payment is stored and may leave. */
-  payment: PaymentSent;
-  /** Payer: a seller's receipt came with what was bought, and was checked. It comes after the payment left, if it comes. */
-  receipt: ReceiptReceived;
-  /** Payee: a payment was accepted and stored. */
-  paymentReceived: PaymentReceived;
-  /** Payer: a payment was not made, because of a rule of the owner or the owner's no. */
-  spendRefused: { channelId: Hex; refusal: SpendRefusal };
-  status: { channelId: Hex; status: ChannelStatus };
-  /** A challenge stands on chain, final at `finalizesAt` (the chain's clock, in seconds). */
-  challenged: { channelId: Hex; finalizesAt: number; ours: boolean };
-  /** The channel was paid out; `carried` went on to its successor. */
-  closed: { channelId: Hex; paid: bigint; refunded: bigint; carried: bigint };
-  /** Both signed a new split of the money. */
-  updated: { channelId: Hex; balances: Balances };
-  /** The rest of a withdrawal goes on in another channel. */
-  succeeded: { channelId: Hex; successor: Hex };
-  /** The other side did not answer in time. What could be given up was; otherwise the wallet leaves alone. */
-  peerSilent: { channelId: Hex };
-  /** The chain took back what was confirmed before. The channel is again where the chain says it is. */
-  reorganised: { channelId: Hex };
-  /** A transaction of this wallet was mined. */
-  transaction: { channelId: Hex; kind: TransactionKind; hash: Hex; gasUsed: bigint; block: number };
-  /** The other side refused a message; code and text are its own words. */
-  peerError: { channelId: Hex; code: string; text: string };
-  /** Something went wrong; whoever waits for it is told as well. */
-  error: { error: MillstreamError; channelId?: Hex };
 }
 
 /** The core's own default. */

@@ -31,6 +31,7 @@ fun main(args: Array<String>) {
         example(world)
         life(world)
         updates(world)
+        spending(world)
         keys(world)
         signer(world)
         finish()
@@ -84,7 +85,7 @@ private fun Checks.border(world: World) {
             length = 1_000uL,
             chunkSize = 300u,
             chunks = 4u,
-            unit = Unit.CHUNK,
+            unit = QuoteUnit.CHUNK,
             units = 4uL,
             price = price,
             credit = price,
@@ -96,7 +97,7 @@ private fun Checks.border(world: World) {
         val signed = payee.signQuote(terms)
         val quote = payer.readQuote(signed, now())
         equal(payee.address(), quote.payee)
-        equal(Unit.CHUNK, quote.unit)
+        equal(QuoteUnit.CHUNK, quote.unit)
         equal(price * 4, quote.total)
         equal("QUOTE_EXPIRED", codeOf { payer.readQuote(signed, now() + 61uL) })
         equal("QUOTE_MALFORMED", codeOf { payer.readQuote(ByteArray(3), now()) })
