@@ -559,7 +559,11 @@ test("a long file that is changed while it leaves is cut off, and what it cost i
     sellerOptions: { store },
   });
   const { buy, ask, pay, folder, memo } = context;
-  const payment = async () => (await ask(`/film/?account=${memo}&payment=${await pay(1n)}`)).json();
+  let asked = 0;
+  const payment = async () => {
+    asked += 1;
+    return (await ask(`/film/?account=${memo}&payment=${await pay(1n)}`)).json();
+  };
   const response = await buy("/film/long.bin", PRICE);
   const reader = response.body.getReader();
   const { value } = await reader.read();
@@ -578,6 +582,7 @@ test("a long file that is changed while it leaves is cut off, and what it cost i
     statement = await payment();
   }
   assert.deepEqual(statement.bought, []);
+  assert.equal(statement.unspent, String(PRICE + BigInt(asked)), "each question paid one more");
   assert.equal(
     (await refusalOf(await ask("/film/long.bin", { headers: { Payment: await pay(1n) } }))).code,
     "CONTENT_CHANGED",
@@ -615,4 +620,52 @@ test("over HTTP a buyer that stops reading loses nothing and costs a piece; a he
   const direct = await ask("/film/long.bin", { headers: { Payment: "A".repeat(MIB) } });
   assert.deepEqual(await refusalOf(direct).then(({ status, code }) => [status, code]), [402, "PAYMENT_TOO_LARGE"]);
   assert.equal(paidTo(seller, channel), PRICE);
+});
+
+test("of a long file that nobody can see was changed, nothing is sold", async (t) => {
+  const content = randomBytes(3 * MIB);
+  const { seller, channel, buyer, folder } = await setUp(t, {
+    files: { "long.bin": content },
+    terms: { unit: "chunk" },
+  });
+  const file = join(folder, "long.bin");
+  const { atime, mtime } = await stat(file);
+  await utimes(file, atime, mtime);
+  await seller.addFolder("/again/", folder, { price: PRICE });
+  const changed = Buffer.from(content);
+  changed[2 * MIB + 5] ^= 1;
+  await writeFile(file, changed);
+  await utimes(file, atime, mtime);
+  const { hash: memo } = await fetchOffer(`${ORIGIN}/again/`, buyer);
+  const Payment = base64url((await channel.pay(PRICE, { memo })).bytes);
+  const ask = (query = "", headers = { Payment }) =>
+    seller.handle(new Request(`${ORIGIN}/again/long.bin${query}`, { headers }));
+  for (const Range of ["", "bytes=0-9"])
+    assert.equal((await refusalOf(await ask("", { Payment, Range }))).code, "CONTENT_CHANGED");
+  // The payment may have come in, and is still the buyer's.
+  assert.deepEqual(await (await ask(`?account=${memo}`)).json(), { unspent: String(PRICE), owed: "0", bought: [] });
+  // A forged payment does not get so far that the rest is read.
+  const forged = Buffer.from(Payment, "base64url");
+  forged[forged.length - 1] ^= 1;
+  assert.equal((await ask("", { Payment: base64url(forged) })).status, 402);
+});
+
+test("who had a file before is not paid back when it changes, and who asks for headers alone pays nothing", async (t) => {
+  const content = randomBytes(3 * MIB);
+  const { ask, pay, seller, memo, folder } = await setUp(t, {
+    files: { "long.bin": content },
+    terms: { unit: "chunk" },
+  });
+  const payment = await pay(PRICE);
+  for (const at of ["/film/", "/film/?chunk=0", "/film/long.bin"])
+    assert.notEqual((await ask(at, { method: "HEAD", headers: { Payment: payment } })).status, 206);
+  assert.equal(seller.totals.chunks, 0);
+  const get = () => ask("/film/long.bin", { headers: { Payment: payment } });
+  assert.deepEqual(await bytesOf(await get()), new Uint8Array(content));
+  const again = await get();
+  await writeFile(join(folder, "long.bin"), randomBytes(3 * MIB));
+  await assert.rejects(bytesOf(again), coded("CONTENT_CHANGED"));
+  await sleep(50);
+  const account = await ask(`/film/?account=${memo}`, { headers: { Payment: payment } });
+  assert.deepEqual(await account.json(), { unspent: "0", owed: "0", bought: [0, 0] });
 });

@@ -109,6 +109,35 @@ test("an answer is streamed, no faster than it is read", async (t) => {
   await isCancelled;
 });
 
+test("a client that reads nothing for too long is cut off, and whoever reads is not", async (t) => {
+  const cut = [];
+  const body = () =>
+    new ReadableStream({
+      pull: (controller) => controller.enqueue(new Uint8Array(1024 * 1024)),
+      cancel: () => void cut.push(1),
+    });
+  const server = createServer(nodeHandler(async () => new Response(body()), { idleTimeout: 50 })).listen(
+    0,
+    "127.0.0.1",
+  );
+  await once(server, "listening");
+  t.after(() => server.close().closeAllConnections());
+  const sent = request({ port: server.address().port }).end();
+  sent.on("error", () => {});
+  const [response] = await once(sent, "response");
+  response.on("error", () => {});
+  let read = 0;
+  for await (const part of response) if ((read += part.length) > 64 * 1024 * 1024) break;
+  assert.ok(read > 64 * 1024 * 1024);
+  const idle = request({ port: server.address().port }).end();
+  idle.on("error", () => {});
+  t.after(() => idle.destroy());
+  await once(idle, "response");
+  while (cut.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const idleTimeout of [0, -1, NaN, 2 ** 31])
+    assert.throws(() => nodeHandler(async () => new Response(), { idleTimeout }), { code: "INVALID_ARGUMENT" });
+});
+
 test("a client that goes away ends the request's signal", async (t) => {
   let gone = () => {};
   const isGone = new Promise((resolve) => (gone = resolve));

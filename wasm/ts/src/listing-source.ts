@@ -26,10 +26,16 @@ export interface ListedChunk {
   readonly pieces: Uint8Array;
 }
 
-/** A chunk that may be sent. */
-export interface CheckedChunk {
+/** A chunk whose beginning was checked. */
+export interface OpenedChunk {
   /** In bytes. */
   readonly length: number;
+  /**
+   * Checks the rest of it, before anybody is charged for what is not what the quotes say.
+   *
+   * @throws {MillstreamError} CONTENT_CHANGED, CONTENT_UNREADABLE
+   */
+  check(): Promise<void>;
   /**
    * `length` of its bytes from `first` on. Of a chunk longer than a piece they are read while they are sent, and checked
    * once more before they leave: if they changed meanwhile, the stream ends with CONTENT_CHANGED, and `onChanged` is told.
@@ -46,21 +52,23 @@ export async function pieceHashes(bytes: Uint8Array): Promise<Uint8Array> {
 }
 
 /**
- * Makes a chunk ready to be sent.
+ * Reads the first piece of a chunk and checks that: what it takes is bounded, whoever asks and whether they pay or not.
  *
- * @param options.isCharged whether all of it is checked before this resolves, so that nobody is charged for what is not what
- *   the quotes say; what is free is checked while it is sent
  * @throws {MillstreamError} CONTENT_CHANGED, CONTENT_UNREADABLE
  */
-export async function openChunk(chunk: ListedChunk, { isCharged }: { isCharged: boolean }): Promise<CheckedChunk> {
+export async function openChunk(chunk: ListedChunk): Promise<OpenedChunk> {
   const { source, length } = chunk;
   await source.checkUnchanged();
-  if (length <= PIECE_BYTES) {
-    const bytes = await readPiece(chunk, 0);
-    return { length, body: (first, count) => bytes.subarray(first, first + count) };
-  }
-  if (isCharged) for (let piece = 0; piece < pieceCount(length); piece++) await readPiece(chunk, piece);
-  return { length, body: (first, count, onChanged) => stream(chunk, first, first + count, onChanged) };
+  const bytes = await readPiece(chunk, 0);
+  if (bytes.length === length)
+    return { length, check: async () => {}, body: (first, count) => bytes.subarray(first, first + count) };
+  return {
+    length,
+    async check() {
+      for (let piece = 1; piece < pieceCount(length); piece++) await readPiece(chunk, piece);
+    },
+    body: (first, count, onChanged) => stream(chunk, first, first + count, onChanged),
+  };
 }
 
 function stream(chunk: ListedChunk, first: number, end: number, onChanged = () => {}): ReadableStream<Uint8Array> {

@@ -15,7 +15,7 @@ import { MillstreamError, checkHex } from "./errors.js";
 import type { FolderManifest } from "./folder.js";
 import { contentTypeOf, readFolder } from "./listing-folder.js";
 import { PIECE_BYTES, bytesSource, fileSource, openChunk, pieceHashes } from "./listing-source.js";
-import type { CheckedChunk, ListedChunk } from "./listing-source.js";
+import type { ListedChunk, OpenedChunk } from "./listing-source.js";
 import { NATIVE_ASSET, type Hex, type QuoteUnit } from "./types.js";
 
 /** Where the bytes of a listing come from. */
@@ -235,12 +235,12 @@ export class Listing implements Priced {
   }
 
   /**
-   * Makes chunk `index` ready to be sent, once it is seen to be still what the quotes were signed for.
+   * Opens chunk `index`, as far as can be seen still what the quotes were signed for.
    *
    * @throws {MillstreamError} CONTENT_CHANGED if it is not, CONTENT_UNREADABLE
    */
-  open(index: number): Promise<CheckedChunk> {
-    return openChunk(this.#chunk(index), { isCharged: this.priceOf(index) > 0n });
+  open(index: number): Promise<OpenedChunk> {
+    return openChunk(this.#chunk(index));
   }
 }
 

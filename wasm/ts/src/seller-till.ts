@@ -3,7 +3,7 @@
 import { decodePayment } from "./core.js";
 import { isMillstreamError } from "./errors.js";
 import type { QuoteBook } from "./listing-quotes.js";
-import type { CheckedChunk } from "./listing-source.js";
+import type { OpenedChunk } from "./listing-source.js";
 import type { ListedQuote, Listing } from "./listing.js";
 import { HttpError, paymentBytes } from "./seller-http.js";
 import type { PaymentReceived } from "./payments.js";
@@ -23,7 +23,7 @@ export const TEMPORARY: ReadonlySet<string> = new Set([
 
 /** A chunk that was sold. */
 export interface Sale {
-  readonly chunk: CheckedChunk;
+  readonly chunk: OpenedChunk;
   readonly sold: Sold;
   /** Whether the chunk was bought before, so that this cost nothing. */
   readonly isRepeat: boolean;
@@ -65,9 +65,11 @@ export class Till {
     // A voucher says what it is for: one that is for nothing here is not taken.
     if (fields.memo !== undefined) this.#quote(listing, fields.memo);
     await this.#checkChannel(channelId, listing);
-    // Before the payment is taken: nobody is charged for bytes that are not what the quote says.
+    // Before anything is bought: nobody is charged for bytes that are not what the quote says. A chunk up to a piece is read
+    // before the payment is taken, of a longer one only the first piece: anyone could ask for the rest with a forged payment.
     const chunk = await listing.open(index);
     const received = await this.#receive(payment);
+    await chunk.check();
     const quote = this.#quote(listing, received.memo);
     const price = listing.priceOf(index);
     const purchase = { channelId, quote, index, price, credit: this.#credit(channelId, listing) };

@@ -282,7 +282,8 @@ export class Seller {
         "cache-control": "no-cache",
         ...linkOf(listing),
       });
-    const payment = requestedPayment(request, url);
+    // Who asks for headers alone buys nothing.
+    const payment = method === "HEAD" ? undefined : requestedPayment(request, url);
     const asksAccount = url.searchParams.has("account");
     if (file !== undefined && !asksAccount && listing.priceOf(file) === 0n)
       return this.#free(request, url, listing, file);
@@ -313,8 +314,9 @@ export class Seller {
     const { chunk, sold, isRepeat, undo } = await this.#till.sell(listing, part.index, payment);
     if (isRepeat) this.#totals.repeats += 1;
     else this.#totals.chunks += 1;
-    // What cannot be stored now is the next answer's to find: that chunk cannot be sent then either.
-    const body = chunk.body(part.first, part.length, () => void undo().catch(() => {}));
+    // Undone for who bought it with this request; who has had it before has no reason to be paid back.
+    const onChanged = () => void (isRepeat ? undefined : undo().catch(() => {}));
+    const body = chunk.body(part.first, part.length, onChanged);
     return this.#send(listing, part, body, {
       "cache-control": "private, no-store",
       ...receiptHeader(this.wallet, request, sold, now()),

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import { checkInteger } from "./errors.js";
 import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal } from "./seller-http.js";
 
 export { DEFAULT_CHUNK_SIZE, MAX_CHUNKS, MAX_CHUNK_SIZE } from "./content.js";
@@ -9,6 +10,15 @@ export { MAX_FOLDER_FILE, MAX_FOLDER_FILES } from "./folder.js";
 export { Listing, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
 export type { ClaimFilter, ClaimOptions, ClaimOutcome, SellerAccount } from "./seller-accounts.js";
 export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
+
+/** How answers are sent. */
+export interface NodeHandlerOptions {
+  /**
+   * How long nothing of an answer may be sent or read before the connection is cut, in milliseconds. Default 120,000. What a
+   * client paid for it can ask for again.
+   */
+  idleTimeout?: number | undefined;
+}
 
 /**
  * A listener for Node's `http.createServer` that answers with `handle`, for example that of a {@link Seller}.
@@ -18,7 +28,9 @@ export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
  */
 export function nodeHandler(
   handle: (request: Request) => Promise<Response>,
+  options: NodeHandlerOptions = {},
 ): (req: IncomingMessage, res: ServerResponse) => void {
+  const idleTimeout = checkInteger(options.idleTimeout ?? 120_000, "idleTimeout", 1, 2 ** 31 - 1);
   return (req, res) => {
     const gone = new AbortController();
     res.once("close", () => gone.abort());
@@ -26,7 +38,11 @@ export function nodeHandler(
     res.on("error", () => {});
     void respond(req, gone.signal)
       .catch(() => errorAnswer(500, "INTERNAL", "the server failed"))
-      .then((response) => send(req, res, response, gone.signal))
+      .then((response) => {
+        // Who reads nothing must not hold an answer in memory for ever. Between requests, the server's own time counts.
+        res.setTimeout(idleTimeout, () => res.destroy());
+        return send(req, res, response, gone.signal);
+      })
       .catch(() => res.destroy());
 
     async function respond(request: IncomingMessage, signal: AbortSignal): Promise<Response> {
