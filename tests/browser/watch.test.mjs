@@ -1,8 +1,10 @@
 // A real film in a real player: seconds that are watched are paid, and no others.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -26,6 +28,14 @@ const listen = async (server) => {
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${server.address().port}`;
 };
+
+it("hls.js takes the loader, and the meter takes hls.js, as their types say", () => {
+  const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+  const file = fileURLToPath(new URL("hls/types.ts", import.meta.url));
+  const options = "--noEmit --strict --target ES2022 --lib ES2023,DOM,ESNext.Disposable --module ESNext --types node";
+  const args = [tsc, ...options.split(" "), "--moduleResolution", "Bundler", "--skipLibCheck", file];
+  execFileSync(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+});
 
 describe("a film that is paid by the second", () => {
   let folder, chain, contracts, pages, browser, site;

@@ -26,6 +26,10 @@ export interface FetchOptions {
   onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
+/** A `fetch`, whatever that is in its environment, with options of its own. */
+export type PaidFetch = typeof globalThis.fetch &
+  ((input: RequestInfo | URL, init?: RequestInit, options?: FetchOptions) => Promise<Response>);
+
 /** A part of some content: first and last byte. */
 interface Part {
   readonly first: number;

@@ -24,7 +24,7 @@ export {
   verifySignature,
 } from "./core.js";
 export type { DownloadOptions, DownloadProgress, DownloadedChunk } from "./download.js";
-export type { FetchOptions } from "./fetch.js";
+export type { FetchOptions, PaidFetch } from "./fetch.js";
 export { MillstreamError, isMillstreamError } from "./errors.js";
 export type { MillstreamErrorDetails } from "./errors.js";
 export { init } from "./init.js";

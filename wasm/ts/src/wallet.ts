@@ -8,7 +8,7 @@ import { Cursor } from "./cursor.js";
 import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
-import { paidFetch, type FetchOptions } from "./fetch.js";
+import { paidFetch, type FetchOptions, type PaidFetch } from "./fetch.js";
 import { init } from "./init.js";
 import { isLedgerRecord } from "./ledger-record.js";
 import { Mailbox } from "./mailbox.js";
@@ -99,7 +99,7 @@ export class Wallet {
    * @throws {MillstreamError} METHOD_NOT_PAYABLE for what is no GET or HEAD; CONTENT_NOT_FOUND; INVALID_ARGUMENT for several
    *   ranges; what {@link download} throws, at once or while the body is read
    */
-  readonly fetch: (input: RequestInfo | URL, init?: RequestInit, options?: FetchOptions) => Promise<Response>;
+  readonly fetch: PaidFetch;
   readonly #core: Core;
   readonly #driver: Driver;
   readonly #parts: Parts;
@@ -135,7 +135,9 @@ export class Wallet {
     this.destination = destination;
     this.chain = chain;
     this.request = fetch;
-    this.fetch = (input, init, chosen) => paidFetch(this, input, init, chosen);
+    const pay = (input: RequestInfo | URL, init?: RequestInit, chosen?: FetchOptions) =>
+      paidFetch(this, input, init, chosen);
+    this.fetch = pay as PaidFetch;
     this.#core = core;
     this.#driver = driver;
     this.#cursor = cursor;
