@@ -109,7 +109,7 @@ for (const seed of [11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
       const amount = due < book.owed ? due : book.owed;
       if (amount > 0n) pay(amount);
     };
-    let [media, wall, playing, moved] = [0, 0, false, true];
+    let [media, wall, playing] = [0, 0, false];
     for (let step = 0; step < 500; step += 1) {
       const before = { paid: account.paid, seen: clock.seen };
       const what = pick(["fetch", "fetch", "play", "pause", "seek", "stall", "hide", "go", "go", "arrive", "give up"]);
@@ -142,7 +142,7 @@ for (const seed of [11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
         if (playing) clock.run({ media, wall, rate: 1 });
         settle();
       }
-      moved = clock.seen > before.seen;
+      const moved = clock.seen > before.seen;
       if (what !== "fetch" && !moved) assert.equal(account.paid, before.paid, `paid while ${what}, and nothing played`);
       assert.ok(account.paid <= account.cost, "paid for more than was fetched");
       assert.ok(account.paid >= account.cost - credit, "behind by more than the credit");
