@@ -187,7 +187,15 @@ describe("the border", () => {
     assert.equal(core.address(), key.address);
     assert.throws(() => core.exportSecret(), coded("KEY_ELSEWHERE"));
     const quote = { contentRoot: `0x${"c0".repeat(32)}`, length: 1, chunkSize: 1, chunks: 1, price: 1n, asset: NATIVE };
-    const terms = { ...quote, unit: "chunk", units: 1, credit: 0n, challengeDuration: HOUR, confirmations: 1, expiresAt: T0 };
+    const terms = {
+      ...quote,
+      unit: "chunk",
+      units: 1,
+      credit: 0n,
+      challengeDuration: HOUR,
+      confirmations: 1,
+      expiresAt: T0,
+    };
     assert.throws(() => core.signQuote(terms), coded("KEY_ELSEWHERE"));
     assert.throws(() => new Core({ ...config(1), address: key.address }), coded("INVALID_ARGUMENT", "secret"));
 

@@ -176,7 +176,11 @@ describe("hostile bytes", () => {
         core.loaded([...others, { ...record, bytes }], T0);
         // What is damaged and still readable is used: none of it may stop the module.
         core.channels();
-        for (const use of [() => core.pay(id, 1n, { memo: MEMO }, 0, T0), () => core.resume(id, T0), () => core.tick(T0)]) {
+        for (const use of [
+          () => core.pay(id, 1n, { memo: MEMO }, 0, T0),
+          () => core.resume(id, T0),
+          () => core.tick(T0),
+        ]) {
           try {
             use();
           } catch (error) {

@@ -51,11 +51,12 @@ export function fakeChain(account = address(1)) {
       const words = Buffer.from(data).subarray(4).toString("hex").match(/.{64}/g) ?? [];
       // deposit(address asset, bytes32 channelId, uint256 expectedHeld, uint256 amount)
       if (to === CONTRACTS.adjudicator && words.length === 4) {
-        const [asset, channelId, , amount] = words;
+        const [asset, channelId, before, amount] = words;
+        const held = (BigInt(`0x${before}`) + BigInt(`0x${amount}`)).toString(16).padStart(64, "0");
         logs.push({
           address: CONTRACTS.adjudicator,
           topics: [DEPOSITED, `0x${channelId}`],
-          data: new Uint8Array(Buffer.from(asset + amount, "hex")),
+          data: new Uint8Array(Buffer.from(asset + held, "hex")),
           block,
           logIndex: 0,
         });

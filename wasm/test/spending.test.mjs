@@ -147,7 +147,11 @@ test("a limit holds for who starts again on the same store", async (t) => {
 
   const again = fileStore(directory);
   t.after(() => again.close());
-  const second = await openBuyer(t, chain, seller, { policy: { ...POLICY, ...policy }, store: again, secret: secret(1) });
+  const second = await openBuyer(t, chain, seller, {
+    policy: { ...POLICY, ...policy },
+    store: again,
+    secret: secret(1),
+  });
   const same = await second.loadChannel(channel.id);
   assert.equal((await refusalOf(same.pay(401n, FILMS))).spent, 600n);
   await same.pay(400n, FILMS);

@@ -15,6 +15,9 @@ import {
   type DownloadedChunk,
   type ExternalSigner,
   type Hex,
+  type HlsPlayer,
+  type Meter,
+  type MeterState,
   type Offer,
   type Output,
   type PaymentHandle,
@@ -69,6 +72,8 @@ export function carryOut(output: Output): string | bigint | number {
       return output.digest.length;
     case "submit":
       return output.value;
+    case "ask":
+      return output.question.limit;
     case "notify":
       return happened(output.event);
     case "wakeAt":
@@ -107,6 +112,20 @@ export async function use(): Promise<void> {
   // @ts-expect-error there is no such event
   wallet.on("paid", () => {});
 
+  wallet.on("receipt", ({ origin, receipt }) => {
+    check<Equal<typeof origin, string>>();
+    check<Equal<typeof receipt, Uint8Array>>();
+  });
+
+  // A fetch like any other, also alone.
+  const { fetch: pay } = wallet;
+  const standard: typeof globalThis.fetch = pay;
+  const response = await standard(new URL("https://seller.test/paper.pdf"), { signal: AbortSignal.timeout(1_000) });
+  check<Equal<typeof response, Response>>();
+  await pay("https://seller.test/paper.pdf", {}, { parallel: 2, window: 5n });
+  // @ts-expect-error amounts are not numbers
+  await pay("https://seller.test/paper.pdf", {}, { window: 5 });
+
   const offer = await fetchOffer("https://seller.test/film.mp4", wallet);
   const channel = await wallet.openChannel({
     seller: offer,
@@ -135,6 +154,27 @@ export async function use(): Promise<void> {
   } catch (error) {
     if (isMillstreamError(error)) check<Equal<typeof error.code, string>>();
   }
+  const video = document.createElement("video");
+  class Player implements HlsPlayer {
+    loadSource(): void {}
+    attachMedia(): void {}
+    startLoad(): void {}
+    destroy(): void {}
+    level = 0;
+  }
+  using meter = wallet.watch(video, "film/master.m3u8", { Hls: Player });
+  check<Equal<typeof meter, Meter<Player>>>();
+  check<Equal<typeof meter.state, MeterState>>();
+  check<Equal<typeof meter.paid, bigint>>();
+  meter.player?.level.toFixed();
+  meter.on("payment", ({ amount, index }) => {
+    check<Equal<typeof amount, bigint>>();
+    check<Equal<typeof index, number | undefined>>();
+  });
+  meter.on("error", ({ error }) => error.code);
+  await meter.stop({ settle: true });
+  // @ts-expect-error it needs a video
+  wallet.watch("film/master.m3u8");
   const seller = await Seller.open({ chain });
   check<Equal<ReturnType<Seller["handle"]>, Promise<Response>>>();
   const listing = await seller.addFolder("/film/", "film", { price: 5n, unit: "second", credit: 50n });

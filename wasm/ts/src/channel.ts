@@ -31,6 +31,10 @@ export interface PayOptions {
    * signature and no write to the store. Only for a wallet that is alone on its store. Default 0.
    */
   ticks?: number | undefined;
+  /** Where what is paid for is, for the "payment" event. */
+  url?: string | undefined;
+  /** Which chunk of it, for the "payment" event. */
+  index?: number | undefined;
 }
 
 /**
@@ -100,10 +104,11 @@ export class Channel {
    *   paid; `WALLET_STOPPED`
    */
   async pay(amount: bigint, options: PayOptions = {}): Promise<PaymentHandle> {
-    const { memo, ticks = 0 } = options;
+    const { memo, ticks = 0, url, index } = options;
     const origin = options.origin === undefined ? undefined : hashOfName(options.origin, "origin");
     const file = options.file === undefined ? undefined : hashOfName(options.file, "file");
-    return this.#parts.payments.pay(this.id, amount, { memo, origin, file }, ticks);
+    const paidFor = { origin: options.origin, url, index };
+    return this.#parts.payments.pay(this.id, amount, { memo, origin, file }, ticks, paidFor);
   }
 
   /**

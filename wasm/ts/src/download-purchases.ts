@@ -3,12 +3,11 @@
 
 import type { Channel, PaymentHandle } from "./channel.js";
 import { ChunkSet } from "./content.js";
-import { decodePayment } from "./core.js";
-import { isMillstreamError } from "./errors.js";
+import { MillstreamError, isMillstreamError } from "./errors.js";
+import type { Goods } from "./goods.js";
+import { CreditBook } from "./metering.js";
 import type { Offer } from "./offer.js";
-import type { Hex } from "./types.js";
 import { withSignal } from "./waits.js";
-import type { Wallet } from "./wallet.js";
 
 /** What pays for a chunk in flight. */
 export interface Ticket {
@@ -17,12 +16,16 @@ export interface Ticket {
   readonly amount: bigint;
   /** The payment that was made for it, or the newest one if there was enough already. */
   readonly payment: PaymentHandle;
+  /** Whether it is reserved, and has to be released. */
+  readonly isReserved: boolean;
 }
 
 /** How a chunk is paid for. */
 export interface TicketOptions {
   /** The most that may be signed away for chunks that have not arrived, in base units. */
   readonly window: bigint;
+  /** How far payment may lag behind what was asked for, in base units; without it, every chunk is paid for first. */
+  readonly credit?: bigint | undefined;
   /** For how many more chunks to prepare payments. */
   readonly ticks: number;
   readonly signal: AbortSignal;
@@ -32,28 +35,40 @@ export interface TicketOptions {
   readonly onPaid: (amount: bigint) => void;
 }
 
+type PayingOptions = Pick<TicketOptions, "ticks" | "onPaying" | "onPaid">;
+
 /** What a seller says of a channel. */
 export interface Statement {
   /** The chunks that were bought on the quote. */
   readonly bought: readonly number[];
   /** What is paid on the channel and not spent, in base units. */
   readonly unspent: bigint;
+  /** What was bought on the channel and is not paid, in base units. */
+  readonly owed: bigint;
 }
 
 /** Chunks on their way: what is reserved for each, and for how many that wait for it. */
 interface Reservation {
   readonly payment: Promise<PaymentHandle>;
+  readonly cost: bigint;
   users: number;
 }
+
+/** More units than that are paid for in one payment: with a signature rather than a hash for each. */
+const MAX_UNITS_APART = 16n;
+/** The most ticks that a voucher has. */
+const MAX_TICKS = 255;
 
 /** What one channel buys on one quote. */
 export class Purchase {
   readonly channel: Channel;
+  readonly goods: Goods;
   readonly offer: Offer;
   readonly #bought: ChunkSet;
   /** Takes an amount out of what is unspent on the channel from earlier times, if there is as much. */
   readonly #draw: (amount: bigint) => boolean;
   readonly #reserved = new Map<number, Reservation>();
+  readonly #credit = new CreditBook();
   /** Of the vouchers that the seller is known to have. */
   readonly #known = new Set<number>();
   /** Asks the seller, once, what it knows from earlier times. */
@@ -63,20 +78,28 @@ export class Purchase {
   #paying = 0;
   /** What is signed away for chunks that did not arrive, and can buy them. */
   #atRisk = 0n;
+  /** The seller serves nothing ahead of payment, whatever its quote says: there are older debts. */
+  #noCredit = false;
   /** What the seller says that it never got, or spent on nothing known here. */
   #denied = 0n;
   #change: { readonly happened: Promise<void>; readonly happen: () => void } = signal();
 
-  constructor(channel: Channel, offer: Offer, draw: (amount: bigint) => boolean) {
+  constructor(channel: Channel, goods: Goods, draw: (amount: bigint) => boolean) {
     this.channel = channel;
-    this.offer = offer;
+    this.goods = goods;
+    this.offer = goods.offer;
     this.#draw = draw;
-    this.#bought = new ChunkSet(offer.chunks);
+    this.#bought = new ChunkSet(goods.offer.chunks);
   }
 
   /** What is signed away for chunks that did not arrive, in base units. */
   get atRisk(): bigint {
-    return this.#atRisk + this.#denied;
+    return this.#atRisk + this.#credit.ahead() + this.#denied;
+  }
+
+  /** The newest payment, if there is one that can be shown. */
+  get newest(): PaymentHandle | undefined {
+    return this.#newest;
   }
 
   /** Whether chunk `index` is paid for, and needs no further payment. */
@@ -109,6 +132,17 @@ export class Purchase {
     for (const index of bought) if (!this.#reserved.has(index)) this.setBought(index);
   }
 
+  /** Nobody waits any more for a chunk that was asked for on credit: it did not come, or is not wanted. */
+  giveUp(index: number, why: "lost" | "unwanted"): void {
+    this.#credit.end(index, why);
+    this.#changed();
+  }
+
+  /** The seller wants everything paid first. */
+  setNoCredit(): void {
+    this.#noCredit = true;
+  }
+
   /** What is shown now: the newest payment, or `otherwise` if there is none; as short as it can be, or whole. */
   show(
     otherwise: PaymentHandle,
@@ -130,24 +164,33 @@ export class Purchase {
    * has room for it. It is released with {@link release}.
    */
   async ticket(index: number, options: TicketOptions): Promise<Ticket> {
+    const { signal, window, credit } = options;
     for (;;) {
-      if (this.isBought(index) && this.#newest) return { index, amount: 0n, payment: this.#newest };
-      const { price } = this.offer;
+      const isSpent = this.isBought(index) || (credit === undefined && this.#credit.has(index));
+      if (isSpent && this.#newest) return { index, amount: 0n, payment: this.#newest, isReserved: false };
+      if (credit !== undefined) {
+        const ticket = await this.#onCredit(index, this.#noCredit ? 0n : credit, options);
+        if (ticket) return ticket;
+        continue;
+      }
+      const cost = this.goods.cost(index);
       let reservation = this.#reserved.get(index);
       if (!reservation) {
-        const reserved = price * BigInt(this.#reserved.size);
+        const reserved = this.#reservedCost;
         // What is unspent from earlier times goes first, as soon as there is a payment to show for it.
-        if (this.#newest && this.#atRisk - reserved < price && this.#draw(price)) this.#atRisk += price;
+        if (this.#newest && this.#atRisk - reserved < cost && this.#draw(cost)) this.#atRisk += cost;
         const free = this.#atRisk - reserved;
-        const isPaid = this.#newest !== undefined && free >= price;
+        const isPaid = this.#newest !== undefined && (free >= cost || cost === 0n);
         // Without any payment that can be shown, what is unspent cannot be used: one has to be made, and only one.
-        const mustWait = this.#newest === undefined ? this.#paying > 0 : this.#atRisk + price > options.window;
+        const mustWait =
+          this.#newest === undefined ? this.#paying > 0 : this.#atRisk + this.#credit.ahead() + cost > window;
         if (!isPaid && mustWait) {
-          await withSignal(this.#change.happened, options.signal, "the download");
+          await withSignal(this.#change.happened, signal, "the download");
           continue;
         }
         reservation = {
-          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#pay(options),
+          payment: this.#newest && isPaid ? Promise.resolve(this.#newest) : this.#payAhead(cost, index, options),
+          cost,
           users: 0,
         };
         this.#reserved.set(index, reservation);
@@ -155,7 +198,8 @@ export class Purchase {
       }
       reservation.users += 1;
       try {
-        return { index, amount: price, payment: await withSignal(reservation.payment, options.signal, "the download") };
+        const payment = await withSignal(reservation.payment, signal, "the download");
+        return { index, amount: cost, payment, isReserved: true };
       } catch (error) {
         this.release(index);
         throw error;
@@ -178,17 +222,20 @@ export class Purchase {
     this.#bought.add(index);
     // Whoever else waits for it needs nothing reserved any more.
     this.#reserved.delete(index);
-    this.#atRisk -= this.#atRisk < this.offer.price ? this.#atRisk : this.offer.price;
+    const cost = this.goods.cost(index);
+    if (!this.#credit.arrived(index)) this.#atRisk -= this.#atRisk < cost ? this.#atRisk : cost;
     this.#changed();
   }
 
   /** The seller does not know that chunk `index` was paid for: whether to pay once more is the owner's decision. */
   setForgotten(index: number): void {
-    const { price } = this.offer;
-    const denied = this.isBought(index) || this.#atRisk < price ? 0n : price;
+    const cost = this.goods.cost(index);
+    const isCovered = !this.isBought(index) && this.#atRisk >= cost;
+    const onCredit = this.#credit.has(index);
+    const denied = onCredit ? this.#credit.undo(index) : isCovered ? cost : 0n;
     this.#bought.delete(index);
     this.#reserved.delete(index);
-    this.#atRisk -= denied;
+    if (!onCredit) this.#atRisk -= denied;
     this.#denied += denied;
     this.#changed();
   }
@@ -202,25 +249,131 @@ export class Purchase {
   takeOver(earlier: Purchase): void {
     this.#atRisk += earlier.#atRisk;
     earlier.#atRisk = 0n;
+    this.#credit.takeOver(earlier.#credit);
   }
 
-  async #pay({ ticks, onPaying, onPaid }: TicketOptions): Promise<PaymentHandle> {
-    const { price, hash } = this.offer;
-    this.#atRisk += price;
+  /** That much is owed on the channel from earlier times, in base units. */
+  takeDebt(amount: bigint): void {
+    this.#credit.owe(amount);
+  }
+
+  /** What is owed for chunks that were asked for on credit, in base units. */
+  get owed(): bigint {
+    return this.#credit.owed;
+  }
+
+  /** Pays `amount` of what is owed, or less if less is owed. */
+  async settle(amount: bigint, options: Pick<TicketOptions, "onPaid" | "signal">): Promise<void> {
+    while (this.#paying > 0) await withSignal(this.#change.happened, options.signal, "paying");
+    const due = amount < this.owed ? amount : this.owed;
+    if (due > 0n) await this.#payOwed(due, undefined, { ticks: MAX_TICKS, onPaying: () => {}, ...options });
+  }
+
+  /** A ticket for who pays later; nothing if something happened while it waited. */
+  async #onCredit(index: number, credit: bigint, options: TicketOptions): Promise<Ticket | undefined> {
+    const { price } = this.offer;
+    const isNew = !this.#credit.has(index);
+    const cost = isNew ? this.goods.cost(index) : 0n;
+    const { remaining } = this.channel;
+    const reserved = this.#reservedCost;
+    const free = this.#atRisk > reserved ? this.#atRisk - reserved : 0n;
+    // Nobody lends more than the channel can pay.
+    const owed = this.owed + cost - free;
+    if (isNew && owed > remaining) throw this.#usedUp(owed);
+    const lent = credit < remaining ? credit : remaining;
+    let due = this.#credit.due(cost - free, { price, credit: lent });
+    // Some payment has to be shown: it says who asks.
+    if (!this.#newest && due === 0n) due = price;
+    const isFull = this.#newest !== undefined && this.#atRisk + this.#credit.ahead(due) > options.window;
+    if (due > 0n && (isFull || this.#paying > 0)) {
+      if (this.#paying === 0 && !this.#credit.isWaiting && this.#reserved.size === 0) throw exhausted(this.atRisk);
+      return void (await withSignal(this.#change.happened, options.signal, "the download"));
+    }
+    const amount = this.#credit.ask(index, cost);
+    this.#atRisk += this.#credit.pay(free) - free;
+    try {
+      if (due > 0n && this.#newest && this.#draw(due)) this.#atRisk += this.#credit.pay(due);
+      else if (due > 0n) await this.#payOwed(due, index, options);
+    } catch (error) {
+      if (isNew) this.#atRisk += this.#credit.undo(index);
+      this.#changed();
+      throw error;
+    }
+    return this.#newest && { index, amount, payment: this.#newest, isReserved: false };
+  }
+
+  /** What the chunks on their way cost. */
+  get #reservedCost(): bigint {
+    let sum = 0n;
+    for (const { cost } of this.#reserved.values()) sum += cost;
+    return sum;
+  }
+
+  /** Pays for a chunk before it is asked for: at least a unit, since some payment has to be shown. */
+  async #payAhead(cost: bigint, index: number, options: PayingOptions): Promise<PaymentHandle> {
+    const amount = cost > 0n ? cost : this.offer.price;
+    let unpaid = amount;
+    this.#atRisk += amount;
+    try {
+      return await this.#pay(amount, index, options, (part) => (unpaid -= part));
+    } catch (error) {
+      this.#atRisk -= unpaid;
+      throw error;
+    }
+  }
+
+  #payOwed(amount: bigint, index: number | undefined, options: PayingOptions): Promise<PaymentHandle> {
+    return this.#pay(amount, index, options, (part) => (this.#atRisk += this.#credit.pay(part)));
+  }
+
+  /** Pays unit by unit as long as these are few, since each is then a tick. */
+  async #pay(
+    amount: bigint,
+    index: number | undefined,
+    { ticks, onPaying, onPaid }: PayingOptions,
+    onPart: (amount: bigint) => void,
+  ): Promise<PaymentHandle> {
+    const { price } = this.offer;
+    const units = amount / price;
+    const parts = amount % price === 0n && units <= MAX_UNITS_APART ? Number(units) : 1;
+    const each = amount / BigInt(parts);
     this.#paying += 1;
     try {
       onPaying();
-      const payment = await this.channel.pay(price, { memo: hash, ticks });
-      this.#newest = payment;
-      onPaid(payment.amount);
-      return payment;
+      for (let part = parts; ; part--) {
+        const prepared = Math.min(MAX_TICKS, parts * ticks + part - 1);
+        const payment = await this.#sign(each, prepared, index);
+        this.#newest = payment;
+        onPart(each);
+        onPaid(each);
+        if (part === 1) return payment;
+      }
     } catch (error) {
-      this.#atRisk -= price;
-      throw error;
+      throw isMillstreamError(error) && error.code === "INSUFFICIENT_BALANCE" ? this.#usedUp(each, error) : error;
     } finally {
       this.#paying -= 1;
       this.#changed();
     }
+  }
+
+  /** The one place where a purchase pays, and says for what. */
+  #sign(amount: bigint, ticks: number, index: number | undefined): Promise<PaymentHandle> {
+    const { hash: memo, url, contentRoot: file } = this.offer;
+    return this.channel.pay(amount, { memo, ticks, origin: new URL(url).origin, file, url: this.#url(index), index });
+  }
+
+  #url(index: number | undefined): string {
+    return index === undefined ? this.offer.url : this.goods.place(index).url;
+  }
+
+  /** The core's word for it has not what to do next. */
+  #usedUp(cost: bigint, cause?: unknown): MillstreamError {
+    const { id: channelId, remaining } = this.channel;
+    const missing = cost - remaining;
+    const message =
+      `the channel is used up: the next chunk costs ${cost} base units, ${remaining} are left, ${missing} are ` +
+      `missing. Top it up, or open another one: chunks that were received are not paid for again`;
+    return new MillstreamError("INSUFFICIENT_BALANCE", message, { cause, details: { channelId, missing } });
   }
 
   /** Of the channel's newest voucher, if it is known. */
@@ -240,80 +393,12 @@ export class Purchase {
   }
 }
 
-/** The purchases of one wallet. */
-export class Purchases {
-  readonly #purchases = new Map<string, Purchase>();
-  /** Channels that paid nothing before this wallet was opened: all that was bought on them is known here. */
-  readonly #complete = new Map<Hex, boolean>();
-  /** What was unspent on a channel when this wallet first asked, in base units, less what was drawn since. */
-  readonly #unspent = new Map<Hex, bigint>();
-
-  /** The purchase of an offer on a channel, made if there is none. */
-  of(channel: Channel, offer: Offer): Purchase {
-    const key = `${channel.id}${offer.hash}`;
-    let purchase = this.#purchases.get(key);
-    if (!purchase) {
-      this.#forgetClosed();
-      if (!this.#complete.has(channel.id)) this.#complete.set(channel.id, channel.paid === 0n);
-      const draw = (amount: bigint) => this.#draw(channel.id, amount);
-      this.#purchases.set(key, (purchase = new Purchase(channel, offer, draw)));
-    }
-    return purchase;
-  }
-
-  /** Whether the seller may know of chunks that were bought on a channel, and this wallet not. */
-  isComplete(channel: Channel): boolean {
-    return this.#complete.get(channel.id) === true;
-  }
-
-  /** What is unspent on a channel, by the seller's word. Only the first one counts: later ones are mixed with what is bought. */
-  setUnspent({ id }: Channel, amount: bigint): void {
-    if (!this.#unspent.has(id)) this.#unspent.set(id, amount);
-  }
-
-  #draw(channelId: Hex, amount: bigint): boolean {
-    const unspent = this.#unspent.get(channelId) ?? 0n;
-    if (unspent < amount) return false;
-    this.#unspent.set(channelId, unspent - amount);
-    return true;
-  }
-
-  #forgetClosed(): void {
-    for (const [key, { channel }] of this.#purchases)
-      if (channel.status === "closed" || channel.status === "aborted") {
-        this.#purchases.delete(key);
-        this.#complete.delete(channel.id);
-        this.#unspent.delete(channel.id);
-      }
-  }
-}
-
-const purchases = new WeakMap<Wallet, Purchases>();
-
-/** The purchases of a wallet. */
-export function purchasesOf(wallet: Wallet): Purchases {
-  let known = purchases.get(wallet);
-  if (!known) purchases.set(wallet, (known = new Purchases()));
-  return known;
-}
-
-/** A payment of an earlier time as it can be shown now. */
-export function earlierPayment(
-  channel: Channel,
-  claim: Uint8Array,
-): PaymentHandle & { readonly memo: Hex | undefined } {
-  const { serial, ticks, memo } = decodePayment(claim);
-  return {
-    channelId: channel.id,
-    serial,
-    ticks,
-    memo,
-    amount: 0n,
-    cumulativeAmount: channel.paid,
-    bytes: claim,
-    claim,
-    signMs: 0,
-  };
+function exhausted(atRisk: bigint): MillstreamError {
+  return new MillstreamError(
+    "WINDOW_EXHAUSTED",
+    `${atRisk} base units are paid for what did not arrive: nothing more is paid until it does, or with a larger window`,
+    { details: { atRisk } },
+  );
 }
 
 /** Something that happens once. */

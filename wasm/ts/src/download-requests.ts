@@ -3,11 +3,15 @@
 import { areBounds } from "./chunk-ranges.js";
 import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
-import { Manifest, readBody, type ChunkSpan } from "./content.js";
-import { earlierPayment, type Purchase, type Purchases, type Statement } from "./download-purchases.js";
+import { chunkRequest, readChunk, strange } from "./chunk-request.js";
+import { Manifest, readBody } from "./content.js";
+import type { Purchase, Statement } from "./download-purchases.js";
 import { receiptIn } from "./download-receipt.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
+import { FolderManifest } from "./folder.js";
+import { Goods } from "./goods.js";
 import type { Offer } from "./offer.js";
+import { earlierPayment, type Purchases } from "./purchases.js";
 import { isObject } from "./rpc.js";
 import { refused } from "./transport.js";
 import { sleep } from "./waits.js";
@@ -31,21 +35,27 @@ export interface RequestOptions {
 
 /** One chunk to buy. */
 export interface Exchange {
-  readonly offer: Offer;
   readonly purchase: Purchase;
   readonly index: number;
-  readonly span: ChunkSpan;
   /** The most that may be signed away for chunks that have not arrived, in base units. */
   readonly window: bigint;
+  /** How far payment may lag behind what was asked for, in base units; without it, the chunk is paid for first. */
+  readonly credit?: bigint | undefined;
   /** For how many more chunks to prepare payments. */
   readonly ticks: () => number;
   /** Told when a payment was signed for it. */
   readonly onPaid: (amount: bigint) => void;
+  /** Told what it costs before it is asked for, in base units: 0 if it was bought before. */
+  readonly onAsk?: ((amount: bigint) => void) | undefined;
+  /** Told how many bytes came, with every piece. */
+  readonly onData?: ((received: number) => void) | undefined;
 }
 
 /** A chunk that arrived. */
 export interface ChunkAnswer {
   readonly bytes: Uint8Array;
+  /** Of the answer; nobody signed them. */
+  readonly headers: Headers;
   /** The payment that was made or shown for it. */
   readonly payment: PaymentHandle;
   /** What it cost, in base units: 0 if it was bought before. */
@@ -63,7 +73,7 @@ interface Refused {
 }
 
 /** What came of showing a payment: the chunk, or the seller's no. */
-type Shown = Pick<ChunkAnswer, "bytes" | "receipt" | "roundTripMs"> | Refused;
+type Shown = Pick<ChunkAnswer, "bytes" | "headers" | "receipt" | "roundTripMs"> | Refused;
 
 /** Nothing, or only a part, came back: the same request can be made again. */
 class Lost extends Error {}
@@ -110,14 +120,23 @@ export class PaidRequests {
     this.#report = report;
   }
 
-  /** The checked list of hashes of an offer's chunks. */
-  manifest(offer: Offer): Promise<Manifest> {
+  /** What an offer is for, with the checked list of its hashes. */
+  goods(offer: Offer): Promise<Goods> {
     return this.#untilAnswered("the list of hashes", async (watch) => {
       const response = await this.#fetch(offer.manifestUrl, { ...REQUEST, signal: watch.signal });
       watch.touch();
       if (response.status !== 200) throw await this.#refusal(response, watch);
-      return Manifest.read(response, offer, offer.contentRoot, watch.signal);
+      const manifest =
+        offer.chunkSize === 0
+          ? await FolderManifest.read(response, offer, watch.signal)
+          : await Manifest.read(response, offer, offer.contentRoot, watch.signal);
+      return new Goods(offer, manifest);
     });
+  }
+
+  /** Brings the seller the newest payment, without buying anything. */
+  async tell({ offer, newest }: Purchase): Promise<void> {
+    if (newest) await this.#statement(offer, newest.claim);
   }
 
   /** Asks the seller what was bought and is unspent from earlier times, unless this wallet knows. */
@@ -129,23 +148,24 @@ export class PaidRequests {
       const statement = await this.#statement(offer, claim);
       if (!statement) return;
       const { memo, ...payment } = earlierPayment(channel, claim);
-      this.#purchases.setUnspent(channel, statement.unspent);
+      this.#purchases.takeBalance(purchase, statement);
       purchase.takeStatement(statement.bought, memo === offer.hash ? payment : undefined);
     }, this.#signal);
   }
 
-  /** Buys one chunk, or asks for it again if it was bought. `check` throws if the bytes are not the chunk. */
-  async chunk(exchange: Exchange, check: (bytes: Uint8Array) => Promise<void>): Promise<ChunkAnswer> {
-    const { purchase, index, window, onPaid } = exchange;
+  /** Buys one chunk, or asks for it again if it was bought, and checks it. */
+  async chunk(exchange: Exchange): Promise<ChunkAnswer> {
+    const { purchase, index, window, credit, onPaid, onAsk } = exchange;
     const onPaying = () => this.#report("paying", index, 1);
     for (let disputes = 0; ; disputes++) {
       const ticks = exchange.ticks();
-      const ticket = await purchase.ticket(index, { window, ticks, signal: this.#halted, onPaying, onPaid });
+      const ticket = await purchase.ticket(index, { window, credit, ticks, signal: this.#halted, onPaying, onPaid });
       const { amount, payment } = ticket;
+      onAsk?.(amount);
       try {
         const shown = await this.#show(exchange, payment);
         if (!("refusal" in shown)) {
-          await check(shown.bytes);
+          await purchase.goods.check(index, shown.bytes);
           purchase.setBought(index);
           return { ...shown, payment, amount };
         }
@@ -159,16 +179,18 @@ export class PaidRequests {
         // It took the money and does not know for what: whether to pay once more is the owner's decision.
         else throw forgotten(exchange, refusal);
       } finally {
-        if (amount > 0n) purchase.release(index);
+        if (ticket.isReserved) purchase.release(index);
+        else purchase.giveUp(index, this.#signal.aborted ? "unwanted" : "lost");
       }
     }
   }
 
   /** The seller says that too little is paid: what was bought by its word is not paid for again. */
-  async #reconcile({ purchase, offer, index }: Exchange, payment: PaymentHandle): Promise<void> {
-    const { bought = [] } = (await this.#statement(offer, purchase.show(payment, true).bytes)) ?? {};
+  async #reconcile({ purchase, index, credit }: Exchange, payment: PaymentHandle): Promise<void> {
+    const { bought = [] } = (await this.#statement(purchase.offer, purchase.show(payment, true).bytes)) ?? {};
     if (bought.includes(index)) purchase.setBought(index);
     purchase.reconcile(bought);
+    if (credit !== undefined) purchase.setNoCredit();
   }
 
   /** What the seller has noted about a channel, if it says. */
@@ -186,32 +208,37 @@ export class PaidRequests {
   }
 
   /** Asks for a chunk with the newest payment until there is an answer. */
-  async #show({ offer, index, span, purchase }: Exchange, ticket: PaymentHandle): Promise<Shown> {
+  async #show({ index, purchase, onData }: Exchange, ticket: PaymentHandle): Promise<Shown> {
+    const { offer, goods } = purchase;
+    const place = goods.place(index);
     let whole = false;
     for (;;) {
       const onTry = (attempt: number) => this.#report(attempt === 1 ? "fetching" : "retrying", index, attempt);
       const ask = async (watch: Watch): Promise<Shown | "whole"> => {
         const start = performance.now();
         const { payment, bytes: proof, isWhole } = purchase.show(ticket, whole);
-        const last = span.offset + span.length - 1;
-        const headers = {
-          Range: `bytes=${span.offset}-${last}`,
-          Payment: toBase64Url(proof),
-          ...(this.#receipts === "all" && { "Payment-Receipt": "sign" }),
-        };
-        const response = await this.#fetch(offer.url, { ...REQUEST, headers, signal: watch.signal });
+        const { url, headers, status } = chunkRequest(place, proof, this.#receipts === "all");
+        const response = await this.#fetch(url, { ...REQUEST, headers, signal: watch.signal });
         watch.touch();
-        if (response.status !== 206) {
+        if (response.status !== status) {
           const refusal = await this.#refusal(response, watch);
           const wanted = !isWhole && VOUCHER_WANTED.has(refusal.details.peerCode ?? "");
           return wanted ? "whole" : { refusal, payment };
         }
         purchase.setKnown(payment);
-        const bytes = await readChunk(response, { offer, index, span }, watch);
+        const onBytes = (received: number) => {
+          watch.touch();
+          onData?.(received);
+        };
+        const { signal } = watch;
+        const bytes = await readChunk(response, { index, place, total: offer.length }, { signal, onData: onBytes });
         const { hash: quote, payee: seller } = offer;
         const { wallet, channelId } = { wallet: this.#wallet, channelId: purchase.channel.id };
-        const receipt = receiptIn(response.headers, { wallet, seller, channelId, quote, index });
-        return { bytes, receipt, roundTripMs: performance.now() - start };
+        const { headers: answered } = response;
+        const receipt = receiptIn(answered, { wallet, seller, channelId, quote, index });
+        if (receipt)
+          wallet.received({ channelId, origin: new URL(place.url).origin, url: place.url, index, quote, receipt });
+        return { bytes, headers: answered, receipt, roundTripMs: performance.now() - start };
       };
       const shown = await this.#untilAnswered(`chunk ${index}`, ask, onTry);
       if (shown !== "whole") return shown;
@@ -311,30 +338,7 @@ class Watch {
   }
 }
 
-/** The bytes of a chunk that was answered, as long as they have to be. */
-async function readChunk(
-  response: Response,
-  { offer, index, span }: Pick<Exchange, "offer" | "index" | "span">,
-  watch: Watch,
-): Promise<Uint8Array> {
-  const range = response.headers.get("content-range");
-  if (range !== `bytes ${span.offset}-${span.offset + span.length - 1}/${offer.length}`) {
-    await response.body?.cancel();
-    throw strange(`answered another range than that of chunk ${index}: ${range ?? "none"}`);
-  }
-  const { bytes, received } = await readBody(response.body, span.length, {
-    signal: watch.signal,
-    onData: () => watch.touch(),
-  });
-  if (received === span.length) return bytes;
-  throw new MillstreamError(
-    "CONTENT_LENGTH",
-    `chunk ${index} came with ${received < span.length ? "fewer" : "more"} than its ${span.length} bytes`,
-    { details: { index, expected: span.length, actual: received } },
-  );
-}
-
-/** Reads what a seller says of an account: `{ "unspent": "…", "bought": [first, last, …] }`. */
+/** Reads what a seller says of an account: `{ "unspent": "…", "owed": "…", "bought": [first, last, …] }`. */
 function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
   let statement: unknown;
   try {
@@ -342,22 +346,22 @@ function readStatement(bytes: Uint8Array, { chunks }: Offer): Statement {
   } catch {
     throw strange("answered what is no statement of an account");
   }
-  const { unspent, bought: bounds } = isObject(statement) ? statement : {};
-  if (typeof unspent !== "string" || !/^\d{1,39}$/.test(unspent) || !areBounds(bounds, chunks))
+  const { unspent, owed = "0", bought: bounds } = isObject(statement) ? statement : {};
+  if (!isAmount(unspent) || !isAmount(owed) || !areBounds(bounds, chunks))
     throw strange("answered what is no statement of an account");
   const bought: number[] = [];
   for (let at = 0; at < bounds.length; at += 2)
     for (let index = bounds[at] ?? 0; index <= (bounds[at + 1] ?? -1); index++) bought.push(index);
-  return { unspent: BigInt(unspent), bought };
+  return { unspent: BigInt(unspent), owed: BigInt(owed), bought };
+}
+
+function isAmount(value: unknown): value is string {
+  return typeof value === "string" && /^\d{1,39}$/.test(value);
 }
 
 function forgotten({ purchase, index }: Exchange, refusal: MillstreamError): MillstreamError {
   purchase.setForgotten(index);
   return refusal;
-}
-
-function strange(what: string): MillstreamError {
-  return new MillstreamError("SELLER_ANSWER_MALFORMED", `the seller ${what}`);
 }
 
 function words(error: unknown): string {

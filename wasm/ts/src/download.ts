@@ -1,13 +1,14 @@
 // A paid download: many chunks on their way at once, each paid for, fetched and checked, handed over in order.
 
 import type { Channel } from "./channel.js";
-import { chunkCount, chunkSpan } from "./content.js";
+import { chooseChannel } from "./channel-choice.js";
 import { PaidRequests, type DownloadState, type Exchange } from "./download-requests.js";
-import { purchasesOf, type Purchase } from "./download-purchases.js";
+import type { Purchase } from "./download-purchases.js";
 import { ReadAhead, type Ends } from "./download-ahead.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
-import { fetchOffer, type Offer } from "./offer.js";
-import { withSignal } from "./waits.js";
+import type { Goods } from "./goods.js";
+import { endsSoon, fetchOffer } from "./offer.js";
+import { purchasesOf } from "./purchases.js";
 import type { Wallet } from "./wallet.js";
 
 declare module "./errors.js" {
@@ -31,6 +32,8 @@ export interface DownloadOptions {
   channel?: Channel | undefined;
   /** The first chunk that is wanted. Default 0. */
   startChunk?: number | undefined;
+  /** The chunk before which it ends. Default: the end of the content. */
+  endChunk?: number | undefined;
   /** Chunks that are there already, and are left out. */
   have?: ReadonlySet<number> | undefined;
   /** How many chunks are asked for at once, 1 to 64. With 1, nothing is paid ahead of what is iterated. Default 8. */
@@ -105,8 +108,14 @@ export interface DownloadedChunk {
   readonly roundTripMs: number;
 }
 
-/** A quote that ends so soon is asked for anew before more is paid, in seconds. */
-const RENEW_BEFORE = 60;
+/** What who calls knows already, and wants to know. */
+export interface KnownGoods {
+  readonly goods?: Goods | undefined;
+  /** How many chunks may wait to be iterated beside those that are on their way. */
+  readonly waiting?: number | undefined;
+  /** Told the headers of every chunk's answer. */
+  readonly onHeaders?: ((headers: Headers) => void) | undefined;
+}
 
 /** How many chunks may wait to be iterated beside those that are on their way. */
 const MAX_WAITING = 4;
@@ -138,49 +147,51 @@ const FATAL = /^(CONTENT_|SELLER_ANSWER_|ABORTED$)/;
 export async function* download(
   wallet: Wallet,
   url: string | URL,
-  options: DownloadOptions = {},
+  options: DownloadOptions & KnownGoods = {},
 ): AsyncGenerator<DownloadedChunk, void, undefined> {
   const { signal, have, onProgress, fetch = wallet.request } = options;
   const startChunk = checkInteger(options.startChunk ?? 0, "startChunk");
+  const endChunk = checkInteger(options.endChunk ?? Number.MAX_SAFE_INTEGER, "endChunk");
   const parallel = checkInteger(options.parallel ?? 8, "parallel", 1, MAX_PARALLEL);
   const account = { paid: 0n, received: 0, receivedBytes: 0 };
   let purchase: Purchase | undefined;
   const isFatal = (error: unknown) => !isMillstreamError(error) || FATAL.test(error.code);
-  const ahead = new ReadAhead<DownloadedChunk>({ parallel, waiting: Math.min(parallel - 1, MAX_WAITING), isFatal });
+  const ahead = new ReadAhead<DownloadedChunk>({
+    parallel,
+    waiting: Math.min(parallel - 1, options.waiting ?? MAX_WAITING),
+    isFatal,
+  });
   const stop = () => ahead.stop(signal ? aborted(signal, "the download") : undefined);
   signal?.addEventListener("abort", stop, { once: true });
   try {
     if (signal?.aborted) throw aborted(signal, "the download");
-    let offer = await fetchOffer(url, wallet, { signal, fetch });
-    const total = chunkCount(offer);
-    const window = checkWindow(options.window ?? offer.price * BigInt(parallel), offer);
-    const report = (state: DownloadState, index: number, attempt: number) => {
-      const { chunks, length } = offer;
-      onProgress?.({ state, index, attempt, chunks, length, ...account, atRisk: purchase?.atRisk ?? 0n });
-    };
+    const offer = options.goods?.offer ?? (await fetchOffer(url, wallet, { signal, fetch }));
+    if (offer.chunkSize === 0) throw isFolder(offer.url);
+    const { chunks: total, length } = offer;
+    const report = (state: DownloadState, index: number, attempt: number) =>
+      onProgress?.({ state, index, attempt, chunks: total, length, ...account, atRisk: purchase?.atRisk ?? 0n });
     const purchases = purchasesOf(wallet);
     const requestsOf = (ends: Ends) => new PaidRequests(wallet, purchases, { ...options, fetch, ...ends }, report);
     const requests = requestsOf(ahead.ends);
     const { signal: ended } = ahead.ends;
     const channel = await chooseChannel(wallet, offer, options, ended);
-    const manifest = await requests.manifest(offer);
-    const wanted = [...missing(startChunk, total, have)];
+    let goods = options.goods ?? (await requests.goods(offer));
+    const window = checkWindow(options.window ?? goods.dearest * BigInt(parallel), goods);
+    const wanted = [...missing(startChunk, Math.min(endChunk, total), have)];
     let next = 0;
     /** How many chunks are not paid for. */
     let unpaid = wanted.length;
 
     const fetchChunk = async (bought: Purchase, index: number, ends: Ends): Promise<DownloadedChunk> => {
-      const span = chunkSpan(bought.offer, index);
+      const { offset = 0, length: size } = bought.goods.place(index);
       let isPaid = false;
       const count = () => {
         if (!isPaid) unpaid -= 1;
         isPaid = true;
       };
       const exchange: Exchange = {
-        offer: bought.offer,
         purchase: bought,
         index,
-        span,
         window,
         ticks: () => Math.max(0, Math.min(MAX_TICKS, unpaid - 1)),
         onPaid: (amount) => {
@@ -188,15 +199,14 @@ export async function* download(
           count();
         },
       };
-      const answer = await requestsOf(ends).chunk(exchange, (received) => manifest.check(index, received));
+      const answer = await requestsOf(ends).chunk(exchange);
       count();
       account.received += 1;
-      account.receivedBytes += span.length;
+      account.receivedBytes += size;
       report("received", index, 1);
-      const { bytes, amount, receipt, roundTripMs, payment } = answer;
+      const { bytes, amount, headers, receipt, roundTripMs, payment } = answer;
       const { cumulativeAmount, serial, ticks, signMs } = payment;
-      const { offset } = span;
-      const { length } = bought.offer;
+      options.onHeaders?.(headers);
       return {
         index,
         offset,
@@ -215,12 +225,12 @@ export async function* download(
 
     for (;;) {
       for (let index; (index = wanted[next]) !== undefined && ahead.hasRoom; next++) {
-        if (endsSoon(offer)) {
+        if (endsSoon(goods.offer)) {
           // What is on its way is paid for under the quote that it was asked for with.
           if (!ahead.isEmpty) break;
-          offer = sameTerms(offer, await fetchOffer(url, wallet, { signal: ended, fetch }));
+          goods = goods.renewed(await fetchOffer(url, wallet, { signal: ended, fetch }));
         }
-        const current = purchases.of(channel, offer);
+        const current = purchases.of(channel, goods);
         if (purchase && purchase !== current) current.takeOver(purchase);
         if (purchase !== current) await requests.learn((purchase = current));
         const chunk = index;
@@ -242,102 +252,37 @@ function* missing(start: number, total: number, have: ReadonlySet<number> | unde
   for (let index = start; index < total; index++) if (!have?.has(index)) yield index;
 }
 
-function checkWindow(window: unknown, { price }: Offer): bigint {
-  if (typeof window === "bigint" && window >= price) return window;
+/** @throws {MillstreamError} INVALID_ARGUMENT if no chunk could be paid for */
+export function checkWindow(window: unknown, { dearest }: Goods): bigint {
+  if (typeof window === "bigint" && window >= dearest) return window;
   throw new MillstreamError(
     "INVALID_ARGUMENT",
-    `window must be a bigint of at least the ${price} base units that a chunk costs`,
+    `window must be a bigint of at least the ${dearest} base units that a chunk costs`,
     { details: { field: "window" } },
   );
 }
 
-/** The channel that pays for an offer. One that waits for its seller's word after a restart is waited for. */
-async function chooseChannel(
-  wallet: Wallet,
-  offer: Offer,
-  { channel: given, stallTimeout = 30_000 }: DownloadOptions,
-  signal: AbortSignal,
-): Promise<Channel> {
-  const isWith = ({ info }: Channel) =>
-    info.role === "payer" && info.peer === offer.payee && info.asset === offer.asset;
-  const fits = (channel: Channel) => isWith(channel) && channel.status === "open";
-  const candidates = given ? [given] : wallet.channels();
-  const waiting = candidates.filter((channel) => isWith(channel) && channel.status === "disconnected");
-  if (waiting.length > 0 && !candidates.some(fits)) await reconnected(wallet, waiting, stallTimeout, signal);
-  if (given) {
-    if (fits(given)) return given;
-    const { status, peer, asset } = given.info;
-    throw new MillstreamError(
-      "CHANNEL_REQUIRED",
-      `channel ${given.id} cannot pay for ${offer.url}: it is ${status}, with ${peer}, in ${asset}; needed is an open ` +
-        `one with ${offer.payee} in ${offer.asset}`,
-      { details: { channelId: given.id } },
-    );
-  }
-  const [best] = wallet
-    .channels()
-    .filter(fits)
-    .sort((a, b) => (a.remaining < b.remaining ? 1 : -1));
-  if (best) return best;
-  throw new MillstreamError(
-    "CHANNEL_REQUIRED",
-    `there is no open channel with the seller of ${offer.url}: open one with wallet.openChannel({ seller: url, deposit }); ` +
-      `all ${offer.chunks} chunks cost ${offer.total} base units of ${offer.asset}`,
+function isFolder(url: string): MillstreamError {
+  return new MillstreamError(
+    "INVALID_ARGUMENT",
+    `${url} is a folder: fetch its files one by one with wallet.fetch(), or play it with wallet.watch()`,
+    { details: { field: "url" } },
   );
 }
 
-/** Resolves when one of the channels is open again, or after a while. @throws {MillstreamError} ABORTED */
-async function reconnected(wallet: Wallet, channels: Channel[], ms: number, signal: AbortSignal): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let off = () => {};
-  const changed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-    off = wallet.on("status", ({ channelId, status }) => {
-      if (status === "open" && channels.some(({ id }) => id === channelId)) resolve();
-    });
-  });
-  try {
-    await withSignal(changed, signal, "the download");
-  } finally {
-    clearTimeout(timer);
-    off();
-  }
+/** What was paid and received. */
+export interface BuyerAccount {
+  paid: bigint;
+  received: number;
+  receivedBytes: number;
 }
 
-function endsSoon(offer: Offer): boolean {
-  return offer.expiresAt - Date.now() / 1_000 < RENEW_BEFORE;
-}
-
-/** The renewed offer, if it is for the same thing at the same price. */
-function sameTerms(offer: Offer, renewed: Offer): Offer {
-  const fields = ["contentRoot", "length", "chunkSize", "price", "asset", "payee"] as const;
-  const changed = fields.filter((field) => offer[field] !== renewed[field]);
-  if (changed.length === 0) return renewed;
-  throw new MillstreamError(
-    "QUOTE_CHANGED",
-    `the seller's new quote differs in ${changed.join(", ")}: start the download anew to accept it`,
-  );
-}
-
-/** The error with what was paid and received, and in words where the core's are too few. */
-function explain(
-  error: unknown,
-  account: { paid: bigint; received: number; receivedBytes: number },
-  purchase: Purchase | undefined,
-): unknown {
+/** The error with what was paid and received. */
+export function explain(error: unknown, account: BuyerAccount, purchase: Purchase | undefined): unknown {
   if (!isMillstreamError(error)) return error;
   const details = { ...error.details, ...account, atRisk: purchase?.atRisk ?? 0n };
   let { message } = error;
-  if (error.code === "INSUFFICIENT_BALANCE" && purchase) {
-    const { remaining } = purchase.channel;
-    const { price } = purchase.offer;
-    const missing = price - remaining;
-    message =
-      `the channel is used up: the next chunk costs ${price} base units, ${remaining} are left, ${missing} are ` +
-      `missing. Open another channel and go on with it: chunks that were received are not paid for again`;
-    return new MillstreamError(error.code, message, { cause: error, details: { ...details, missing } });
-  }
-  if (account.paid > 0n && error.code !== "ABORTED")
+  if (account.paid > 0n && error.code !== "ABORTED" && error.code !== "INSUFFICIENT_BALANCE")
     message += ` (paid ${account.paid} base units for ${account.received} chunks, ${details.atRisk} of it at risk)`;
   return new MillstreamError(error.code, message, { cause: error, details });
 }

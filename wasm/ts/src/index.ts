@@ -24,10 +24,14 @@ export {
   verifySignature,
 } from "./core.js";
 export type { DownloadOptions, DownloadProgress, DownloadedChunk } from "./download.js";
+export type { FetchOptions, PaidFetch } from "./fetch.js";
 export { MillstreamError, isMillstreamError } from "./errors.js";
 export type { MillstreamErrorDetails } from "./errors.js";
 export { init } from "./init.js";
 export type { InitInput } from "./init.js";
+export type { FilmOptions } from "./film.js";
+export type { HlsLoader, HlsLoaderClass } from "./hls-loader.js";
+export type { HlsClass, HlsPlayer, Meter, MeterEvents, MeterState, WatchOptions } from "./meter.js";
 export { fetchOffer } from "./offer.js";
 export type { Offer } from "./offer.js";
 export type { OpenTermsChosen } from "./opening.js";
@@ -45,6 +49,9 @@ export type {
   OpenProgress,
   OpenStep,
   PaymentReceived,
+  PaidFor,
+  PaymentSent,
+  ReceiptReceived,
   SpendQuestion,
   WalletEvents,
   WalletOptions,

@@ -26,6 +26,8 @@ export interface OfferOptions {
 
 /** The longest header that is read, in characters. */
 const MAX_HEADER = 16 * 1024;
+/** A quote that ends so soon is asked for anew before more is paid, in seconds. */
+const RENEW_BEFORE = 60;
 /** How long a seller may take for its terms, in milliseconds. */
 const ANSWER_TIMEOUT = 30_000;
 
@@ -125,6 +127,11 @@ export function readOffer(header: string, url: URL, wallet: Wallet): Offer {
     manifestUrl: sameOrigin(extra["manifest"], "manifest", url),
     walletUrl: sameOrigin(extra["wallet"], "wallet", url),
   };
+}
+
+/** Whether an offer is not to be paid any more: a new one is needed. */
+export function endsSoon(offer: Offer): boolean {
+  return offer.expiresAt - Date.now() / 1_000 < RENEW_BEFORE;
 }
 
 function decode(header: string): Record<string, unknown> {

@@ -32,6 +32,16 @@ export interface PaymentHandle {
   readonly signMs: number;
 }
 
+/** What a payment is for, as far as who paid said it. */
+export interface PaidFor {
+  /** Of the seller: `https://films.example`. */
+  readonly origin?: string | undefined;
+  /** Where what is paid for is. */
+  readonly url?: string | undefined;
+  /** Which chunk of it. */
+  readonly index?: number | undefined;
+}
+
 /** A payment that was accepted and stored. */
 export interface PaymentReceived {
   channelId: Hex;
@@ -49,6 +59,12 @@ export interface PaymentReceived {
 
 /** How long a payment waits for a channel that is busy, in milliseconds. */
 const LONGEST_WAIT = 30_000;
+
+/** What is remembered of a payment that was ordered. */
+interface Order {
+  readonly signMs: number;
+  readonly paidFor: PaidFor;
+}
 
 interface Waiting<T> {
   resolve(value: T): void;
@@ -91,15 +107,15 @@ class Queue<W extends { reject(error: unknown): void }> {
 
 export class Payments {
   readonly #driver: Driver;
-  readonly #sent = new Queue<Waiting<PaymentHandle> & { signMs: number }>();
+  readonly #sent = new Queue<Waiting<PaymentHandle> & Order>();
   readonly #received = new Queue<Waiting<PaymentReceived>>();
   /** The last voucher that left, per channel. */
   readonly #vouchers = new Map<Hex, { serial: number; bytes: Uint8Array }>();
   /** Told of every payment that may leave. */
-  readonly #onPayment: (payment: PaymentHandle) => void;
+  readonly #onPayment: (payment: PaymentHandle, paidFor: PaidFor) => void;
   readonly #onAsk: OnAsk | undefined;
 
-  constructor(driver: Driver, onPayment: (payment: PaymentHandle) => void, onAsk?: OnAsk) {
+  constructor(driver: Driver, onPayment: (payment: PaymentHandle, paidFor: PaidFor) => void, onAsk?: OnAsk) {
     this.#driver = driver;
     this.#onPayment = onPayment;
     this.#onAsk = onAsk;
@@ -109,7 +125,7 @@ export class Payments {
       const claim = this.#claim(output);
       const payment = { channelId, serial, ticks, amount, cumulativeAmount, bytes, claim, signMs: wait?.signMs ?? 0 };
       wait?.resolve(payment);
-      this.#onPayment(payment);
+      this.#onPayment(payment, wait?.paidFor ?? {});
     });
     driver.signals.on("event", (event) => {
       if (event.type !== "paymentReceived") return;
@@ -140,11 +156,17 @@ export class Payments {
    * Payer: resolves when the payment may leave. While a signer outside signs the payment before, or while the other side
    * agrees to a new split, it waits for that.
    */
-  async pay(channelId: Hex, amount: bigint, purchase: Purchase, ticks: number): Promise<PaymentHandle> {
+  async pay(
+    channelId: Hex,
+    amount: bigint,
+    purchase: Purchase,
+    ticks: number,
+    paidFor: PaidFor,
+  ): Promise<PaymentHandle> {
     const patience = Date.now() + LONGEST_WAIT;
     for (;;) {
       try {
-        return await this.#sign(channelId, amount, purchase, ticks);
+        return await this.#sign(channelId, amount, purchase, ticks, paidFor);
       } catch (error) {
         const busy = isMillstreamError(error) && error.code === "CHANNEL_BUSY";
         if (!busy || !(await this.#change(channelId, patience - Date.now()))) throw error;
@@ -175,18 +197,24 @@ export class Payments {
     return claimOf(voucher.bytes, bytes);
   }
 
-  async #sign(channelId: Hex, amount: bigint, purchase: Purchase, ticks: number): Promise<PaymentHandle> {
+  async #sign(
+    channelId: Hex,
+    amount: bigint,
+    purchase: Purchase,
+    ticks: number,
+    paidFor: PaidFor,
+  ): Promise<PaymentHandle> {
     const { promise, ...wait } = waiting<PaymentHandle>();
     await this.#driver.runLoaded((core) => {
       const start = performance.now();
       core.pay(channelId, amount, purchase, ticks, now());
-      this.#sent.push(channelId, { ...wait, signMs: performance.now() - start });
+      this.#sent.push(channelId, { ...wait, paidFor, signMs: performance.now() - start });
     });
     return promise;
   }
 
   /** Asks the owner, and pays if the answer is yes. */
-  async #ask(id: number, question: SpendQuestion, wait: Waiting<PaymentHandle> & { signMs: number }): Promise<void> {
+  async #ask(id: number, question: SpendQuestion, wait: Waiting<PaymentHandle> & Order): Promise<void> {
     const { channelId, amount, limit } = question;
     let granted = false;
     let cause: unknown;

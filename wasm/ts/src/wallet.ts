@@ -8,35 +8,27 @@ import { Cursor } from "./cursor.js";
 import { Driver, now, type ExternalSigner } from "./driver.js";
 import { MillstreamError, checkHex, checkInteger, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
+import { paidFetch, type FetchOptions, type PaidFetch } from "./fetch.js";
 import { init } from "./init.js";
 import { isLedgerRecord } from "./ledger-record.js";
 import { Mailbox } from "./mailbox.js";
+import { Meter, type HlsPlayer, type WatchOptions } from "./meter.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
-import { Payments, type OnAsk, type PaymentReceived, type SpendQuestion } from "./payments.js";
+import { Payments, type OnAsk, type PaidFor, type PaymentReceived, type SpendQuestion } from "./payments.js";
 import { Sellers } from "./sellers.js";
 import { clip } from "./rpc.js";
 import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
-import type {
-  Balances,
-  ChannelStatus,
-  Hex,
-  Lease,
-  Policy,
-  Quote,
-  QuoteTerms,
-  Receipt,
-  SpendRefusal,
-  StoredRecord,
-  TransactionKind,
-} from "./types.js";
+import type { Hex, Lease, Policy, Quote, QuoteTerms, Receipt, StoredRecord } from "./types.js";
+import type { PaymentSent, ReceiptReceived, WalletEvents } from "./wallet-events.js";
 import { Watcher } from "./watcher.js";
 
-export type { ExternalSigner, OnAsk, OpenProgress, OpenStep, PaymentReceived, SpendQuestion };
+export type { ExternalSigner, OnAsk, OpenProgress, OpenStep, PaidFor, PaymentReceived, SpendQuestion };
+export type { PaymentSent, ReceiptReceived, WalletEvents };
 
 /** What a wallet is made of. */
 export interface WalletOptions {
@@ -71,35 +63,6 @@ export interface WalletOptions {
   pollInterval?: number | undefined;
 }
 
-/** What a wallet tells its listeners. Amounts in base units. */
-export interface WalletEvents {
-  /** Payer: a payment is stored and may leave. */
-  payment: { channelId: Hex; serial: number; ticks: number; amount: bigint; cumulativeAmount: bigint; signMs: number };
-  /** Payee: a payment was accepted and stored. */
-  paymentReceived: PaymentReceived;
-  /** Payer: a payment was not made, because of a rule of the owner or the owner's no. */
-  spendRefused: { channelId: Hex; refusal: SpendRefusal };
-  status: { channelId: Hex; status: ChannelStatus };
-  /** A challenge stands on chain, final at `finalizesAt` (the chain's clock, in seconds). */
-  challenged: { channelId: Hex; finalizesAt: number; ours: boolean };
-  /** The channel was paid out; `carried` went on to its successor. */
-  closed: { channelId: Hex; paid: bigint; refunded: bigint; carried: bigint };
-  /** Both signed a new split of the money. */
-  updated: { channelId: Hex; balances: Balances };
-  /** The rest of a withdrawal goes on in another channel. */
-  succeeded: { channelId: Hex; successor: Hex };
-  /** The other side did not answer in time. What could be given up was; otherwise the wallet leaves alone. */
-  peerSilent: { channelId: Hex };
-  /** The chain took back what was confirmed before. The channel is again where the chain says it is. */
-  reorganised: { channelId: Hex };
-  /** A transaction of this wallet was mined. */
-  transaction: { channelId: Hex; kind: TransactionKind; hash: Hex; gasUsed: bigint; block: number };
-  /** The other side refused a message; code and text are its own words. */
-  peerError: { channelId: Hex; code: string; text: string };
-  /** Something went wrong; whoever waits for it is told as well. */
-  error: { error: MillstreamError; channelId?: Hex };
-}
-
 /** The core's own default. */
 const DEFAULT_MAX_LOADED = 1_000;
 
@@ -122,6 +85,21 @@ export class Wallet {
   readonly chain: Chain;
   /** @internal What requests are made with. */
   readonly request: typeof fetch;
+  /**
+   * A `fetch` that pays: same arguments, same answers. It may be taken from the wallet and handed on.
+   *
+   * It makes the request as it is. What is answered comes back untouched, unless it is a 402 that asks this wallet for
+   * payment. Then what is sold is paid for and checked: a file comes as a stream of its chunks, of which those are paid for
+   * that are read, and `parallel` more on their way; with a `Range` only the chunks that it touches are. A file of a folder
+   * comes with one paid request. What was bought before costs nothing.
+   *
+   * Paid requests carry nothing of `init` but the signal and the range. Aborting rejects with the signal's reason, as
+   * `fetch` does.
+   *
+   * @throws {MillstreamError} METHOD_NOT_PAYABLE for what is no GET or HEAD; CONTENT_NOT_FOUND; INVALID_ARGUMENT for several
+   *   ranges; what {@link download} throws, at once or while the body is read
+   */
+  readonly fetch: PaidFetch;
   readonly #core: Core;
   readonly #driver: Driver;
   readonly #parts: Parts;
@@ -149,8 +127,7 @@ export class Wallet {
     });
     const payments = new Payments(
       driver,
-      ({ channelId, serial, ticks, amount, cumulativeAmount, signMs }) =>
-        this.#events.emit("payment", { channelId, serial, ticks, amount, cumulativeAmount, signMs }),
+      ({ bytes: _, claim: __, ...payment }, paidFor) => this.#events.emit("payment", { ...payment, ...paidFor }),
       options.onAsk,
     );
     watcher.signals.on("head", ({ block }) => transactions.onHead(block));
@@ -158,6 +135,9 @@ export class Wallet {
     this.destination = destination;
     this.chain = chain;
     this.request = fetch;
+    const pay = (input: RequestInfo | URL, init?: RequestInit, chosen?: FetchOptions) =>
+      paidFetch(this, input, init, chosen);
+    this.fetch = pay as PaidFetch;
     this.#core = core;
     this.#driver = driver;
     this.#cursor = cursor;
@@ -232,6 +212,31 @@ export class Wallet {
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
   download(url: string | URL, options: DownloadOptions = {}): AsyncGenerator<DownloadedChunk, void, undefined> {
     return download(this, url, { ...options, fetch: options.fetch ?? this.request });
+  }
+
+  /**
+   * Pays for a film in HLS second by second, while it plays in `video`: `url` is its playlist, in a folder that a seller
+   * sells by the second.
+   *
+   * ```ts
+   * import Hls from "hls.js";
+   * using meter = wallet.watch(video, "https://films.example/film/master.m3u8", { Hls });
+   * ```
+   *
+   * Parts are fetched ahead on the credit that the seller signed, and paid for when their seconds are played; what the credit
+   * does not cover is paid for before it is fetched. Pausing, seeking, a stalled or a hidden page stop the payments. What was
+   * bought before costs nothing. Without `Hls` the page makes the player, with `meter.loader`.
+   *
+   * @throws {MillstreamError} `INVALID_ARGUMENT`; `WATCH_UNSUPPORTED` if hls.js does not work here. What goes wrong later is
+   *   told as the meter's `error`: `WATCH_UNSUPPORTED` for a single file, what {@link download} throws
+   */
+  watch<P extends HlsPlayer>(video: HTMLMediaElement, url: string | URL, options: WatchOptions<P> = {}): Meter<P> {
+    return new Meter(this, video, url, options);
+  }
+
+  /** @internal A receipt came. */
+  received(receipt: ReceiptReceived): void {
+    this.#events.emit("receipt", receipt);
   }
 
   /**
