@@ -78,6 +78,10 @@ class DirectoryStore implements FileStore {
     this.#directory = directory;
   }
 
+  get isOrdered(): boolean {
+    return true;
+  }
+
   load(): Promise<StoredRecord[]> {
     return this.#inTurn(undefined, ({ records }) => [...records.keys()].map((key) => recordOf(records, key)));
   }

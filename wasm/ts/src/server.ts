@@ -19,7 +19,10 @@ export function nodeHandler(
 ): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
     const gone = new AbortController();
-    res.once("close", () => gone.abort());
+    res.once("close", () => {
+      // Who has the whole answer has not gone away; ending costs more than everything else here.
+      if (!res.writableFinished) gone.abort();
+    });
     // A socket that breaks is no failure of ours: `close` follows.
     res.on("error", () => {});
     void respond(req, gone.signal)
