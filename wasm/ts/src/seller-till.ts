@@ -100,7 +100,7 @@ export class Till {
 
   /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
   async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
-    const info = (await this.#wallet.loadChannel(channelId))?.info;
+    const info = await this.#wallet.infoOf(channelId);
     if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
     if (info.asset !== listing.asset)
       throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);

@@ -22,6 +22,7 @@ import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
 import type {
   Balances,
+  ChannelInfo,
   ChannelStatus,
   Hex,
   Lease,
@@ -196,6 +197,15 @@ export class Wallet {
   async loadChannel(id: Hex): Promise<Channel | undefined> {
     await this.#driver.load(checkHex(id, "id", 32));
     return this.channel(id);
+  }
+
+  /** @internal What is known about a channel, whose record is read if it is not in memory; `undefined` if there is none. */
+  async infoOf(id: Hex): Promise<ChannelInfo | undefined> {
+    this.#driver.requireRunning();
+    const info = this.#core.channel(id);
+    if (info) return info;
+    await this.#driver.load(id);
+    return this.#core.channel(id);
   }
 
   /**
