@@ -11,6 +11,7 @@ import { startChild } from "./child.mjs";
 
 const PRICE = 1_000n;
 const PIECE = 1 << 20;
+const CHUNK_SIZE = 256 * 1024;
 
 /** The link of the seeds' case. */
 export const LINK = { bytesPerSecond: 20e6, roundTripMs: 40 };
@@ -29,9 +30,9 @@ async function writeRandom(path, mib) {
 /**
  * Opens a market for a file of `mib` MiB of noise.
  *
- * @param {{ mib: number, execArgv?: string[] }} options
+ * @param {{ mib: number, chunkSize?: number, execArgv?: string[] }} options
  */
-export async function openMarket({ mib, execArgv }) {
+export async function openMarket({ mib, chunkSize = CHUNK_SIZE, execArgv }) {
   const stops = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -49,8 +50,8 @@ export async function openMarket({ mib, execArgv }) {
     const seller = startChild("seller.mjs", execArgv);
     stops.push(seller.stop);
     const place = { chainUrl: chain.url, contracts };
-    const sold = await seller.ask("start", { ...place, account: sellerAccount, folder, content, price: PRICE });
-    const { port, length, chunkSize } = sold;
+    const sale = { account: sellerAccount, folder, content, price: PRICE, chunkSize };
+    const { port, length } = await seller.ask("start", { ...place, ...sale });
     let listed = 0;
     return {
       length,

@@ -11,6 +11,7 @@ import { rpcChain } from "millstream";
 import { fileStore } from "millstream/node";
 import { Seller, nodeHandler } from "millstream/server";
 
+import { answer } from "../../../wasm/dist/seller-http.js";
 import { dist } from "../module.mjs";
 import { answerParent } from "./child.mjs";
 
@@ -21,6 +22,7 @@ const FIRST = "/film-0";
 let seller;
 let file;
 let handle;
+let size;
 /** How many requests the seller itself got. */
 let requests = 0;
 
@@ -36,6 +38,7 @@ function headersOf({ first, last }, length) {
     "content-type": "application/octet-stream",
     "content-length": String(last - first + 1),
     "content-range": `bytes ${first}-${last}/${length}`,
+    "accept-ranges": "bytes",
     "cache-control": "private, no-store",
   };
 }
@@ -45,7 +48,7 @@ const givePlain = nodeHandler(async (request) => {
   const listing = seller.listings[0];
   const range = rangeOf(request.headers.get("range"));
   const bytes = await listing.chunk(range.first / listing.chunkSize);
-  return new Response(bytes, { status: 206, headers: headersOf(range, listing.length) });
+  return answer(206, bytes, headersOf(range, listing.length));
 });
 
 /** The file unpaid, with as little as Node needs for it: nothing is checked. */
@@ -63,17 +66,17 @@ async function givePage(path, response) {
   response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
 }
 
-async function start({ chainUrl, contracts, account, folder, content, price }) {
+async function start({ chainUrl, contracts, account, folder, content, price, chunkSize }) {
   file = content;
+  size = chunkSize;
   handle = await open(file, "r");
   seller = await Seller.open({
     chain: rpcChain({ url: chainUrl, contracts, account, pollInterval: 50 }),
     store: fileStore(join(folder, "seller")),
     confirmations: 1,
     policy: { minConfirmations: 1 },
-    pollInterval: 50,
   });
-  const { length, chunkSize } = await seller.add(FIRST, { file }, { price });
+  const { length } = await seller.add(FIRST, { file }, { price, chunkSize });
   const sell = nodeHandler((request) => seller.handle(request));
   const server = createServer((request, response) => {
     const [path] = request.url.split("?");
@@ -86,13 +89,13 @@ async function start({ chainUrl, contracts, account, folder, content, price }) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { port: server.address().port, length, chunkSize };
+  return { port: server.address().port, length };
 }
 
 answerParent({
   start,
   /** The same file again at another price, so that nobody has bought it. */
-  list: async (path, price) => void (await seller.add(path, { file }, { price })),
+  list: async (path, price) => void (await seller.add(path, { file }, { price, chunkSize: size })),
   unlist: (path) => seller.remove(path),
   /** How many requests it got since it was last asked. */
   requests() {

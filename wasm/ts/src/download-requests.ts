@@ -4,13 +4,14 @@ import { areBounds } from "./chunk-ranges.js";
 import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
 import { Manifest, readBody, type ChunkSpan } from "./content.js";
+import { EarlyManifest } from "./download-early.js";
 import { earlierPayment, type Purchase, type Purchases, type Statement } from "./download-purchases.js";
 import { receiptIn } from "./download-receipt.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import type { Offer } from "./offer.js";
 import { isObject } from "./rpc.js";
 import { refused } from "./transport.js";
-import { sleep } from "./waits.js";
+import { sleep, withSignal } from "./waits.js";
 import type { Wallet } from "./wallet.js";
 
 /** What a download does with a chunk right now. */
@@ -110,13 +111,21 @@ export class PaidRequests {
     this.#report = report;
   }
 
+  /** Asks for the list of hashes of some content before there is an offer for it. */
+  earlyManifest(content: string | URL): EarlyManifest {
+    return new EarlyManifest(content, (url) => this.#fetch(url, { ...REQUEST, signal: this.#signal }));
+  }
+
   /** The checked list of hashes of an offer's chunks. */
-  manifest(offer: Offer): Promise<Manifest> {
+  manifest(offer: Offer, early: EarlyManifest): Promise<Manifest> {
     return this.#untilAnswered("the list of hashes", async (watch) => {
-      const response = await this.#fetch(offer.manifestUrl, { ...REQUEST, signal: watch.signal });
+      const { signal } = watch;
+      const response =
+        (await withSignal(early.take(offer.manifestUrl), signal, "the download")) ??
+        (await this.#fetch(offer.manifestUrl, { ...REQUEST, signal }));
       watch.touch();
       if (response.status !== 200) throw await this.#refusal(response, watch);
-      return Manifest.read(response, offer, offer.contentRoot, watch.signal);
+      return Manifest.read(response, offer, offer.contentRoot, signal);
     });
   }
 
@@ -278,6 +287,8 @@ class Watch {
   readonly #caller: AbortSignal;
   readonly #stop = () => this.#controller.abort();
   #timer: ReturnType<typeof setTimeout>;
+  /** When something came last. */
+  #last = performance.now();
   /** In words, if nothing came for too long. */
   stalled: string | undefined;
 
@@ -285,7 +296,7 @@ class Watch {
     this.#timeout = timeout;
     this.#caller = caller;
     caller.addEventListener("abort", this.#stop, { once: true });
-    this.#timer = this.#start();
+    this.#timer = this.#start(timeout);
   }
 
   get signal(): AbortSignal {
@@ -294,8 +305,8 @@ class Watch {
 
   /** Something came. */
   touch(): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#start();
+    // A timer for each piece would cost more than what is done with it.
+    this.#last = performance.now();
   }
 
   end(): void {
@@ -303,11 +314,15 @@ class Watch {
     this.#caller.removeEventListener("abort", this.#stop);
   }
 
-  #start(): ReturnType<typeof setTimeout> {
+  #start(wait: number): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      this.stalled = `nothing came for ${this.#timeout} ms`;
-      this.#controller.abort();
-    }, this.#timeout);
+      const left = this.#last + this.#timeout - performance.now();
+      if (left > 0) this.#timer = this.#start(Math.ceil(left));
+      else {
+        this.stalled = `nothing came for ${this.#timeout} ms`;
+        this.#controller.abort();
+      }
+    }, wait);
   }
 }
 

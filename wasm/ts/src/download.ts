@@ -151,9 +151,6 @@ export async function* download(
   signal?.addEventListener("abort", stop, { once: true });
   try {
     if (signal?.aborted) throw aborted(signal, "the download");
-    let offer = await fetchOffer(url, wallet, { signal, fetch });
-    const total = chunkCount(offer);
-    const window = checkWindow(options.window ?? offer.price * BigInt(parallel), offer);
     const report = (state: DownloadState, index: number, attempt: number) => {
       const { chunks, length } = offer;
       onProgress?.({ state, index, attempt, chunks, length, ...account, atRisk: purchase?.atRisk ?? 0n });
@@ -162,8 +159,12 @@ export async function* download(
     const requestsOf = (ends: Ends) => new PaidRequests(wallet, purchases, { ...options, fetch, ...ends }, report);
     const requests = requestsOf(ahead.ends);
     const { signal: ended } = ahead.ends;
+    const early = requests.earlyManifest(url);
+    let offer = await fetchOffer(url, wallet, { signal, fetch });
+    const total = chunkCount(offer);
+    const window = checkWindow(options.window ?? offer.price * BigInt(parallel), offer);
     const channel = await chooseChannel(wallet, offer, options, ended);
-    const manifest = await requests.manifest(offer);
+    const manifest = await requests.manifest(offer, early);
     const wanted = [...missing(startChunk, total, have)];
     let next = 0;
     /** How many chunks are not paid for. */
