@@ -28,7 +28,9 @@ async function startPage(market, url) {
   await page.addScriptTag({ url: "/market/page.mjs", type: "module" });
   await page.waitForFunction(() => "buyer" in globalThis);
   const plain = (value) => JSON.parse(JSON.stringify(value, (_, v) => (typeof v === "bigint" ? String(v) : v)));
-  return { ask: (what, ...args) => page.evaluate(([name, given]) => globalThis.buyer[name](...given), [what, plain(args)]) };
+  return {
+    ask: (what, ...args) => page.evaluate(([name, given]) => globalThis.buyer[name](...given), [what, plain(args)]),
+  };
 }
 
 /** Downloads in turns, paid and unpaid, each time first in every other round. */
@@ -56,7 +58,6 @@ async function compare(market, buyer, base, rounds) {
     ratio: pairedRatio(times("plain"), times("paid")),
     bareRatio: pairedRatio(times("bare"), times("paid")),
     rates: Object.fromEntries(names.map((name) => [name, median(samples[name].map(rate))])),
-    chunksPerSecond: median(samples.paid.map(({ chunks, ms }) => (1000 * chunks) / ms)),
     requestsPerChunk: requests / market.chunks,
   };
 }
@@ -101,15 +102,12 @@ export async function run(duration) {
       for (const [place, url, times] of places) {
         const buyer = await start(url);
         await buyer.ask("open", market.terms(url));
-        const { ratio, bareRatio, rates, chunksPerSecond, requestsPerChunk } = await compare(market, buyer, url, times);
+        const { ratio, bareRatio, rates, requestsPerChunk } = await compare(market, buyer, url, times);
         const key = `${place}.${host}`;
         figures[`stream.download_ratio.${key}`] = Number(ratio.toFixed(4));
         figures[`stream.download_ratio_bare.${key}`] = Number(bareRatio.toFixed(4));
         figures[`stream.download_mb_per_second.${key}`] = Number(rates.paid.toFixed(1));
-        if (key === "loopback.node") {
-          figures["stream.chunks_per_second.ours"] = Math.round(chunksPerSecond);
-          figures["stream.requests_per_chunk"] = Number(requestsPerChunk.toFixed(4));
-        }
+        if (key === "loopback.node") figures["stream.requests_per_chunk"] = Number(requestsPerChunk.toFixed(4));
         const mb = (name) => rates[name].toFixed(1);
         rows.push([
           `${place}, ${host}`,

@@ -32,7 +32,10 @@ export async function indexedDbStore(name) {
       const transaction = begin("readwrite");
       const over = done(transaction, "complete");
       const records = transaction.objectStore(RECORDS);
-      const before = await read(records, writes.map(({ key }) => key));
+      const before = await read(
+        records,
+        writes.map(({ key }) => key),
+      );
       for (const [at, { key, expectedVersion, bytes }] of writes.entries()) {
         if (before[at].version !== expectedVersion) {
           transaction.abort();

@@ -45,7 +45,7 @@ class Line {
   #send(length, run) {
     this.#busyUntil = Math.max(this.#busyUntil, performance.now()) + length / this.#bytesPerMs;
     this.#pieces.push({ at: this.#busyUntil + this.#delayMs, run });
-    this.#arrival ??= setTimeout(() => this.#arrive(), this.#delayMs);
+    if (!this.#arrival) this.#arrival = setTimeout(() => this.#arrive(), this.#delayMs);
   }
 
   #arrive() {
@@ -62,7 +62,7 @@ class Line {
   #pause(socket) {
     socket.pause();
     this.#paused.add(socket);
-    this.#room ??= setTimeout(() => this.#resume(), this.#wait());
+    if (!this.#room) this.#room = setTimeout(() => this.#resume(), this.#wait());
   }
 
   #resume() {

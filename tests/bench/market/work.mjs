@@ -16,6 +16,8 @@ const PRICE = 1_000n;
 const TICKS = 255;
 /** One byte each: what reading and hashing them takes is as little as can be, and the same with and without payment. */
 const CHUNKS = 200_000;
+/** How often each is done before anything is measured, so that the engine has compiled it. */
+const WARM_UP = 3_000;
 
 let [seller, buyer, channel, listing, folder] = [];
 /** Payments that were made and not shown yet, as headers carry them. */
@@ -75,25 +77,31 @@ async function give() {
   });
 }
 
-/** Does something so often a second for a while. @returns processor time of this process, in microseconds */
-async function paced(work, { perSecond, seconds }) {
+/** Processor time of this process for `count` times `work`, all threads and the kernel, in microseconds for each. */
+async function cost(work, count, pace = () => undefined) {
   const before = process.cpuUsage();
-  const start = performance.now();
-  for (let turn = 0; turn < perSecond * seconds; turn += 1) {
-    const wait = start + (1000 * turn) / perSecond - performance.now();
+  for (let turn = 0; turn < count; turn += 1) {
+    const wait = pace(turn);
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     await work();
   }
   const { user, system } = process.cpuUsage(before);
-  return user + system;
+  return (user + system) / count;
 }
 
-/** Processor time of `work` less that of `rest`, in microseconds for each: one value for each pair of turns. */
-async function differences(work, rest, { pairs, ...pace }) {
-  const found = [];
+/** The same with pauses, so that it happens so often a second. */
+function paced(work, { perSecond, seconds }) {
+  const start = performance.now();
+  return cost(work, perSecond * seconds, (turn) => start + (1000 * turn) / perSecond - performance.now());
+}
+
+/** What `work` costs more than `rest`, in microseconds: for each pair of turns, without pauses and with them. */
+async function differences(work, rest, { pairs, batch, ...pace }) {
+  const found = { busy: [], paced: [] };
+  for (let turn = 0; turn < WARM_UP; turn += 1) await work();
   for (let pair = 0; pair < pairs; pair += 1) {
-    const without = await paced(rest, pace);
-    found.push((await paced(work, pace) - without) / (pace.perSecond * pace.seconds));
+    found.busy.push(-(await cost(rest, batch)) + (await cost(work, batch)));
+    found.paced.push(-(await paced(rest, pace)) + (await paced(work, pace)));
   }
   return found;
 }
@@ -103,19 +111,13 @@ answerParent({
   stop,
   async payer(pace) {
     const { hash: memo } = buyer.readQuote(await quote());
-    for (let i = 0; i < 5_000; i += 1) await pay(memo);
-    return differences(() => pay(memo), async () => {}, pace);
+    return differences(
+      () => pay(memo),
+      async () => {},
+      pace,
+    );
   },
-  async hot(n) {
-    const { hash: memo } = buyer.readQuote(await quote());
-    const t = async (name, f, k) => { const t = performance.now(); const c = process.cpuUsage(); for (let i = 0; i < k; i++) await f(); const d = process.cpuUsage(c); console.log("hot", name, ((performance.now() - t) * 1000 / k).toFixed(1), "us, cpu", ((d.user + d.system) / k).toFixed(1)); };
-    await t("pay", () => pay(memo), n); await t("pay", () => pay(memo), n);
-    await t("give", give, n); await t("sell", sell, n); await t("give", give, n); await t("sell", sell, n);
-  },
-  async seller(pace) {
-    for (let i = 0; i < 5_000; i += 1) await sell();
-    return differences(sell, give, pace);
-  },
+  seller: (pace) => differences(sell, give, pace),
 });
 
 /** The signed quote of what is for sale. */
