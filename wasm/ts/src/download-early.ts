@@ -14,8 +14,9 @@ export class EarlyManifest {
 
   /** Its answer, once, if that is what is at `url`. What went wrong with it goes wrong again when it is asked for anew. */
   async take(url: string): Promise<Response | undefined> {
-    const response = await this.#response;
+    const waiting = this.#response;
     this.#response = undefined;
+    const response = await waiting;
     if (response?.status === 200 && url === this.#url) return response;
     await response?.body?.cancel().catch(() => {});
     return undefined;

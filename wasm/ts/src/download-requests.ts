@@ -113,7 +113,7 @@ export class PaidRequests {
 
   /** Asks for the list of hashes of some content before there is an offer for it. */
   earlyManifest(content: string | URL): EarlyManifest {
-    return new EarlyManifest(content, (url) => this.#fetch(url, { ...REQUEST, signal: this.#signal }));
+    return new EarlyManifest(content, async (url) => this.#fetch(url, { ...REQUEST, signal: this.#signal }));
   }
 
   /** The checked list of hashes of an offer's chunks. */
