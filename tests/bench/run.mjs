@@ -1,6 +1,6 @@
 // Runs the benchmarks and prints a table of each, then what they say about the targets.
 //
-//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,stream,size]
+//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,stream,work,download,x402,size]
 //
 // With --json the last line is one JSON object; its keys are listed in README.md.
 
@@ -8,14 +8,17 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 
 import * as crypto from "./crypto.mjs";
+import * as download from "./download.mjs";
 import { DURATIONS } from "./harness.mjs";
 import * as machine from "./machine.mjs";
 import * as size from "./size.mjs";
 import * as stream from "./stream.mjs";
 import { judge } from "./targets.mjs";
 import * as voucher from "./voucher.mjs";
+import * as work from "./work.mjs";
+import * as x402 from "./x402.mjs";
 
-const SUITES = { crypto, voucher, machine, stream, size };
+const SUITES = { crypto, voucher, machine, stream, work, download, x402, size };
 const USAGE = `usage: node tests/bench/run.mjs [--json] [--quick] [--only ${Object.keys(SUITES).join(",")}]`;
 
 function options() {

@@ -9,6 +9,12 @@ const TICKS_PER_SECOND = 100_000;
 const TICK_OVER_VOUCHER = 50;
 const TICK_HEADER_BYTES = 120;
 const VOUCHER_HEADER_BYTES = 400;
+/** Of the rate of the same bytes unpaid and hashed alike. */
+const SHARE_ON_LOOPBACK = 0.7;
+const SHARE_ON_LINK = 0.98;
+const REQUESTS_PER_CHUNK = 1.02;
+const TO_X402 = 20;
+const CORE_SHARE = 0.002;
 
 /** The module's time as a multiple of the peer's. */
 const share = (what, key, peer, most) => ({
@@ -54,6 +60,14 @@ const TARGETS = [
   figure("a tick against a voucher in WebAssembly, times as many", "stream.tick_over_voucher.wasm", TICK_OVER_VOUCHER),
   figure("bytes of the header with a tick", "stream.header_bytes.tick", TICK_HEADER_BYTES, true),
   figure("bytes of the header with a voucher", "stream.header_bytes.voucher", VOUCHER_HEADER_BYTES, true),
+  ...["node", "chromium"].flatMap((host) => [
+    figure(`paid over unpaid on loopback, ${host}`, `stream.download_ratio.loopback.${host}`, SHARE_ON_LOOPBACK),
+    figure(`paid over unpaid on 20 MB/s, 40 ms, ${host}`, `stream.download_ratio.link20.${host}`, SHARE_ON_LINK),
+  ]),
+  figure("requests for a paid chunk", "stream.requests_per_chunk", REQUESTS_PER_CHUNK, true),
+  figure("paid chunks per second against x402, times as many", "stream.chunks_per_second.ratio", TO_X402),
+  figure("share of a core at 80 payments/s, buyer", "stream.payer_core_share_80", CORE_SHARE, true),
+  figure("share of a core at 80 payments/s, seller", "stream.seller_core_share_80", CORE_SHARE, true),
   {
     what: "wasm and JS of a buyer's page, gzip",
     target: `at most ${PAGE_GZIP_BYTES / 1000} kB`,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, readdir, rm, rmdir, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -45,13 +45,13 @@ function run(directory, body) {
 }
 
 describe("the file store's directory", () => {
-  it("is made, private to its owner, and has one file per record", async (t) => {
+  it("is made, private to its owner, and has one file of records", async (t) => {
     const directory = join(await folder(t), "deep", "down");
     const store = open(t, directory);
     await store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1) }]);
-    assert.deepEqual((await readdir(directory)).sort(), [`${A.slice(2)}.record`, "lock"]);
+    assert.deepEqual((await readdir(directory)).sort(), ["lock", "records"]);
     assert.equal((await stat(directory)).mode & 0o777, 0o700);
-    assert.equal((await stat(join(directory, `${A.slice(2)}.record`))).mode & 0o777, 0o600);
+    assert.equal((await stat(join(directory, "records"))).mode & 0o777, 0o600);
   });
 
   it("is touched by nothing but the first use", async (t) => {
@@ -139,59 +139,98 @@ describe("the file store's directory", () => {
     },
   );
 
-  it("has the old record or the new one after a crash at any moment of a write", async (t) => {
+  it("has all of a commit or nothing of it after a crash at any moment of its write", async (t) => {
+    const before = await folder(t);
+    const store = fileStore(before);
+    const both = (expectedVersion) =>
+      store.commit([A, B].map((key) => ({ key, expectedVersion, bytes: Uint8Array.of(expectedVersion + 1) })));
+    await both(0);
+    const { size } = await stat(join(before, "records"));
+    await both(1);
+    await store.close();
+    const whole = await readFile(join(before, "records"));
+    const directory = await folder(t);
+    for (let length = size; length <= whole.length; length++)
+      // What did not get to the disk may be missing, or be room that nothing was written to.
+      for (const tail of [0, whole.length - length]) {
+        await writeFile(join(directory, "records"), Buffer.concat([whole.subarray(0, length), Buffer.alloc(tail)]));
+        const value = length === whole.length ? 2 : 1;
+        const expected = [A, B].map((key) => ({ key, version: value, bytes: Uint8Array.of(value) }));
+        const again = fileStore(directory);
+        assert.deepEqual(await again.read([A, B]), expected, `${length} of ${whole.length} bytes`);
+        // And goes on from there.
+        await again.commit([{ key: A, expectedVersion: value, bytes: Uint8Array.of(9) }]);
+        await again.close();
+        const last = fileStore(directory);
+        assert.deepEqual(await last.read([A]), [{ key: A, version: value + 1, bytes: Uint8Array.of(9) }]);
+        await last.close();
+      }
+  });
+
+  it("has the old file or the new one after a crash while it is written anew", async (t) => {
     const directory = await folder(t);
     const store = fileStore(directory);
     await store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1, 1) }]);
     await store.close();
-    const file = join(directory, `${A.slice(2)}.record`);
+    const file = join(directory, "records");
     const whole = await readFile(file);
-    // A write that broke off leaves a part of the new file, under its other name.
     for (const length of [0, 5, whole.length]) {
       await writeFile(`${file}.new`, whole.subarray(0, length));
       const again = fileStore(directory);
       assert.deepEqual(await again.load(), [{ key: A, version: 1, bytes: Uint8Array.of(1, 1) }]);
       await again.close();
-      assert.deepEqual(await readdir(directory), [`${A.slice(2)}.record`]);
     }
   });
 
-  it("has both records of a commit or none after a crash at any moment of it", async (t) => {
-    const [file, other] = [A, B].map((key) => `${key.slice(2)}.record`);
-    const states = {};
-    for (const value of [1, 2]) {
-      // What a whole commit leaves, record by record.
-      const directory = await folder(t);
-      const store = fileStore(directory);
-      for (let version = 0; version < value; version++)
-        await store.commit([A, B].map((key) => ({ key, expectedVersion: version, bytes: Uint8Array.of(version + 1) })));
-      await store.close();
-      states[value] = [await readFile(join(directory, file)), await readFile(join(directory, other))];
-    }
-    const journal = JSON.stringify([A, B].map((key) => ({ key, expectedVersion: 1, bytes: "0x02" })));
-    const [[a1, b1], [a2, b2]] = [states[1], states[2]];
-    const half = (bytes) => bytes.subarray(0, bytes.length >> 1);
-    const moments = [
-      [1, { [file]: a1, [other]: b1 }],
-      [1, { [file]: a1, [other]: b1, "journal.new": journal.slice(0, 40) }],
-      [1, { [file]: a1, [other]: b1, "journal.new": journal }],
-      [2, { [file]: a1, [other]: b1, journal }],
-      [2, { [file]: a1, [other]: b1, journal, [`${file}.new`]: half(a2) }],
-      [2, { [file]: a2, [other]: b1, journal }],
-      [2, { [file]: a2, [other]: b1, journal, [`${other}.new`]: half(b2) }],
-      [2, { [file]: a2, [other]: b2, journal }],
-      [2, { [file]: a2, [other]: b2 }],
-    ];
-    for (const [value, files] of moments) {
-      const directory = await folder(t);
-      for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content);
-      const store = fileStore(directory);
-      const found = await store.read([A, B]);
-      const expected = [A, B].map((key) => ({ key, version: value, bytes: Uint8Array.of(value) }));
-      assert.deepEqual(found, expected, Object.keys(files).join());
-      await store.close();
-      assert.deepEqual((await readdir(directory)).sort(), [file, other].sort());
-    }
+  it("does not keep old versions for ever", async (t) => {
+    const directory = await folder(t);
+    const store = open(t, directory);
+    await store.commit([{ key: B, expectedVersion: 0, bytes: Uint8Array.of(7) }]);
+    const size = 100_000;
+    for (let version = 0; version < 50; version++)
+      await store.commit([{ key: A, expectedVersion: version, bytes: new Uint8Array(size).fill(version) }]);
+    assert.ok((await stat(join(directory, "records"))).size < 20 * size);
+    await store.close();
+    assert.deepEqual(await open(t, directory).read([A, B]), [
+      { key: A, version: 50, bytes: new Uint8Array(size).fill(49) },
+      { key: B, version: 1, bytes: Uint8Array.of(7) },
+    ]);
+  });
+
+  it("has what was deleted no more after a restart", async (t) => {
+    const directory = await folder(t);
+    const store = fileStore(directory);
+    await store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1) }]);
+    await store.commit([
+      { key: A, expectedVersion: 1, bytes: undefined },
+      { key: B, expectedVersion: 0, bytes: new Uint8Array(0) },
+    ]);
+    await store.close();
+    assert.deepEqual(await open(t, directory).load(), [{ key: B, version: 1, bytes: new Uint8Array(0) }]);
+  });
+
+  it("writes together what waits, each on top of the one before, and refuses only what conflicts", async (t) => {
+    const directory = await folder(t);
+    const store = fileStore(directory);
+    const write = (key, expectedVersion) =>
+      store.commit([{ key, expectedVersion, bytes: Uint8Array.of(expectedVersion + 1) }]);
+    const results = await Promise.allSettled([
+      write(A, 0),
+      write(A, 1),
+      write(B, 1),
+      write(B, 0),
+      write(A, 2),
+      write(A, 2),
+    ]);
+    assert.deepEqual(
+      results.map(({ reason }) => reason?.code),
+      [undefined, undefined, "STORE_CONFLICT", undefined, undefined, "STORE_CONFLICT"],
+    );
+    await store.close();
+    assert.deepEqual(
+      (await open(t, directory).read([A, B])).map(({ version }) => version),
+      [3, 1],
+    );
   });
 
   it("has both records of a commit or none when its process is killed", async (t) => {
@@ -217,38 +256,30 @@ describe("the file store's directory", () => {
     }
   });
 
-  it("finishes a commit of several records that a crash broke off", async (t) => {
+  it("says which file is damaged, wherever it is, and changes nothing about it", async (t) => {
     const directory = await folder(t);
     const store = fileStore(directory);
-    await store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1) }]);
+    for (const key of [A, B]) await store.commit([{ key, expectedVersion: 0, bytes: new Uint8Array(40).fill(1) }]);
     await store.close();
-    const journal = [
-      { key: A, expectedVersion: 1, bytes: null },
-      { key: B, expectedVersion: 0, bytes: "0x0203" },
+    const file = join(directory, "records");
+    const whole = await readFile(file);
+    const flipped = (at) => Uint8Array.from(whole, (byte, index) => (index === at ? byte ^ 1 : byte));
+    const entry = (whole.length - 21) / 2;
+    const damages = [
+      whole.subarray(0, 10),
+      Buffer.from("something else entirely, and long enough"),
+      // Anywhere in the head or the first entry: behind it is a whole one, so it is no write that broke off.
+      ...Array.from({ length: 21 + entry }, (_, at) => flipped(at)),
     ];
-    await writeFile(join(directory, "journal"), JSON.stringify(journal));
-    const again = open(t, directory);
-    assert.deepEqual(await again.load(), [{ key: B, version: 1, bytes: Uint8Array.of(2, 3) }]);
-    assert.equal((await readdir(directory)).includes("journal"), false);
-  });
-
-  it("says which file is damaged", async (t) => {
-    const directory = await folder(t);
-    const store = fileStore(directory);
-    await store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1) }]);
-    await store.close();
-    const file = join(directory, `${A.slice(2)}.record`);
-    for (const damage of [
-      () => truncate(file, 10),
-      () => writeFile(file, "something else entirely, and long enough"),
-    ]) {
-      await damage();
+    for (const damage of damages) {
+      await writeFile(file, damage);
       const again = fileStore(directory);
       await assert.rejects(again.load(), (error) => {
-        assert.match(error.message, new RegExp(A.slice(2)));
+        assert.match(error.message, /the file records/);
         return coded("STORE_DAMAGED")(error);
       });
       await again.close();
+      assert.deepEqual(await readFile(file), Buffer.from(damage));
     }
   });
 
@@ -265,12 +296,11 @@ describe("the file store's directory", () => {
     assert.equal((await readdir(directory)).includes("README"), true);
   });
 
-  it("that cannot be written to is an error, and is used again when it can", async (t) => {
+  it("that cannot be made is an error, and is used when it can", async (t) => {
     const directory = await folder(t);
     const store = open(t, directory);
-    await store.load();
     // In the way of the new file, also for a user who may write anywhere.
-    const obstacle = join(directory, `${A.slice(2)}.record.new`);
+    const obstacle = join(directory, "records.new");
     await mkdir(obstacle);
     const write = () => store.commit([{ key: A, expectedVersion: 0, bytes: Uint8Array.of(1) }]);
     await assert.rejects(write(), coded("STORE_FAILED"));
@@ -278,5 +308,35 @@ describe("the file store's directory", () => {
     await rmdir(obstacle);
     await write();
     assert.deepEqual(await store.load(), [{ key: A, version: 1, bytes: Uint8Array.of(1) }]);
+  });
+
+  it("that has no room is an error for who writes, and has what was written before", async (t) => {
+    const directory = await folder(t);
+    const script = `
+      import { fileStore } from "millstream/node";
+      const store = fileStore(${JSON.stringify(directory)});
+      const write = (expectedVersion, size) =>
+        store.commit([{ key: "${A}", expectedVersion, bytes: new Uint8Array(size).fill(1) }]);
+      await write(0, 100);
+      const failed = await Promise.allSettled([write(1, 1_000_000), write(2, 10)]);
+      await write(1, 200);
+      const [{ version }] = await store.load();
+      console.log(failed.map(({ reason }) => reason.code).join(), version);`;
+    // No file may grow beyond 8 blocks; the signal that says so is ignored, so that writing fails.
+    const child = spawn(
+      "sh",
+      ["-c", 'trap "" XFSZ; ulimit -f 8; exec "$0" --input-type=module -e "$1"', process.execPath, script],
+      {
+        cwd: here,
+        stdio: ["ignore", "pipe", "inherit"],
+      },
+    );
+    child.stdout.setEncoding("utf8");
+    let output = "";
+    child.stdout.on("data", (text) => (output += text));
+    await once(child, "close");
+    assert.equal(output.trim(), "STORE_FAILED,STORE_FAILED 2");
+    const [{ version, bytes }] = await open(t, directory).read([A]);
+    assert.deepEqual([version, bytes], [2, new Uint8Array(200).fill(1)]);
   });
 });

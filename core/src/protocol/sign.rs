@@ -42,6 +42,9 @@ pub(crate) trait ChannelKey {
     /// The signature, or `None` if it was asked for and will come.
     fn sign(&self, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError>;
 
+    /// Takes back the request for a signature of the postfund, if the channel has gone beyond it.
+    fn forget_idle(&self, channel: &Channel);
+
     /// The preimage that pays the first `ticks` ticks of a voucher, or the tip of its chain for zero. `None` above `limit`,
     /// or if the key cannot derive secrets.
     fn preimage(&self, of: &ChainOf, ticks: u8) -> Option<B256>;

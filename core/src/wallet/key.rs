@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
+use crate::channel::{Base, Channel, POSTFUND_TURN, Signatures};
 use crate::crypto::{SignError, Signature, Signer};
 use crate::payment::TickChain;
 use crate::protocol::{ChainOf, ChannelKey, Purpose};
@@ -64,6 +65,15 @@ impl ChannelKey for StepKey<'_> {
                 }
                 Ok(known)
             }
+        }
+    }
+
+    fn forget_idle(&self, channel: &Channel) {
+        if channel.base.is_some_and(|base| base.turn > POSTFUND_TURN) && !self.wanted.borrow().is_empty() {
+            let balances = channel.terms.deposits();
+            let postfund = Base { turn: POSTFUND_TURN, balances, signatures: Signatures::default() };
+            let postfund = postfund.state(&channel.terms).digest();
+            self.wanted.borrow_mut().retain(|(digest, _)| *digest != postfund);
         }
     }
 

@@ -129,6 +129,8 @@ impl Wallet {
             if undone.is_some() && !waits {
                 protocol::outstanding_transactions(context, channel, effects)?;
             }
+            // What a deposit asked to sign, a challenge of a later state in the same report has made idle.
+            context.key.forget_idle(channel);
             let mut credited = successor.cloned();
             if let Some(successor) = &mut credited {
                 protocol::credit(channel, successor, notices);

@@ -111,6 +111,11 @@ export class Channel {
     return this.#parts.payments.pay(this.id, amount, { memo, origin, file }, ticks, paidFor);
   }
 
+  /** @internal Payer: of the newest voucher. */
+  get lastSerial(): number {
+    return this.#parts.payments.lastSerial(this.id) ?? this.info.serial;
+  }
+
   /**
    * @internal Payer: the best payment that is stored, together with its voucher; `undefined` before the first, and after both
    * signed a new split.

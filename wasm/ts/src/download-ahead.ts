@@ -36,6 +36,8 @@ export class ReadAhead<T> {
   readonly #pieces: Promise<T>[] = [];
   readonly #own: Controllers = { ended: new AbortController(), halted: new AbortController() };
   readonly #controllers = new Set<Controllers>([this.#own]);
+  /** Those of pieces that are done, for others: none of them was aborted. */
+  readonly #free: Controllers[] = [];
   /** Those that wait for others to be done. */
   readonly #idle: (() => void)[] = [];
   #working = 0;
@@ -99,7 +101,7 @@ export class ReadAhead<T> {
     if (this.#working >= this.#parallel) await new Promise<void>((resolve) => this.#idle.push(resolve));
     else this.#working += 1;
     // Who was woken takes the place of who was done.
-    const controllers: Controllers = { ended: new AbortController(), halted: new AbortController() };
+    const controllers = this.#free.pop() ?? { ended: new AbortController(), halted: new AbortController() };
     this.#controllers.add(controllers);
     try {
       if (this.#failure) throw this.#failure.error;
@@ -109,6 +111,7 @@ export class ReadAhead<T> {
       throw error;
     } finally {
       this.#controllers.delete(controllers);
+      if (!controllers.halted.signal.aborted) this.#free.push(controllers);
       const next = this.#idle.shift();
       if (next) next();
       else this.#working -= 1;

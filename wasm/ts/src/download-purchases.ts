@@ -379,7 +379,7 @@ export class Purchase {
   /** Of the channel's newest voucher, if it is known. */
   #lastSerial(): number | undefined {
     try {
-      return this.channel.info.serial;
+      return this.channel.lastSerial;
     } catch {
       // The channel is read anew after a failed write.
       return undefined;

@@ -5,6 +5,7 @@ import { toBase64Url } from "./encoding.js";
 import type { PaymentHandle } from "./channel.js";
 import { chunkRequest, readChunk, strange } from "./chunk-request.js";
 import { Manifest, readBody } from "./content.js";
+import { EarlyManifest } from "./download-early.js";
 import type { Purchase, Statement } from "./download-purchases.js";
 import { receiptIn } from "./download-receipt.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
@@ -14,7 +15,7 @@ import type { Offer } from "./offer.js";
 import { earlierPayment, type Purchases } from "./purchases.js";
 import { isObject } from "./rpc.js";
 import { refused } from "./transport.js";
-import { sleep } from "./waits.js";
+import { sleep, withSignal } from "./waits.js";
 import type { Wallet } from "./wallet.js";
 
 /** What a download does with a chunk right now. */
@@ -120,16 +121,24 @@ export class PaidRequests {
     this.#report = report;
   }
 
+  /** Asks for the list of hashes of some content before there is an offer for it. */
+  earlyManifest(content: string | URL): EarlyManifest {
+    return new EarlyManifest(content, async (url) => this.#fetch(url, { ...REQUEST, signal: this.#signal }));
+  }
+
   /** What an offer is for, with the checked list of its hashes. */
-  goods(offer: Offer): Promise<Goods> {
+  goods(offer: Offer, early?: EarlyManifest): Promise<Goods> {
     return this.#untilAnswered("the list of hashes", async (watch) => {
-      const response = await this.#fetch(offer.manifestUrl, { ...REQUEST, signal: watch.signal });
+      const { signal } = watch;
+      const response =
+        (early && (await withSignal(early.take(offer.manifestUrl), signal, "the download"))) ??
+        (await this.#fetch(offer.manifestUrl, { ...REQUEST, signal }));
       watch.touch();
       if (response.status !== 200) throw await this.#refusal(response, watch);
       const manifest =
         offer.chunkSize === 0
-          ? await FolderManifest.read(response, offer, watch.signal)
-          : await Manifest.read(response, offer, offer.contentRoot, watch.signal);
+          ? await FolderManifest.read(response, offer, signal)
+          : await Manifest.read(response, offer, offer.contentRoot, signal);
       return new Goods(offer, manifest);
     });
   }
@@ -305,6 +314,8 @@ class Watch {
   readonly #caller: AbortSignal;
   readonly #stop = () => this.#controller.abort();
   #timer: ReturnType<typeof setTimeout>;
+  /** When something came last. */
+  #last = performance.now();
   /** In words, if nothing came for too long. */
   stalled: string | undefined;
 
@@ -312,7 +323,7 @@ class Watch {
     this.#timeout = timeout;
     this.#caller = caller;
     caller.addEventListener("abort", this.#stop, { once: true });
-    this.#timer = this.#start();
+    this.#timer = this.#start(timeout);
   }
 
   get signal(): AbortSignal {
@@ -321,8 +332,8 @@ class Watch {
 
   /** Something came. */
   touch(): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#start();
+    // A timer for each piece would cost more than what is done with it.
+    this.#last = performance.now();
   }
 
   end(): void {
@@ -330,11 +341,15 @@ class Watch {
     this.#caller.removeEventListener("abort", this.#stop);
   }
 
-  #start(): ReturnType<typeof setTimeout> {
+  #start(wait: number): ReturnType<typeof setTimeout> {
     return setTimeout(() => {
-      this.stalled = `nothing came for ${this.#timeout} ms`;
-      this.#controller.abort();
-    }, this.#timeout);
+      const left = this.#last + this.#timeout - performance.now();
+      if (left > 0) this.#timer = this.#start(Math.ceil(left));
+      else {
+        this.stalled = `nothing came for ${this.#timeout} ms`;
+        this.#controller.abort();
+      }
+    }, wait);
   }
 }
 

@@ -165,17 +165,20 @@ export async function* download(
   signal?.addEventListener("abort", stop, { once: true });
   try {
     if (signal?.aborted) throw aborted(signal, "the download");
-    const offer = options.goods?.offer ?? (await fetchOffer(url, wallet, { signal, fetch }));
-    if (offer.chunkSize === 0) throw isFolder(offer.url);
-    const { chunks: total, length } = offer;
+    let total = 0;
+    let length = 0;
     const report = (state: DownloadState, index: number, attempt: number) =>
       onProgress?.({ state, index, attempt, chunks: total, length, ...account, atRisk: purchase?.atRisk ?? 0n });
     const purchases = purchasesOf(wallet);
     const requestsOf = (ends: Ends) => new PaidRequests(wallet, purchases, { ...options, fetch, ...ends }, report);
     const requests = requestsOf(ahead.ends);
     const { signal: ended } = ahead.ends;
+    const early = options.goods ? undefined : requests.earlyManifest(url);
+    const offer = options.goods?.offer ?? (await fetchOffer(url, wallet, { signal, fetch }));
+    if (offer.chunkSize === 0) throw isFolder(offer.url);
+    ({ chunks: total, length } = offer);
     const channel = await chooseChannel(wallet, offer, options, ended);
-    let goods = options.goods ?? (await requests.goods(offer));
+    let goods = options.goods ?? (await requests.goods(offer, early));
     const window = checkWindow(options.window ?? goods.dearest * BigInt(parallel), goods);
     const wanted = [...missing(startChunk, Math.min(endChunk, total), have)];
     let next = 0;

@@ -74,6 +74,7 @@ export class Driver {
   /** Ends what waits, when the wallet is stopped. */
   readonly #stopped = new AbortController();
   readonly #lanes = new Lanes({
+    isOrdered: () => this.#store.isOrdered === true,
     write: (commit) => this.#write(commit),
     stored: (commit) => void this.run((core) => core.committed(commit.id, now())),
     failed: (commit, channels, error) => this.#commitFailed(commit, channels, error),

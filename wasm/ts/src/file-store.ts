@@ -1,16 +1,24 @@
-// A store in a directory: one file per record, its version in the file.
+// A store in a directory: one file that grows by an entry with every write, and is in memory as a whole.
 //
-// A record is replaced by writing a new file beside it, flushing it to the disk, renaming it over the old one and
-// flushing the directory, so that a crash at any moment leaves the old record or the new one. Several records at once are
-// first written down together in a journal, which is carried out, or carried out again at the next start.
+// A commit is one write to the end of the file that is flushed to the disk; commits that wait for one to end are written
+// together. When most of the file is old versions, a new one is written beside it and renamed over it. A crash at any moment
+// leaves all of a commit or nothing: see record-log.ts.
 
-import { mkdir, open, readFile, readdir, rename, unlink } from "node:fs/promises";
+import { constants } from "node:fs";
+import { mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 import { lockDirectory } from "./directory-lock.js";
 import { MillstreamError, checkHex, isMillstreamError } from "./errors.js";
-import { toBytes, toHex } from "./encoding.js";
-import { isObject } from "./rpc.js";
+import {
+  decodeLog,
+  encodeEntry,
+  encodeLog,
+  entryLength,
+  logLength,
+  type Change,
+  type StoredFile,
+} from "./record-log.js";
 import { conflict, type Store } from "./store.js";
 import type { Hex, StoredRecord, Write } from "./types.js";
 
@@ -21,14 +29,30 @@ export interface FileStore extends Store {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What every file of a record begins with; the version follows, as 64 bits, big endian, then the record. */
-const MAGIC = new TextEncoder().encode("millstream record 1\n");
-const SUFFIX = ".record";
-const JOURNAL = "journal";
+const FILE = "records";
+/** The file may have so many bytes of old versions beside as many as there are of the newest. */
+const SPARE_BYTES = 1 << 20;
 
-interface StoredFile {
-  readonly version: number;
-  readonly bytes: Uint8Array;
+/** With it a write is on the disk when it returns. Elsewhere a flush of its own is needed, and may do more. */
+const SYNCED = process.platform === "linux" ? constants.O_DSYNC : 0;
+
+/** The records, and the file that they are in. */
+interface Opened {
+  readonly records: Map<Hex, StoredFile>;
+  readonly file: FileHandle;
+  /** Length of the file. */
+  size: number;
+  /** How long it would be without old versions. */
+  live: number;
+}
+
+/** An operation that waits for its turn. */
+interface Waiting {
+  /** What it writes; undefined if it reads. */
+  readonly writes: readonly Write[] | undefined;
+  /** Told what there is, when what it writes is stored. */
+  readonly done: (opened: Opened) => void;
+  readonly fail: (error: unknown) => void;
 }
 
 /**
@@ -43,47 +67,37 @@ export function fileStore(directory: string): FileStore {
 
 class DirectoryStore implements FileStore {
   readonly #directory: string;
-  #opening: Promise<Map<Hex, StoredFile>> | undefined;
+  #opened: Opened | undefined;
   #release: (() => Promise<void>) | undefined;
-  /** The last operation: one after the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting: Waiting[] = [];
+  /** While operations are carried out: until none waits. */
+  #working: Promise<void> | undefined;
   #closed = false;
-  /** Set when a commit broke off half-way: what is on the disk is not what is in memory. */
-  #broken = false;
 
   constructor(directory: string) {
     this.#directory = directory;
   }
 
+  get isOrdered(): boolean {
+    return true;
+  }
+
   load(): Promise<StoredRecord[]> {
-    return this.#inTurn(async (records) => [...records.keys()].map((key) => recordOf(records, key)));
+    return this.#inTurn(undefined, ({ records }) => [...records.keys()].map((key) => recordOf(records, key)));
   }
 
   read(keys: readonly Hex[]): Promise<StoredRecord[]> {
-    return this.#inTurn(async (records) => keys.map((key) => recordOf(records, checkHex(key, "key", 32))));
+    return this.#inTurn(undefined, ({ records }) => keys.map((key) => recordOf(records, checkHex(key, "key", 32))));
   }
 
   commit(writes: readonly Write[]): Promise<void> {
-    return this.#inTurn(async (records) => {
-      for (const write of writes) {
-        const actual = records.get(checkHex(write.key, "key", 32))?.version ?? 0;
-        if (actual !== write.expectedVersion) throw conflict(write, actual);
-      }
-      this.#broken = true;
-      if (writes.length > 1) await this.#replace(JOURNAL, encodeJournal(writes));
-      await this.#apply(writes);
-      if (writes.length > 1) await this.#remove(JOURNAL);
-      this.#broken = false;
-      for (const { key, expectedVersion, bytes } of writes) {
-        if (bytes === undefined) records.delete(key);
-        else records.set(key, { version: expectedVersion + 1, bytes: bytes.slice() });
-      }
-    });
+    return this.#inTurn(writes, () => {});
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last.catch(() => {});
+    await this.#working;
+    await this.#forget();
     await this.#release?.();
     this.#release = undefined;
   }
@@ -92,82 +106,139 @@ class DirectoryStore implements FileStore {
     return this.close();
   }
 
-  /** Runs an operation after the ones before it, on the records as they are on the disk. */
-  #inTurn<T>(operation: (records: Map<Hex, StoredFile>) => Promise<T>): Promise<T> {
-    const turn = this.#last
-      .catch(() => {})
-      .then(async () => {
-        if (this.#closed) throw new MillstreamError("STORE_CLOSED", `the store in ${this.#directory} was closed`);
-        if (this.#broken) {
-          // The disk decides what became of a commit that failed.
-          this.#opening = undefined;
-          this.#broken = false;
-        }
-        this.#opening ??= this.#open();
-        let records;
+  /** Carries out an operation after the ones before it. */
+  #inTurn<T>(writes: readonly Write[] | undefined, result: (opened: Opened) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (cause: unknown) => reject(this.#failure(cause));
+      const done = (opened: Opened) => {
         try {
-          records = await this.#opening;
+          resolve(result(opened));
         } catch (error) {
-          this.#opening = undefined;
-          throw error;
+          fail(error);
         }
-        return operation(records);
-      })
-      .catch((cause: unknown) => {
-        if (isMillstreamError(cause)) throw cause;
-        throw new MillstreamError("STORE_FAILED", `the store in ${this.#directory} failed: ${String(cause)}`, {
-          cause,
-        });
-      });
-    this.#last = turn;
-    return turn;
+      };
+      this.#waiting.push({ writes, done, fail });
+      this.#working ??= this.#work();
+    });
   }
 
-  async #open(): Promise<Map<Hex, StoredFile>> {
+  async #work(): Promise<void> {
+    // What is asked for in the same moment is done together.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const first = this.#waiting.findIndex(({ writes }) => writes === undefined);
+      const commits = first < 0 ? this.#waiting.length : first;
+      const group = this.#waiting.splice(0, Math.max(commits, 1));
+      try {
+        if (this.#closed) throw new MillstreamError("STORE_CLOSED", `the store in ${this.#directory} was closed`);
+        const opened = (this.#opened ??= await this.#open());
+        if (commits > 0) await this.#commit(opened, group);
+        else group[0]?.done(opened);
+      } catch (error) {
+        for (const { fail } of group) fail(error);
+      }
+    }
+    this.#working = undefined;
+  }
+
+  /** Writes commits to the disk, together. Those that expect another version are refused. */
+  async #commit(opened: Opened, group: readonly Waiting[]): Promise<void> {
+    const changes: Change[] = [];
+    const written: Waiting[] = [];
+    const versions = new Map<Hex, number>();
+    for (const waiting of group) {
+      try {
+        const mine = (waiting.writes ?? []).map((write): Change => {
+          const { expectedVersion, bytes } = write;
+          const key = checkHex(write.key, "key", 32);
+          const actual = versions.get(key) ?? opened.records.get(key)?.version ?? 0;
+          if (actual !== expectedVersion) throw conflict(write, actual);
+          return { key, version: expectedVersion + 1, bytes: bytes?.slice() };
+        });
+        for (const { key, version, bytes } of mine) versions.set(key, bytes ? version : 0);
+        changes.push(...mine);
+        written.push(waiting);
+      } catch (error) {
+        waiting.fail(error);
+      }
+    }
+    if (changes.length > 0) {
+      try {
+        await this.#append(opened, encodeEntry(changes));
+      } catch (error) {
+        // The disk decides what became of it.
+        await this.#forget();
+        for (const { fail } of written) fail(error);
+        return;
+      }
+      for (const change of changes) apply(opened, change);
+    }
+    for (const { done } of written) done(opened);
+    if (opened.size <= 2 * opened.live + SPARE_BYTES) return;
+    try {
+      await this.#use(await this.#rewrite(opened.records));
+    } catch {
+      // Nobody waits for it: whichever file is there has everything.
+      await this.#forget();
+    }
+  }
+
+  async #append(opened: Opened, entry: Uint8Array): Promise<void> {
+    for (let from = 0; from < entry.length;) {
+      const { bytesWritten } = await opened.file.write(entry, from, entry.length - from, opened.size + from);
+      from += bytesWritten;
+    }
+    if (!SYNCED) await opened.file.datasync();
+    opened.size += entry.length;
+  }
+
+  async #open(): Promise<Opened> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     this.#release ??= await lockDirectory(this.#directory);
-    const names = await readdir(this.#directory);
-    if (names.includes(JOURNAL)) {
-      await this.#apply(decodeJournal(await readBytes(join(this.#directory, JOURNAL))));
-      await this.#remove(JOURNAL);
-    }
-    const records = new Map<Hex, StoredFile>();
-    for (const name of await readdir(this.#directory)) {
-      // Left by a crash: what it was for never happened.
-      if (name.endsWith(".new")) await unlink(join(this.#directory, name));
-      if (!/^[0-9a-f]{64}\.record$/.test(name)) continue;
-      records.set(`0x${name.slice(0, 64)}`, decodeFile(name, await readBytes(join(this.#directory, name))));
-    }
-    return records;
+    const content = await readFile(this.#path(FILE)).then(
+      ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength),
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== "ENOENT") throw error;
+      },
+    );
+    const { records, end } = content
+      ? decodeLog(FILE, content)
+      : { records: new Map<Hex, StoredFile>(), end: undefined };
+    // What a crash left at the end is not to be taken for damage later, when it is no longer the end.
+    return end !== undefined && end === content?.length ? this.#reopen(records, end) : this.#rewrite(records);
   }
 
-  /** Carries writes out; again with the same result. */
-  async #apply(writes: readonly Write[]): Promise<void> {
-    for (const { key, expectedVersion, bytes } of writes) {
-      const name = key.slice(2) + SUFFIX;
-      if (bytes === undefined) await this.#remove(name);
-      else await this.#replace(name, encodeFile(expectedVersion + 1, bytes));
-    }
-  }
-
-  async #replace(name: string, content: Uint8Array): Promise<void> {
-    const path = join(this.#directory, name);
-    const file = await open(`${path}.new`, "w", 0o600);
+  /** Writes a new file with the newest versions alone, in place of the old one. */
+  async #rewrite(records: Map<Hex, StoredFile>): Promise<Opened> {
+    const fresh = this.#path(`${FILE}.new`);
+    const file = await open(fresh, "w", 0o600);
     try {
-      await file.writeFile(content);
+      await file.writeFile(encodeLog(records));
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(`${path}.new`, path);
+    await rename(fresh, this.#path(FILE));
     await this.#flush();
+    return this.#reopen(records, logLength(records));
   }
 
-  async #remove(name: string): Promise<void> {
-    await unlink(join(this.#directory, name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-    });
-    await this.#flush();
+  async #reopen(records: Map<Hex, StoredFile>, size: number): Promise<Opened> {
+    const file = await open(this.#path(FILE), constants.O_WRONLY | SYNCED);
+    return { records, file, size, live: logLength(records) };
+  }
+
+  async #use(fresh: Opened): Promise<void> {
+    const old = this.#opened;
+    this.#opened = fresh;
+    await old?.file.close();
+  }
+
+  /** From now on what is on the disk counts. */
+  async #forget(): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    await opened?.file.close().catch(() => {});
   }
 
   /** Makes what happened to names in the directory durable. Windows cannot, and does so by itself. */
@@ -180,63 +251,27 @@ class DirectoryStore implements FileStore {
       await directory.close();
     }
   }
+
+  #path(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  #failure(cause: unknown): unknown {
+    if (isMillstreamError(cause)) return cause;
+    return new MillstreamError("STORE_FAILED", `the store in ${this.#directory} failed: ${String(cause)}`, { cause });
+  }
 }
 
-async function readBytes(path: string): Promise<Uint8Array> {
-  const { buffer, byteOffset, byteLength } = await readFile(path);
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function apply(opened: Opened, { key, version, bytes }: Change): void {
+  const before = opened.records.get(key);
+  if (before) opened.live -= entryLength(before.bytes);
+  if (bytes) {
+    opened.records.set(key, { version, bytes });
+    opened.live += entryLength(bytes);
+  } else opened.records.delete(key);
 }
 
 function recordOf(records: Map<Hex, StoredFile>, key: Hex): StoredRecord {
   const record = records.get(key);
   return { key, version: record?.version ?? 0, bytes: record?.bytes.slice() };
-}
-
-function encodeFile(version: number, bytes: Uint8Array): Uint8Array {
-  const content = new Uint8Array(MAGIC.length + 8 + bytes.length);
-  content.set(MAGIC);
-  new DataView(content.buffer).setBigUint64(MAGIC.length, BigInt(version));
-  content.set(bytes, MAGIC.length + 8);
-  return content;
-}
-
-function decodeFile(name: string, content: Uint8Array): StoredFile {
-  const start = MAGIC.length + 8;
-  if (content.length < start || !MAGIC.every((byte, at) => byte === content[at])) throw damaged(name);
-  const version = new DataView(content.buffer, content.byteOffset).getBigUint64(MAGIC.length);
-  if (version < 1n || version > BigInt(Number.MAX_SAFE_INTEGER)) throw damaged(name);
-  return { version: Number(version), bytes: content.slice(start) };
-}
-
-function encodeJournal(writes: readonly Write[]): Uint8Array {
-  const plain = writes.map(({ key, expectedVersion, bytes }) => ({
-    key,
-    expectedVersion,
-    bytes: bytes === undefined ? null : toHex(bytes),
-  }));
-  return new TextEncoder().encode(JSON.stringify(plain));
-}
-
-function decodeJournal(content: Uint8Array): Write[] {
-  try {
-    const writes: unknown = JSON.parse(new TextDecoder().decode(content));
-    if (!Array.isArray(writes)) throw damaged(JOURNAL);
-    return writes.map((write: unknown) => {
-      if (!isObject(write) || typeof write["expectedVersion"] !== "number") throw damaged(JOURNAL);
-      const { key, expectedVersion, bytes } = write;
-      return {
-        key: checkHex(key, "key", 32),
-        expectedVersion,
-        bytes: bytes === null ? undefined : toBytes(checkHex(bytes, "bytes")),
-      };
-    });
-  } catch (cause) {
-    throw damaged(JOURNAL, cause);
-  }
-}
-
-function damaged(name: string, cause?: unknown): MillstreamError {
-  return new MillstreamError("STORE_DAMAGED", `the file ${name} of the store is damaged: restore it from a backup`, {
-    ...(cause !== undefined && { cause }),
-  });
 }

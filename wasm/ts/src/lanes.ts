@@ -1,4 +1,5 @@
 // The commits under way: those that share a channel one after the other, in the order in which they came, others at once.
+// A store that keeps the order by itself is asked for all of them at once, and may write them together.
 
 import type { MillstreamError } from "./errors.js";
 import type { Hex, Output } from "./types.js";
@@ -8,12 +9,16 @@ export type Commit = Extract<Output, { type: "commit" }>;
 /** The commits of one channel that are not stored yet, oldest first. */
 interface Lane {
   readonly commits: Commit[];
+  /** Set when one of them failed: no other one is begun. */
+  isVoid: boolean;
   readonly idle: Promise<void>;
   readonly end: () => void;
 }
 
 /** Who writes, and who is told. */
 export interface LaneHost {
+  /** Whether commits are stored in the order in which they are begun, each on top of those before it. */
+  isOrdered(): boolean;
   /** Stores a commit; says why if it did not. */
   write(commit: Commit): Promise<MillstreamError | undefined>;
   stored(commit: Commit): void;
@@ -65,7 +70,7 @@ export class Lanes {
     if (!lane) {
       let end = () => {};
       const idle = new Promise<void>((resolve) => (end = resolve));
-      this.#lanes.set(key, (lane = { commits: [], idle, end }));
+      this.#lanes.set(key, (lane = { commits: [], isVoid: false, idle, end }));
     }
     return lane;
   }
@@ -74,13 +79,29 @@ export class Lanes {
     return commit.writes.every(({ key }) => this.#lanes.get(key)?.commits[0] === commit);
   }
 
-  #start(commit: Commit): void {
-    if (this.#closed || this.#writing.has(commit) || !this.#isFirst(commit)) return;
-    this.#writing.set(commit, this.#write(commit));
+  #isValid({ writes }: Commit): boolean {
+    return writes.every(({ key }) => this.#lanes.get(key)?.isVoid === false);
   }
 
-  async #write(commit: Commit): Promise<void> {
+  #start(commit: Commit): void {
+    if (this.#closed || this.#writing.has(commit)) return;
+    if (!this.#isFirst(commit) && !(this.#host.isOrdered() && this.#isValid(commit))) return;
+    this.#writing.set(commit, this.#write(commit, this.#writtenBefore(commit)));
+  }
+
+  /** The writes that a commit comes right behind. */
+  #writtenBefore(commit: Commit): (Promise<void> | undefined)[] {
+    return commit.writes.map(({ key }) => {
+      const { commits = [] } = this.#lanes.get(key) ?? {};
+      const before = commits[commits.lastIndexOf(commit) - 1];
+      return before && this.#writing.get(before);
+    });
+  }
+
+  async #write(commit: Commit, before: readonly (Promise<void> | undefined)[]): Promise<void> {
     const failure = await this.#host.write(commit);
+    // It is only told once what it stands on is.
+    await Promise.all(before);
     this.#writing.delete(commit);
     // Closed, or void with another one that failed meanwhile.
     if (this.#closed || !this.#isFirst(commit)) return;
@@ -100,6 +121,10 @@ export class Lanes {
   }
 
   #fail(commit: Commit, error: MillstreamError): void {
+    for (const id of this.#standingOn(commit)) {
+      const lane = this.#lanes.get(id);
+      if (lane) lane.isVoid = true;
+    }
     // Whoever is told may still add commits: they come behind this one, and are void as well.
     this.#host.failed(commit, this.#standingOn(commit), error);
     for (const id of this.#standingOn(commit)) {

@@ -181,6 +181,11 @@ export class Payments {
     return promise;
   }
 
+  /** Payer: of the last voucher that left, if one did since this wallet was started. */
+  lastSerial(channelId: Hex): number | undefined {
+    return this.#vouchers.get(channelId)?.serial;
+  }
+
   /** A payment that leaves now, together with its voucher. */
   #claim({ channelId, serial, ticks, bytes }: Payment): Uint8Array {
     if (ticks === 0) {

@@ -35,13 +35,34 @@ export class HttpError extends MillstreamError {
   }
 }
 
-/** Any answer: what every one of them carries, and its own headers. */
+/** The bytes of answers, for a server that can send them as they are. */
+const bodies = new WeakMap<Response, Uint8Array>();
+
+/** Any answer: what every one of them carries, and its own headers. Its bytes may not be changed any more. */
 export function answer(
   status: number,
   body: Uint8Array | ReadableStream<Uint8Array> | string | null,
   headers: Readonly<Record<string, string>>,
 ): Response {
-  return new Response(body as BodyInit | null, { status, headers: { ...COMMON, ...headers } });
+  const init = { status, headers: { ...COMMON, ...headers } };
+  if (!(body instanceof Uint8Array)) return new Response(body, init);
+  // A stream that is read when the answer is: of bytes themselves a copy would be made here.
+  const response = new Response(streamOf(body), init);
+  bodies.set(response, body);
+  return response;
+}
+
+/** All of an answer's body, if it is there as one piece and nobody has begun to read it. */
+export function wholeBody(response: Response): Uint8Array | undefined {
+  return response.bodyUsed || response.body?.locked ? undefined : bodies.get(response);
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    controller.enqueue(bytes);
+    controller.close();
+  };
+  return new ReadableStream({ pull }, { highWaterMark: 0 });
 }
 
 /** What an error becomes on the wire: `{ "error": { "code", "message" } }`. */

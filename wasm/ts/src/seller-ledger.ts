@@ -34,6 +34,8 @@ export type Outcome =
 /** What one channel spent, in memory. */
 interface Account extends LedgerRecord {
   readonly channelId: Hex;
+  /** Where its record is. */
+  readonly key: Hex;
   /** Of the record in the store. */
   version: number;
   /** All that was received on the channel, as far as it is known to be stored. */
@@ -147,7 +149,7 @@ export class ChunkLedger {
     account.void = true;
     this.#accounts.delete(channelId);
     if (account.version === 0) return;
-    await this.#store.commit([{ key: ledgerKey(channelId), expectedVersion: account.version, bytes: undefined }]);
+    await this.#store.commit([{ key: account.key, expectedVersion: account.version, bytes: undefined }]);
   }
 
   #decide(account: Account, { quote, index, price, credit }: Purchase): Outcome {
@@ -220,7 +222,7 @@ export class ChunkLedger {
       ? decodeLedger(channelId, bytes)
       : { spent: 0n, credit: 0n, quotes: new Map<Hex, LedgerQuote>() };
     const state = { received: 0n, changes: 0, stored: 0, writing: undefined, void: false };
-    const account: Account = { ...known, ...state, channelId, version };
+    const account: Account = { ...known, ...state, channelId, key, version };
     const paid = this.#paid(channelId);
     if (paid !== undefined) this.#limit(account, paid);
     return account;
@@ -237,10 +239,10 @@ export class ChunkLedger {
   }
 
   async #write(account: Account): Promise<void> {
-    const { channelId, version, changes } = account;
+    const { channelId, key, version, changes } = account;
     const bytes = encodeLedger(channelId, account);
     try {
-      await this.#using(() => this.#store.commit([{ key: ledgerKey(channelId), expectedVersion: version, bytes }]));
+      await this.#using(() => this.#store.commit([{ key, expectedVersion: version, bytes }]));
     } catch (error) {
       // What was decided on it is void as well, and decided anew on what the store has.
       account.void = true;

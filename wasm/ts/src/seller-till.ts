@@ -21,6 +21,9 @@ export const TEMPORARY: ReadonlySet<string> = new Set([
   "CORE_TRAPPED",
 ]);
 
+/** How many channels the till remembers. */
+const MAX_ASSETS = 10_000;
+
 /** A chunk that was sold. */
 export interface Sale {
   readonly chunk: OpenedChunk;
@@ -46,11 +49,19 @@ export class Till {
   readonly #wallet: Wallet;
   readonly #quotes: QuoteBook;
   readonly #ledger: ChunkLedger;
+  /** What the channels pay in that were looked at last, and are not over. */
+  readonly #assets = new Map<Hex, Hex>();
+  /** Counts the changes of channels, so that nothing is remembered that was overtaken by one. */
+  #changes = 0;
 
   constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger) {
     this.#wallet = wallet;
     this.#quotes = quotes;
     this.#ledger = ledger;
+    wallet.on("status", ({ channelId }) => {
+      this.#assets.delete(channelId);
+      this.#changes += 1;
+    });
   }
 
   /**
@@ -118,12 +129,17 @@ export class Till {
 
   /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
   async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
-    const info = (await this.#wallet.loadChannel(channelId))?.info;
+    if (this.#assets.get(channelId) === listing.asset) return;
+    const changes = this.#changes;
+    const info = await this.#wallet.infoOf(channelId);
     if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
     if (info.asset !== listing.asset)
       throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
     if (info.status === "closed" || info.status === "aborted")
       throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
+    if (changes !== this.#changes) return;
+    if (this.#assets.size >= MAX_ASSETS) this.#assets.clear();
+    this.#assets.set(channelId, info.asset);
   }
 
   async #receive(payment: Uint8Array): Promise<PaymentReceived> {

@@ -54,7 +54,10 @@ export class Sellers {
       // The answer may be owed without any event before it: the seller may see the deposit later than we do.
       this.follow(channelId);
     });
-    driver.signals.on("event", ({ channelId }) => this.follow(channelId));
+    driver.signals.on("event", ({ type, channelId }) => {
+      // A payment is a payee's; there is one with every chunk that is sold.
+      if (type !== "paymentReceived") this.follow(channelId);
+    });
   }
 
   /** Whether this wallet is the payer of a channel. */

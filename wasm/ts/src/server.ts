@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { checkInteger } from "./errors.js";
-import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal } from "./seller-http.js";
+import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal, wholeBody } from "./seller-http.js";
 
 export { DEFAULT_CHUNK_SIZE, MAX_CHUNKS, MAX_CHUNK_SIZE } from "./content.js";
 export { MAX_FOLDER_FILE, MAX_FOLDER_FILES } from "./folder.js";
@@ -33,7 +33,10 @@ export function nodeHandler(
   const idleTimeout = checkInteger(options.idleTimeout ?? 120_000, "idleTimeout", 1, 2 ** 31 - 1);
   return (req, res) => {
     const gone = new AbortController();
-    res.once("close", () => gone.abort());
+    res.once("close", () => {
+      // Who has the whole answer has not gone away; ending costs more than everything else here.
+      if (!res.writableFinished) gone.abort();
+    });
     // A socket that breaks is no failure of ours: `close` follows.
     res.on("error", () => {});
     void respond(req, gone.signal)
@@ -46,15 +49,23 @@ export function nodeHandler(
       .catch(() => res.destroy());
 
     async function respond(request: IncomingMessage, signal: AbortSignal): Promise<Response> {
-      const announced = Number(request.headers["content-length"] ?? 0);
-      // Left unread rather than destroyed: the connection still has to carry the refusal.
-      const parts: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
-      const body = announced > MAX_REQUEST_BODY ? undefined : await collect(parts);
+      const body = await bodyOf(request);
       if (!body) return refusal(bodyTooLarge());
       const converted = toRequest(request, body, signal);
       return converted ? handle(converted) : errorAnswer(400, "BAD_REQUEST", "the request cannot be read");
     }
   };
+}
+
+/** The body of a request; `undefined` if it is too long. */
+async function bodyOf(request: IncomingMessage): Promise<Uint8Array | undefined> {
+  const { "content-length": length, "transfer-encoding": encoding } = request.headers;
+  // Most have none, by the rules of HTTP: there is nothing to wait for.
+  if (request.httpVersionMajor === 1 && length === undefined && encoding === undefined) return new Uint8Array(0);
+  if (Number(length ?? 0) > MAX_REQUEST_BODY) return undefined;
+  // Left unread rather than destroyed: the connection still has to carry the refusal.
+  const parts: AsyncIterable<Uint8Array> = request.iterator({ destroyOnReturn: false });
+  return collect(parts);
 }
 
 function toRequest(req: IncomingMessage, body: Uint8Array, signal: AbortSignal): Request | undefined {
@@ -91,6 +102,8 @@ async function send(req: IncomingMessage, res: ServerResponse, response: Respons
     res.end();
     return;
   }
+  const whole = wholeBody(response);
+  if (whole) return void res.end(whole);
   const reader = response.body.getReader();
   const stop = () => void reader.cancel().catch(() => {});
   gone.addEventListener("abort", stop, { once: true });

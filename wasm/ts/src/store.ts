@@ -28,6 +28,11 @@ export interface Store {
    * @throws {MillstreamError} `STORE_CONFLICT` if a record has another version than its write expects
    */
   commit(writes: readonly Write[]): Promise<void>;
+  /**
+   * Whether commits are carried out in the order in which they are asked for, each on what those before it left. A wallet then
+   * asks for the next commit of a channel before the one before it is done, and the store may write them together.
+   */
+  readonly isOrdered?: boolean;
 }
 
 /** The error of a commit that expects another version than the store has. */

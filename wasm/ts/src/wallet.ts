@@ -23,7 +23,7 @@ import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
 import { checkCode } from "./transport.js";
-import type { Hex, Lease, Policy, Quote, QuoteTerms, Receipt, StoredRecord } from "./types.js";
+import type { ChannelInfo, Hex, Lease, Policy, Quote, QuoteTerms, Receipt, StoredRecord } from "./types.js";
 import type { PaymentSent, ReceiptReceived, WalletEvents } from "./wallet-events.js";
 import { Watcher } from "./watcher.js";
 
@@ -188,6 +188,15 @@ export class Wallet {
   async loadChannel(id: Hex): Promise<Channel | undefined> {
     await this.#driver.load(checkHex(id, "id", 32));
     return this.channel(id);
+  }
+
+  /** @internal What is known about a channel, whose record is read if it is not in memory; `undefined` if there is none. */
+  async infoOf(id: Hex): Promise<ChannelInfo | undefined> {
+    this.#driver.requireRunning();
+    const info = this.#core.channel(id);
+    if (info) return info;
+    await this.#driver.load(id);
+    return this.#core.channel(id);
   }
 
   /**
