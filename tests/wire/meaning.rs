@@ -211,6 +211,7 @@ pub(crate) fn record(channel: &Channel) -> Value {
         "proposals": channel.proposals.iter().map(proposal).collect::<Vec<_>>(),
         "best": channel.best.as_ref().map(signed),
         "shown": channel.shown.as_ref().map(shown),
+        "deep": channel.deep,
         "unsigned": channel.unsigned.as_ref().map(voucher),
         "closing": closing,
         "closeRequested": channel.close_requested,

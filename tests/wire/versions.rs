@@ -44,7 +44,7 @@ fn a_kind_of_message_that_is_not_known_is_refused() {
 }
 
 /// How many fields a record has.
-const FIELDS: u8 = 29;
+const FIELDS: u8 = 30;
 
 #[test]
 fn a_record_of_another_version_or_with_more_fields_is_refused() {

@@ -154,6 +154,10 @@ pub struct Channel {
     /// When the other side's silence has an end, in seconds since 1970, if it owes us an answer.
     #[n(28)]
     pub answer_by: Option<u64>,
+    /// Whether what it has taken in from the chain is so deep that no reorganisation is expected to take it back. Until then
+    /// a wallet that starts loads it, since nobody else would notice.
+    #[n(29)]
+    pub deep: bool,
 }
 
 /// Why stored bytes are not a record.
@@ -229,6 +233,7 @@ impl Channel {
             lagging: false,
             shown: None,
             answer_by: None,
+            deep: true,
         }
     }
 

@@ -69,6 +69,8 @@ pub struct Wallet {
     pub(super) deadlines: BTreeSet<(u64, B256)>,
     /// When the silence of the other side has an end, in seconds since 1970.
     pub(super) answers: BTreeSet<(u64, B256)>,
+    /// Channels whose last event of the chain is not deep yet, by its block.
+    pub(super) shallow: BTreeSet<(u64, B256)>,
     /// When disputes ask for a transaction, in seconds of the chain's clock.
     pub(super) disputes: BTreeSet<(u64, B256)>,
 }
@@ -110,6 +112,7 @@ impl Wallet {
             asked: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             answers: BTreeSet::new(),
+            shallow: BTreeSet::new(),
             disputes: BTreeSet::new(),
         }
     }

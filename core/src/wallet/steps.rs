@@ -233,6 +233,6 @@ fn wake_at(channel: &Channel, now: u64) -> Option<u64> {
     // A deposit may still be owed, or a transaction of a dispute.
     let unsettled = matches!(channel.status(), Status::Closing | Status::Withdrawing | Status::Challenged)
         || (channel.status() == Status::Signed && channel.deadline.is_none());
-    let waits = unsettled || protocol::awaits_peer(channel);
+    let waits = unsettled || protocol::awaits_peer(channel) || !channel.deep;
     [channel.deadline, protocol::due(channel), waits.then_some(now)].into_iter().flatten().min()
 }

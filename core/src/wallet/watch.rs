@@ -15,6 +15,9 @@ use crate::wallet::input::{ChainUpdate, Log};
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 
+/// How many blocks a reorganisation is expected to take back at most: two epochs, after which Ethereum is final.
+const EXPECTED_REORG: u64 = 64;
+
 impl Wallet {
     /// Takes an update in. One channel never keeps another from being watched: the error of one is returned when all
     /// others are done.
@@ -35,7 +38,7 @@ impl Wallet {
                 self.log(log, place, mark);
             }
         }
-        self.apply_confirmed(now).and(self.settle_heard(now)).and(self.settle_due(now))
+        self.apply_confirmed(now).and(self.settle_heard(now)).and(self.settle_due(now)).and(self.settle_deep(now))
     }
 
     /// Keeps what a log says, unless it was taken in before.
@@ -116,6 +119,7 @@ impl Wallet {
         };
         let observed = events.clone();
         self.step_pair(channel_id, successor_id, now, |context, (channel, effects), (successor, notices)| {
+            channel.deep = false;
             if let Some(from) = undone {
                 protocol::reorganise(channel, from, effects);
             }
@@ -138,6 +142,7 @@ impl Wallet {
         for id in [Some(channel_id), successor_id].into_iter().flatten() {
             if let Some(slot) = self.set.slots.get(&id) {
                 self.chain.remember(id, &slot.channel);
+                note_shallow(&mut self.shallow, id, &slot.channel);
             }
         }
         Ok(())
@@ -151,6 +156,28 @@ impl Wallet {
                 result = result.and(self.step(channel_id, now, |context, channel, effects| {
                     Ok(protocol::outstanding_transactions(context, channel, effects)?)
                 }));
+            }
+        }
+        result
+    }
+
+    /// Notes which channels have nothing left that a reorganisation may take back: they can rest.
+    fn settle_deep(&mut self, now: u64) -> Result<(), Error> {
+        let head = self.chain.head_block;
+        let is_deep = move |block: u64| block.saturating_add(EXPECTED_REORG) <= head;
+        let shallow = self.shallow.iter().take_while(|(block, _)| is_deep(*block));
+        let mut result = Ok(());
+        for entry in shallow.copied().collect::<Vec<_>>() {
+            let settled = self.step(entry.1, now, |_, channel, _| {
+                channel.deep = channel.deep || channel.seen_block().is_none_or(is_deep);
+                Ok(())
+            });
+            match settled {
+                Ok(()) | Err(Error::UnknownChannel { .. }) => {
+                    self.shallow.remove(&entry);
+                }
+                Err(Error::Loading { .. }) => {}
+                Err(_) => result = result.and(settled),
             }
         }
         result
@@ -174,6 +201,13 @@ impl Wallet {
             }
         }
         result
+    }
+}
+
+/// Remembers that what a channel has taken in from the chain may be taken back.
+pub(super) fn note_shallow(shallow: &mut BTreeSet<(u64, B256)>, channel_id: B256, channel: &Channel) {
+    if !channel.deep {
+        shallow.insert((channel.seen_block().unwrap_or(0), channel_id));
     }
 }
 

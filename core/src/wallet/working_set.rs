@@ -13,6 +13,7 @@ use crate::wallet::input::StoredRecord;
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 use crate::wallet::spending::SPEND_LOG_KEY;
+use crate::wallet::watch::note_shallow;
 
 /// How many keys are remembered that have no record.
 const MAX_ABSENT: usize = 1_024;
@@ -153,6 +154,7 @@ impl Wallet {
             self.chain.distrust(key);
         }
         self.chain.remember(key, &channel);
+        note_shallow(&mut self.shallow, key, &channel);
         channel.answer_by = self.answer_by(Some(&channel), &channel, now);
         let slot = Slot::new(channel, version);
         self.schedule(key, &slot);

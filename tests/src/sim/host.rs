@@ -1,7 +1,7 @@
 //! What a host does: feeds its wallet, carries out what it asks for, crashes and starts again.
 
 use alloy_primitives::B256;
-use millstream_core::channel::Status;
+use millstream_core::channel::{Channel, Status};
 use millstream_core::protocol::{Event, Purpose};
 use millstream_core::wallet::{Command, Error, Input, Output, SPEND_LOG_KEY, StoredRecord, Wallet, Write};
 
@@ -32,7 +32,8 @@ impl World {
         let unheard = store.records().map(|(key, _)| *key).collect();
         let records = store.records().filter(|(_, stored)| stored.wake_at.is_some());
         let records: Vec<StoredRecord> = records.map(|(key, _)| store.read(*key)).collect();
-        let open = store.records().filter(|(_, stored)| stored.channel.status() != Status::Closed);
+        let is_open = |channel: &Channel| channel.status() != Status::Closed || !channel.deep;
+        let open = store.records().filter(|(_, stored)| is_open(&stored.channel));
         let seen = open.map(|(_, stored)| stored.channel.seen_block().unwrap_or(0)).min();
         self.parties[at.party].hosts[at.host].unheard = unheard;
         self.host(at).next_block = seen.unwrap_or(0).saturating_sub(REPORTED_AGAIN);
