@@ -221,6 +221,29 @@ test("cancelling the body stops it; what was paid ahead is not lost", async (t) 
   assert.equal(channel.paid, 40n * PRICE);
 });
 
+test("cancelling while a read waits ends what is on its way", async (t) => {
+  const ended = [];
+  const fetch = interrupted((number, go, { signal }) =>
+    number < 3
+      ? go()
+      : new Promise((_, reject) =>
+          signal.addEventListener("abort", () => {
+            ended.push(number);
+            reject(new TypeError("gone"));
+          }),
+        ),
+  );
+  const { buyer, channel, url } = await setUp(t, { chunks: 40, fetch });
+  const reader = (await buyer.fetch(url, {}, { parallel: 1 })).body.getReader();
+  await reader.read();
+  await reader.read();
+  const waiting = reader.read();
+  await sleep(20);
+  await reader.cancel();
+  assert.equal((await waiting).done, true);
+  assert.deepEqual([ended, channel.paid], [[3], 3n * PRICE]);
+});
+
 test("aborting ends it with the signal's own reason, before, between and within", async (t) => {
   const { buyer, channel, url } = await setUp(t, {
     chunks: 40,

@@ -458,6 +458,17 @@ test("the end of the channel pauses the film; with more in it, it goes on", asyn
   assert.equal(errors.length, 2);
 });
 
+test("when a channel is used up, another one goes on", async (t) => {
+  const { buyer, watch, channel } = await setUp(t, { deposit: 5n * PRICE, credit: 0n });
+  const { meter, errors } = watch();
+  assert.ok((await load(meter, segment(0))).response);
+  assert.equal((await load(meter, segment(1))).error.code, 402);
+  assert.equal(errors.pop().code, "INSUFFICIENT_BALANCE");
+  const other = await buyer.openChannel({ seller: MASTER, deposit: 100n * PRICE });
+  assert.ok((await load(meter, segment(1))).response);
+  assert.deepEqual([channel.paid, other.paid, meter.paid, errors], [4n * PRICE, 4n * PRICE, 8n * PRICE, []]);
+});
+
 test("a hidden page may play on, and pays for it", async (t) => {
   const { watch, video } = await setUp(t);
   const { meter } = watch({ whenHidden: "play" });

@@ -51,7 +51,8 @@ export async function paidFetch(
   // Nothing but a GET brings what is sold.
   if (method === "HEAD") return wallet.request(input, init);
   if (method !== "GET") return unpaid(wallet, input, init, method);
-  const url = new URL(asked?.url ?? String(input), globalThis.location?.href).href;
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  const url = new URL(asked?.url ?? String(input), base).href;
   const signal = init?.signal ?? asked?.signal;
   const range = new Headers(init?.headers ?? asked?.headers).get("range");
   const shelf = shelfOf(wallet);
