@@ -21,6 +21,11 @@ class DueStore {
     throw new Error("everything at once is too much");
   }
 
+  /** How many records need attention. */
+  get due() {
+    return this.#due.size;
+  }
+
   loadDue() {
     return this.#inner.read([...this.#due.keys()]);
   }
@@ -40,7 +45,7 @@ class DueStore {
 }
 
 /** A chain, a seller whose store gives little, and a buyer with `count` open channels. */
-async function setUp(t, { count = 1, buyer: buyerOptions, seller: sellerOptions } = {}) {
+async function setUp(t, { count = 1, deep = true, buyer: buyerOptions, seller: sellerOptions } = {}) {
   const chain = new FakeChain();
   const mining = setInterval(() => chain.mine(1, 0), 5);
   t.after(() => clearInterval(mining));
@@ -52,6 +57,11 @@ async function setUp(t, { count = 1, buyer: buyerOptions, seller: sellerOptions 
     channels.push(await buyer.openChannel({ seller: FILE, deposit: DEPOSIT }));
   for (const { id } of channels)
     await until(async () => (await seller.wallet.loadChannel(id))?.status === "open", "the seller's side is open");
+  if (deep) {
+    // So deep that nobody expects a reorganisation to take the deposits back.
+    chain.mine(64, 0);
+    await until(() => store.due === 0, "the channels can rest");
+  }
   return { chain, store, seller, buyer, channels };
 }
 
@@ -85,6 +95,21 @@ describe("records on demand", () => {
     const closing = channels[0].close();
     closing.catch(() => {});
     await until(() => later.channel(channels[0].id)?.info.closing?.agreed, "the seller agreed");
+  });
+
+  it("a deposit that may still be taken back is looked at by a seller that starts", async (t) => {
+    const parties = await setUp(t, { count: 2, deep: false });
+    const wallet = await restart(t, parties);
+    assert.deepEqual(
+      wallet
+        .channels()
+        .map(({ id }) => id)
+        .sort(),
+      parties.channels.map(({ id }) => id).sort(),
+    );
+    parties.chain.mine(64, 0);
+    await until(() => parties.store.due === 0, "they can rest");
+    assert.deepEqual((await restart(t, parties)).channels(), []);
   });
 
   it("a channel that there is none of is no channel, here and in the store", async (t) => {

@@ -19,7 +19,8 @@
 //!
 //! **The working set is small.** A channel is loaded when an input names it: the input is refused with
 //! [`Error::Loading`] and an [`Output::Load`], and the host feeds it again after [`Input::Loaded`]. Idle channels are
-//! dropped, those used longest ago first.
+//! dropped, those used longest ago first. A host whose wallet holds very few feeds inputs that wait for records one after the
+//! other: a withdrawal names two channels, and two of those would push each other's out.
 
 mod chain;
 mod commands;

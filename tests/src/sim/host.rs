@@ -146,11 +146,7 @@ impl World {
             let Some(wallet) = host.wallet.as_mut() else { return };
             let Some(output) = wallet.poll_output() else {
                 if std::mem::take(&mut host.loaded) && !host.waiting.is_empty() {
-                    for input in std::mem::take(&mut self.host(at).waiting) {
-                        if let Err(Error::Loading { .. }) = self.tell(at, input.clone()) {
-                            self.host(at).waiting.push_back(input);
-                        }
-                    }
+                    self.feed_waiting(at);
                     continue;
                 }
                 let Some((id, granted)) = self.host(at).answers.pop_front() else { return };
@@ -172,6 +168,16 @@ impl World {
         }
         let waiting: Vec<String> = self.host(at).waiting.iter().map(|input| format!("{input:.120?}")).collect();
         self.broken("a wallet comes to rest", format!("{}: {}", self.place(at), waiting.join("; ")));
+    }
+
+    /// Feeds inputs again whose record may be there now, up to the first that waits for another one: two inputs that name
+    /// two channels each would push each other's out of a memory that holds few.
+    fn feed_waiting(&mut self, at: At) {
+        while let Some(input) = self.host(at).waiting.pop_front() {
+            if let Err(Error::Loading { .. }) = self.tell(at, input.clone()) {
+                return self.host(at).waiting.push_front(input);
+            }
+        }
     }
 
     fn carry_out(&mut self, at: At, output: Output) {

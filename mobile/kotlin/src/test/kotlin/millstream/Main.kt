@@ -150,6 +150,9 @@ private fun Checks.life(world: World) {
         equal(ChannelStatus.OPEN, payer.channel(id).status)
         equal(ChannelStatus.OPEN, payee.channel(id).status)
         equal(deposit, payee.channel(id).holdings)
+        check(payee.store.wakeAt[id] != null) { "nobody would look whether the deposit is taken back" }
+        world.node.mine(64)
+        payee.look()
         equal(null, payee.store.wakeAt[id], "when an idle channel needs attention")
     }
 
