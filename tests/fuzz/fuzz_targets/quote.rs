@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use millstream_core::Address;
 use millstream_core::crypto::{Signer, eip712_digest};
 use millstream_core::nitro::destination_address;
-use millstream_core::payment::{MAX_QUOTE_BYTES, QuoteError, SignedQuote, VoucherDomain};
+use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote, Unit, VoucherDomain};
 use millstream_fuzz::{PAYEE, above_limit, bounded, longer};
 
 static DOMAIN: LazyLock<VoucherDomain> = LazyLock::new(|| VoucherDomain::new(31_337, Address::repeat_byte(0x5a)));
