@@ -1,10 +1,10 @@
 //! What the owner lets a wallet pay: rules over sliding windows, and the log of payments that they are held against.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::cbor;
 use crate::channel::RecordError;
+use crate::map::{Key, Map};
 use crate::{Address, B256};
 
 /// What the payments that count for a rule have in common.
@@ -104,6 +104,12 @@ pub(crate) struct Tags {
 }
 
 cbor::array!(Tags { asset, payee, origin, file });
+
+impl Key for Tags {
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        [self.asset, self.payee, self.origin, self.file].into_iter()
+    }
+}
 
 /// Counts for every payee, origin or file: what it was for is no longer known.
 const ANY: u64 = 0;
@@ -349,7 +355,7 @@ impl SpendLog {
     /// is too far apart, since a clock that was set back leaves no age.
     fn fold(&mut self, now: u64, stretch: u32, step: u32) {
         let mut kept: Vec<Entry> = Vec::with_capacity(self.entries.len());
-        let mut last: BTreeMap<(Tags, bool), usize> = BTreeMap::new();
+        let mut last: Map<(Tags, bool), usize> = Map::default();
         for mut entry in core::mem::take(&mut self.entries) {
             if step > 0 && entry.granted {
                 continue;
