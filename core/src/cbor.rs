@@ -529,4 +529,4 @@ macro_rules! minicbor_traits {
     )+};
 }
 
-minicbor_traits!(crate::wire::Message, crate::payment::SignedQuote);
+minicbor_traits!(Signature, crate::wire::Message, crate::payment::SignedQuote);
