@@ -37,6 +37,7 @@ mod cbor;
 pub mod channel;
 #[cfg(feature = "keys")]
 pub mod keys;
+mod map;
 pub mod payment;
 pub mod protocol;
 pub mod wallet;

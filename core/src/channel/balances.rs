@@ -1,20 +1,17 @@
 //! How the money of a channel is split between its two sides.
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 
 /// Which side of a channel somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Opens the channel, signs vouchers, proposes every new state. The leader of a ledger.
-    #[n(0)]
     Payer,
     /// Collects vouchers, agrees to what is proposed. The follower of a ledger.
-    #[n(1)]
     Payee,
 }
+
+cbor::index!(Role (2) { 0 Payer, 1 Payee });
 
 impl Role {
     /// The other side.
@@ -35,15 +32,15 @@ impl Role {
 }
 
 /// What belongs to each side, in base units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Balances {
     /// The payer's part.
-    #[cbor(n(0), with = "cbor::amount")]
     pub payer: u128,
     /// The payee's part.
-    #[cbor(n(1), with = "cbor::amount")]
     pub payee: u128,
 }
+
+cbor::array!(Balances { payer, payee });
 
 impl Balances {
     /// A side's part.

@@ -5,8 +5,6 @@
 
 use alloc::vec::Vec;
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::channel::terms::Terms;
 use crate::nitro::{self, Allocation};
@@ -17,49 +15,45 @@ use crate::{B256, U256};
 const MAX_RECENT: usize = 32;
 
 /// A place in the chain. Ordered as the chain orders events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The block.
-    #[n(0)]
     pub block: u64,
     /// The log's index in the block.
-    #[n(1)]
     pub log_index: u64,
 }
 
+cbor::array!(Position { block, log_index });
+
 /// A challenge that stands on chain, or the outcome that was finalised there.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispute {
     /// The turn of the state on chain.
-    #[n(0)]
     pub turn: u64,
     /// When it becomes final, in seconds of the chain's clock.
-    #[n(1)]
     pub finalizes_at: u64,
     /// The hash of the state, zero once it was concluded; `transferAllAssets` asks for it.
-    #[cbor(n(2), with = "cbor::b256")]
     pub state_hash: B256,
     /// The ABI-encoded outcome of the state.
-    #[cbor(n(3), with = "minicbor::bytes")]
     pub outcome: Vec<u8>,
     /// Whether it is the best state that we have, so that paying it out is ours to do.
-    #[n(4)]
     pub ours: bool,
 }
 
+cbor::array!(Dispute { turn, finalizes_at, state_hash, outcome, ours });
+
 /// What was paid out, in base units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Payout {
     /// To the payee.
-    #[cbor(n(0), with = "cbor::amount")]
     pub paid: u128,
     /// Back to the payer.
-    #[cbor(n(1), with = "cbor::amount")]
     pub refunded: u128,
     /// On to the successor channel.
-    #[cbor(n(2), with = "cbor::amount")]
     pub carried: u128,
 }
+
+cbor::array!(Payout { paid, refunded, carried });
 
 impl Payout {
     fn total(&self) -> u128 {
@@ -77,56 +71,57 @@ impl Payout {
 }
 
 /// A confirmed event, as far as it matters to the channel.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChainEvent {
     /// The adjudicator now holds this much for the channel.
-    #[n(0)]
-    Deposited(#[cbor(n(0), with = "cbor::amount")] u128),
+    Deposited(u128),
     /// A challenge was registered, or the channel concluded.
-    #[n(1)]
-    Disputed(#[n(0)] Dispute),
+    Disputed(Dispute),
     /// A newer state was recorded without a challenge, or in answer to one.
-    #[n(2)]
-    Recorded(#[n(0)] u64),
+    Recorded(u64),
     /// Something was paid out: what was held before and after.
-    #[n(3)]
-    Paid(#[cbor(n(0), with = "cbor::amount")] u128, #[cbor(n(1), with = "cbor::amount")] u128),
+    Paid(u128, u128),
     /// This much came from the channel that this one succeeds. The adjudicator logs it of that channel only.
-    #[n(4)]
-    Carried(#[cbor(n(0), with = "cbor::amount")] u128),
+    Carried(u128),
 }
 
+cbor::variants!(ChainEvent (5) {
+    0 Deposited(holdings);
+    1 Disputed(dispute);
+    2 Recorded(turn);
+    3 Paid(before, after);
+    4 Carried(amount);
+});
+
 /// A confirmed event, and where it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Confirmed {
-    #[n(0)]
     pub(crate) position: Position,
     /// Tells the log from another one that takes its place in a reorganisation: the start of its hash.
-    #[n(1)]
     pub(crate) mark: u64,
-    #[n(2)]
     pub(crate) event: ChainEvent,
 }
 
+cbor::array!(Confirmed { position, mark, event });
+
+impl cbor::Item for Confirmed {}
+
 /// What the confirmed events add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// What the adjudicator holds for the channel, in base units.
-    #[cbor(n(0), with = "cbor::amount")]
     pub holdings: u128,
     /// The highest turn on chain: no lower state can be put there any more.
-    #[n(1)]
     pub turn_record: u64,
     /// The challenge that stands, or the outcome that is final.
-    #[n(2)]
     pub dispute: Option<Dispute>,
     /// What was paid out, once everybody had a turn.
-    #[n(3)]
     pub payout: Option<Payout>,
     /// What was paid out so far.
-    #[n(4)]
     pub part: Payout,
 }
+
+cbor::array!(Facts { holdings, turn_record, dispute, payout, part });
 
 impl Facts {
     /// What an ABI-encoded outcome pays out of the holdings; `None` if the bytes are no outcome.
@@ -234,23 +229,20 @@ fn pay_out(terms: &Terms, allocations: &mut [Allocation], holdings: u128, is_pai
 }
 
 /// The confirmed events of one channel, and what they add up to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChainFacts {
     /// What the events that are no longer kept added up to.
-    #[n(0)]
     folded: Facts,
     /// The last of them.
-    #[n(1)]
     folded_to: Option<Position>,
-    #[n(2)]
     recent: Vec<Confirmed>,
     /// What came from the channel that this one succeeds, in base units; it is among the events, too.
-    #[cbor(n(3), with = "cbor::amount")]
     carried: u128,
     /// Not stored: `folded` and `recent` say it.
-    #[cbor(skip)]
     now: Facts,
 }
+
+cbor::array!(ChainFacts { folded, folded_to, recent, carried; now });
 
 impl ChainFacts {
     /// What the chain says now.

@@ -3,8 +3,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
 use crate::channel::chain_facts::{ChainFacts, Facts};
@@ -65,100 +63,103 @@ impl Status {
 }
 
 /// One channel, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
-    #[n(0)]
     version: u8,
     /// What both sides agreed on.
-    #[n(1)]
     pub terms: Terms,
     /// Which side we are.
-    #[n(2)]
     pub role: Role,
     /// The newest state signed by both that is not final.
-    #[n(3)]
     pub base: Option<Base>,
     /// The states that are to follow it, in order; each is signed by at least one side, or about to be.
-    #[n(4)]
     pub proposals: Vec<Proposal>,
     /// Payer: the last voucher signed on the base. Payee: the best one accepted.
-    #[n(5)]
     pub best: Option<SignedVoucher>,
     /// Payer: a voucher whose signature was asked for and has not come yet.
-    #[n(6)]
     pub unsigned: Option<Voucher>,
     /// The final state, once proposed.
-    #[n(7)]
     pub closing: Option<Closing>,
     /// Whether we asked for the close.
-    #[n(8)]
     pub close_requested: bool,
     /// Whether we decided to leave without the other side.
-    #[n(9)]
     pub leaving: bool,
-    #[n(10)]
     pub(crate) chain: ChainFacts,
     /// Why the channel was given up, as an error code.
-    #[n(11)]
     pub aborted: Option<String>,
     /// When a channel that is not funded is given up, in seconds since 1970.
-    #[n(12)]
     pub deadline: Option<u64>,
     /// The sequence of the last message we sent.
-    #[n(13)]
     pub sent: u64,
     /// The sequence of the last message we received.
-    #[n(14)]
     pub received: u64,
     /// The highest turn that we may have signed, or gave up. It never falls, so no turn is signed twice.
-    #[n(15)]
     pub signed_turn: u64,
     /// Payer: what may be signed without storing it.
-    #[n(16)]
     pub lease: Option<Lease>,
     /// Whether we may have forgotten what we signed, because of a backup or a lease.
-    #[n(17)]
     pub unsure: bool,
     /// The turn of a state that exists and that we do not have.
-    #[n(18)]
     pub stale: Option<u64>,
     /// The channel that this one goes on from, if its money comes from there.
-    #[cbor(n(19), with = "cbor::optional_b256")]
     pub predecessor: Option<B256>,
     /// The channel that goes on with what a withdrawal leaves.
-    #[n(20)]
     pub successor: Option<Successor>,
     /// Payee: what we asked the payer to propose.
-    #[n(21)]
     pub request: Option<Request>,
     /// How many requests there were: made by us as payee, granted by us as payer.
-    #[n(22)]
     pub requests: u64,
     /// Payer: the payee's redemption that the chain keeps only the turn of.
-    #[n(23)]
     pub posted: Option<Posted>,
     /// Whether our best state is to be put on chain while the channel goes on.
-    #[n(24)]
     pub recording: bool,
     /// The number of the question that takes the doubt away. It grows with every doubt, so that nothing said before the
     /// doubt can be taken for an answer.
-    #[n(25)]
     pub question: u64,
     /// Payer: whether the payee missed a proposal. From then on each is sent again when the one before it is answered, until
     /// none waits.
-    #[n(26)]
     pub lagging: bool,
     /// The ticks shown for the best voucher: released by us as payer, accepted by us as payee.
-    #[n(27)]
     pub shown: Option<Shown>,
     /// When the other side's silence has an end, in seconds since 1970, if it owes us an answer.
-    #[n(28)]
     pub answer_by: Option<u64>,
     /// Whether what it has taken in from the chain is so deep that no reorganisation is expected to take it back. Until then
     /// a wallet that starts loads it, since nobody else would notice.
-    #[n(29)]
     pub deep: bool,
 }
+
+cbor::array!(Channel {
+    version,
+    terms,
+    role,
+    base,
+    proposals,
+    best,
+    unsigned,
+    closing,
+    close_requested,
+    leaving,
+    chain,
+    aborted,
+    deadline,
+    sent,
+    received,
+    signed_turn,
+    lease,
+    unsure,
+    stale,
+    predecessor,
+    successor,
+    request,
+    requests,
+    posted,
+    recording,
+    question,
+    lagging,
+    shown,
+    answer_by,
+    deep,
+});
 
 /// Why stored bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -347,11 +348,11 @@ impl Channel {
         if bytes.len() > MAX_RECORD_BYTES {
             return Err(RecordError::TooLarge { length: bytes.len() });
         }
-        let version = cbor::version(bytes).map_err(|_| RecordError::Malformed)?;
+        let version = cbor::version(bytes).ok_or(RecordError::Malformed)?;
         if version != RECORD_VERSION {
             return Err(RecordError::Version { version });
         }
-        let mut channel: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
+        let mut channel: Self = cbor::from_slice(bytes).ok_or(RecordError::Malformed)?;
         if channel.to_bytes() != bytes {
             return Err(RecordError::Malformed);
         }

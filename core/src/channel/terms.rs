@@ -1,7 +1,5 @@
 //! What both sides agree on before anything is signed.
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
 use crate::nitro::{self, Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
@@ -9,21 +7,19 @@ use crate::payment::VoucherDomain;
 use crate::{Address, B256, Bytes, U256};
 
 /// The chain and the contracts that a channel settles on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// EIP-155 chain id.
-    #[n(0)]
     pub chain_id: u64,
     /// The Nitro adjudicator.
-    #[cbor(n(1), with = "cbor::address")]
     pub adjudicator: Address,
     /// The `StreamApp` contract: the rules of streams.
-    #[cbor(n(2), with = "cbor::address")]
     pub stream_app: Address,
     /// The `ConsensusApp` contract: the rules of ledgers.
-    #[cbor(n(3), with = "cbor::address")]
     pub consensus_app: Address,
 }
+
+cbor::array!(Chain { chain_id, adjudicator, stream_app, consensus_app });
 
 impl Chain {
     /// The EIP-712 domain of vouchers and quotes on this chain.
@@ -33,16 +29,15 @@ impl Chain {
 }
 
 /// What moves the money of a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The payer signs vouchers, which `StreamApp` redeems.
-    #[n(0)]
     Stream,
     /// Both sign every new split, which `ConsensusApp` asks for. The payer is the leader: it opens and proposes.
-    #[n(1)]
     Ledger,
 }
+
+cbor::index!(Kind (2) { 0 Stream, 1 Ledger });
 
 impl Kind {
     /// The kind as a word: `"stream"` or `"ledger"`.
@@ -58,49 +53,52 @@ impl Kind {
 ///
 /// The payer is the first participant, the payee the last one. In a ledger, where money goes both ways, the payer is the
 /// side that proposes each new split.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Where the channel settles.
-    #[n(0)]
     pub chain: Chain,
     /// The payer's channel key.
-    #[cbor(n(1), with = "cbor::address")]
     pub payer: Address,
     /// The payee's channel key.
-    #[cbor(n(2), with = "cbor::address")]
     pub payee: Address,
     /// Where the payer's part is paid out: an address padded to 32 bytes.
-    #[cbor(n(3), with = "cbor::b256")]
     pub payer_destination: B256,
     /// Where the payee's part is paid out: an address padded to 32 bytes.
-    #[cbor(n(4), with = "cbor::b256")]
     pub payee_destination: B256,
     /// Token contract, or zero for the native asset.
-    #[cbor(n(5), with = "cbor::address")]
     pub asset: Address,
     /// What the payer deposits, in base units.
-    #[cbor(n(6), with = "cbor::amount")]
     pub deposit: u128,
     /// How long a challenge can be answered, in seconds; at most 2^48 - 1.
-    #[n(7)]
     pub challenge_duration: u64,
     /// How many blocks deep a chain event must be before it is acted on; 1 is the block of the event itself.
-    #[n(8)]
     pub confirmations: u32,
     /// Never reused: with the participants, contract and duration it makes the channel id. [`derive_nonce`] makes one.
-    #[n(9)]
     pub nonce: u64,
     /// What moves the money.
-    #[n(10)]
     pub kind: Kind,
     /// What the payee deposits, in base units; zero in most streams.
-    #[cbor(n(11), with = "cbor::amount")]
     pub payee_deposit: u128,
     /// What each side keeps until the close, in base units, so that both have a reason to close together. The payee's
     /// holds as soon as it has that much.
-    #[cbor(n(12), with = "cbor::amount")]
     pub reserve: u128,
 }
+
+cbor::array!(Terms {
+    chain,
+    payer,
+    payee,
+    payer_destination,
+    payee_destination,
+    asset,
+    deposit,
+    challenge_duration,
+    confirmations,
+    nonce,
+    kind,
+    payee_deposit,
+    reserve,
+});
 
 /// A nonce that cannot repeat: when the channel is proposed (seconds since 1970) above 32 random bits.
 ///

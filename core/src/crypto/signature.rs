@@ -23,6 +23,9 @@ impl Signature {
     /// The length of an encoded signature, in bytes.
     pub const LENGTH: usize = 65;
 
+    /// One that stands where none could be read: of the right form, and nobody's.
+    pub(crate) const BLANK: Self = Self { r: B256::with_last_byte(1), s: B256::with_last_byte(1), v: 27 };
+
     /// Parses the 65 bytes `r ‖ s ‖ v`.
     ///
     /// # Errors

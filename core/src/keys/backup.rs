@@ -11,7 +11,7 @@ use super::error::BackupError;
 use super::kdf::KdfParams;
 use super::mnemonic::Mnemonic;
 use super::seed::Seed;
-use crate::{B256, cbor};
+use crate::B256;
 
 /// The largest backup that is made or read, in bytes: 16 MiB, some 10,000 channels.
 pub const MAX_BACKUP_BYTES: usize = 16 * 1024 * 1024;
@@ -37,7 +37,7 @@ const OVERHEAD_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct BackupRecord {
     /// The key: the channel id.
-    #[cbor(n(0), with = "cbor::b256")]
+    #[cbor(n(0), with = "key")]
     pub key: B256,
     /// The version, counted by the store.
     #[n(1)]
@@ -45,6 +45,26 @@ pub struct BackupRecord {
     /// The bytes. They are not looked into.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub bytes: Vec<u8>,
+}
+
+/// How a key stands in a backup: 32 bytes.
+mod key {
+    use minicbor::bytes::ByteArray;
+    use minicbor::{Decoder, Encoder};
+
+    use crate::B256;
+
+    pub(super) fn encode<C, W: minicbor::encode::Write>(
+        key: &B256,
+        encoder: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.bytes(key.as_slice())?.ok()
+    }
+
+    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<B256, minicbor::decode::Error> {
+        decoder.decode().map(|key: ByteArray<32>| B256::new(key.into()))
+    }
 }
 
 /// A whole wallet: what its keys come from, and its channels.
@@ -235,12 +255,12 @@ fn seal(
 ) -> Result<Vec<u8>, BackupError> {
     let length = contents.len().saturating_add(OVERHEAD_BYTES);
     check_size(length)?;
-    let header = cbor::to_vec(&Header { version: BACKUP_VERSION, lock, nonce: nonce.into() });
+    let header = to_vec(&Header { version: BACKUP_VERSION, lock, nonce: nonce.into() });
     XChaCha20Poly1305::new(key.into())
         .encrypt_in_place(&nonce.into(), &header, &mut *contents)
         // The cipher's only limit is on the length, and far above ours.
         .map_err(|_| BackupError::TooLarge { length, limit: MAX_BACKUP_BYTES })?;
-    Ok(cbor::to_vec(&File { header: &header, ciphertext: &contents }))
+    Ok(to_vec(&File { header: &header, ciphertext: &contents }))
 }
 
 fn check_size(length: usize) -> Result<(), BackupError> {
@@ -260,8 +280,16 @@ fn encode<T: Encode<()>>(contents: &T, records: &[BackupRecord]) -> Zeroizing<Ve
     bytes
 }
 
+fn to_vec<T: Encode<()>>(value: &T) -> Vec<u8> {
+    // Writing to a vector cannot fail, and no codec of this crate refuses a value.
+    minicbor::to_vec(value).unwrap_or_default()
+}
+
+/// Decodes exactly one `T`: nothing may follow it.
 fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, BackupError> {
-    cbor::from_slice(bytes).map_err(|_| BackupError::Unreadable)
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let value = decoder.decode().map_err(|_| BackupError::Unreadable)?;
+    if decoder.position() == bytes.len() { Ok(value) } else { Err(BackupError::Unreadable) }
 }
 
 fn split_entropy(entropy: &[u8; BACKUP_ENTROPY_BYTES]) -> ([u8; SALT_BYTES], [u8; NONCE_BYTES]) {

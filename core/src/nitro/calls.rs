@@ -13,8 +13,7 @@ use super::{
 };
 use crate::crypto::Signature;
 use alloc::vec::Vec;
-use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, aliases::U160};
-use alloy_sol_types::SolValue;
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// The selectors: the first four bytes of the hash of each function's signature.
 mod selector {
@@ -59,7 +58,7 @@ pub struct ReclaimArgs {
 /// It reverts unless the channel holds exactly `expected_held` beforehand. For the native asset `amount` is also the
 /// value of the transaction; for a token the adjudicator needs an allowance first ([`approve`]). Selector `0x2fb1d270`.
 pub fn deposit(asset: Address, channel_id: B256, expected_held: U256, amount: U256) -> Bytes {
-    calldata(selector::DEPOSIT, (asset, channel_id, expected_held, amount).abi_encode_params())
+    calldata(selector::DEPOSIT, &(asset, channel_id, expected_held, amount))
 }
 
 /// Registers a state that the other party has to answer within the challenge duration.
@@ -77,23 +76,23 @@ pub fn challenge(
         abi::SignedVariablePart::from(candidate),
         abi::Signature::from(challenger_signature),
     );
-    calldata(selector::CHALLENGE, arguments.abi_encode_params())
+    calldata(selector::CHALLENGE, &arguments)
 }
 
 /// Records a supported state with a higher turn, which clears a pending challenge. Selector `0x6d2a9c92`.
 pub fn checkpoint(fixed_part: &FixedPart, proof: &[SignedVariablePart], candidate: &SignedVariablePart) -> Bytes {
     let arguments = (abi::FixedPart::from(fixed_part), proof_to_abi(proof), abi::SignedVariablePart::from(candidate));
-    calldata(selector::CHECKPOINT, arguments.abi_encode_params())
+    calldata(selector::CHECKPOINT, &arguments)
 }
 
 /// Finalizes a channel with a final state that everyone signed. Selector `0xee049b50`.
 pub fn conclude(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Bytes {
-    calldata(selector::CONCLUDE, conclusion(fixed_part, candidate))
+    calldata(selector::CONCLUDE, &conclusion(fixed_part, candidate))
 }
 
 /// Finalizes a channel as [`conclude`] does, and pays everyone. Selector `0xec346235`.
 pub fn conclude_and_transfer_all_assets(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Bytes {
-    calldata(selector::CONCLUDE_AND_TRANSFER_ALL_ASSETS, conclusion(fixed_part, candidate))
+    calldata(selector::CONCLUDE_AND_TRANSFER_ALL_ASSETS, &conclusion(fixed_part, candidate))
 }
 
 /// Pays everyone out of a finalized channel.
@@ -101,44 +100,44 @@ pub fn conclude_and_transfer_all_assets(fixed_part: &FixedPart, candidate: &Sign
 /// `state_hash` is that of the state it was finalized with, or zero after a conclusion. Selector `0x31afa0b4`.
 pub fn transfer_all_assets(channel_id: B256, outcome: &[SingleAssetExit], state_hash: B256) -> Bytes {
     let arguments = (channel_id, outcome_to_abi(outcome), state_hash);
-    calldata(selector::TRANSFER_ALL_ASSETS, arguments.abi_encode_params())
+    calldata(selector::TRANSFER_ALL_ASSETS, &arguments)
 }
 
 /// Turns a guarantee in a finalized ledger channel into shares of its two parties, by the outcome of the finalized
 /// channel it guarantees. Selector `0xd3c4e738`.
 pub fn reclaim(args: &ReclaimArgs) -> Bytes {
     let args = abi::ReclaimArgs {
-        sourceChannelId: args.source_channel_id,
-        sourceStateHash: args.source_state_hash,
-        sourceOutcomeBytes: args.source_outcome_bytes.clone(),
-        sourceAssetIndex: U256::from(args.source_asset_index),
-        indexOfTargetInSource: U256::from(args.index_of_target_in_source),
-        targetStateHash: args.target_state_hash,
-        targetOutcomeBytes: args.target_outcome_bytes.clone(),
-        targetAssetIndex: U256::from(args.target_asset_index),
+        source_channel_id: args.source_channel_id,
+        source_state_hash: args.source_state_hash,
+        source_outcome_bytes: args.source_outcome_bytes.clone(),
+        source_asset_index: args.source_asset_index,
+        index_of_target_in_source: args.index_of_target_in_source,
+        target_state_hash: args.target_state_hash,
+        target_outcome_bytes: args.target_outcome_bytes.clone(),
+        target_asset_index: args.target_asset_index,
     };
-    calldata(selector::RECLAIM, args.abi_encode())
+    calldata(selector::RECLAIM, &(args,))
 }
 
 /// Lets `spender` take up to `amount` base units of a token; sent to the token's contract. Selector `0x095ea7b3`
 /// (ERC-20).
 pub fn approve(spender: Address, amount: U256) -> Bytes {
-    calldata(selector::ERC20_APPROVE, (spender, amount).abi_encode_params())
+    calldata(selector::ERC20_APPROVE, &(spender, amount))
 }
 
 /// Asks how much of `asset` a channel holds; answered by [`decode_holdings`]. Selector `0x166e56cd`.
 pub fn holdings(asset: Address, channel_id: B256) -> Bytes {
-    calldata(selector::HOLDINGS, (asset, channel_id).abi_encode_params())
+    calldata(selector::HOLDINGS, &(asset, channel_id))
 }
 
 /// Asks for the status word of a channel; answered by [`decode_status_of`]. Selector `0xc7df14e2`.
 pub fn status_of(channel_id: B256) -> Bytes {
-    calldata(selector::STATUS_OF, channel_id.abi_encode())
+    calldata(selector::STATUS_OF, &(channel_id,))
 }
 
 /// Asks for the parts of the status of a channel; answered by [`decode_unpack_status`]. Selector `0x552cfa50`.
 pub fn unpack_status(channel_id: B256) -> Bytes {
-    calldata(selector::UNPACK_STATUS, channel_id.abi_encode())
+    calldata(selector::UNPACK_STATUS, &(channel_id,))
 }
 
 /// Decodes the data of a call of `checkpoint`: the states of the proof, and the candidate.
@@ -196,25 +195,21 @@ pub fn decode_status_of(answer: &[u8]) -> Result<ChannelStatus, DecodeError> {
 ///
 /// [`DecodeError::Malformed`], [`DecodeError::Trailing`] or [`DecodeError::TooLarge`] unless it is three words in range.
 pub fn decode_unpack_status(answer: &[u8]) -> Result<ChannelStatus, DecodeError> {
-    let (turn_num_record, finalizes_at, fingerprint) = abi::decode_params::<(u64, u64, U160)>(answer, MAX_BYTES)?;
+    let (turn_num_record, finalizes_at, fingerprint) = abi::decode_params::<(u64, u64, Address)>(answer, MAX_BYTES)?;
     if turn_num_record > MAX_UINT48 || finalizes_at > MAX_UINT48 {
         return Err(DecodeError::Malformed);
     }
-    let fingerprint = FixedBytes(fingerprint.to_be_bytes());
-    Ok(ChannelStatus { turn_num_record, finalizes_at, fingerprint })
+    Ok(ChannelStatus { turn_num_record, finalizes_at, fingerprint: fingerprint.0 })
 }
 
-fn conclusion(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> Vec<u8> {
-    let arguments = (abi::FixedPart::from(fixed_part), abi::SignedVariablePart::from(candidate));
-    arguments.abi_encode_params()
+fn conclusion(fixed_part: &FixedPart, candidate: &SignedVariablePart) -> (abi::FixedPart, abi::SignedVariablePart) {
+    (fixed_part.into(), candidate.into())
 }
 
 fn proof_to_abi(proof: &[SignedVariablePart]) -> Vec<abi::SignedVariablePart> {
     proof.iter().map(abi::SignedVariablePart::from).collect()
 }
 
-fn calldata(selector: [u8; 4], arguments: Vec<u8>) -> Bytes {
-    let mut bytes = selector.to_vec();
-    bytes.extend(arguments);
-    bytes.into()
+fn calldata(selector: [u8; 4], arguments: &impl abi::Members) -> Bytes {
+    [&selector, &*abi::encode(arguments)].concat().into()
 }

@@ -4,7 +4,6 @@ use super::{MAX_UINT48, StateError, abi};
 use crate::crypto::keccak256;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256};
-use alloy_sol_types::SolValue;
 
 /// What a channel is from its first state to its last. Source: `INitroTypes.FixedPart`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,7 @@ impl FixedPart {
     ///
     /// Source: `NitroUtils.getChannelId`.
     pub fn channel_id(&self) -> B256 {
-        keccak256(abi::FixedPart::from(self).abi_encode_params())
+        keccak256(abi::encode(&abi::FixedPart::from(self)))
     }
 
     /// Checks what the adjudicator takes for granted or enforces about a channel.
@@ -62,9 +61,9 @@ impl From<&FixedPart> for abi::FixedPart {
     fn from(part: &FixedPart) -> Self {
         Self {
             participants: part.participants.clone(),
-            channelNonce: part.channel_nonce,
-            appDefinition: part.app_definition,
-            challengeDuration: part.challenge_duration,
+            channel_nonce: part.channel_nonce,
+            app_definition: part.app_definition,
+            challenge_duration: part.challenge_duration,
         }
     }
 }

@@ -4,7 +4,6 @@ use super::{DecodeError, MAX_BYTES, abi};
 use crate::crypto::keccak256;
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::SolValue;
 
 /// What becomes of an allocation when the channel is finalized. Source: `ExitFormat.AllocationType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +91,7 @@ pub type Outcome = Vec<SingleAssetExit>;
 ///
 /// Source: `ExitFormat.encodeExit`.
 pub fn encode_outcome(outcome: &[SingleAssetExit]) -> Bytes {
-    outcome_to_abi(outcome).abi_encode().into()
+    abi::encode(&(outcome_to_abi(outcome),)).into()
 }
 
 /// Decodes what [`encode_outcome`] gives.
@@ -137,7 +136,7 @@ pub struct Guarantee {
 impl Guarantee {
     /// Returns `abi.encode(left, right)`, 64 bytes.
     pub fn encode(&self) -> Bytes {
-        (self.left, self.right).abi_encode_params().into()
+        abi::encode(&(self.left, self.right)).into()
     }
 
     /// Decodes what [`Self::encode`] gives.
@@ -164,8 +163,8 @@ impl From<&SingleAssetExit> for abi::SingleAssetExit {
     fn from(exit: &SingleAssetExit) -> Self {
         Self {
             asset: exit.asset,
-            assetMetadata: abi::AssetMetadata {
-                assetType: exit.asset_type as u8,
+            asset_metadata: abi::AssetMetadata {
+                asset_type: exit.asset_type as u8,
                 metadata: exit.asset_metadata.clone(),
             },
             allocations: exit.allocations.iter().map(abi::Allocation::from).collect(),
@@ -179,8 +178,8 @@ impl TryFrom<abi::SingleAssetExit> for SingleAssetExit {
     fn try_from(exit: abi::SingleAssetExit) -> Result<Self, DecodeError> {
         Ok(Self {
             asset: exit.asset,
-            asset_type: exit.assetMetadata.assetType.try_into()?,
-            asset_metadata: exit.assetMetadata.metadata,
+            asset_type: exit.asset_metadata.asset_type.try_into()?,
+            asset_metadata: exit.asset_metadata.metadata,
             allocations: exit.allocations.into_iter().map(Allocation::try_from).collect::<Result<_, _>>()?,
         })
     }
@@ -191,7 +190,7 @@ impl From<&Allocation> for abi::Allocation {
         Self {
             destination: allocation.destination,
             amount: allocation.amount,
-            allocationType: allocation.allocation_type as u8,
+            allocation_type: allocation.allocation_type as u8,
             metadata: allocation.metadata.clone(),
         }
     }
@@ -204,7 +203,7 @@ impl TryFrom<abi::Allocation> for Allocation {
         Ok(Self {
             destination: allocation.destination,
             amount: allocation.amount,
-            allocation_type: allocation.allocationType.try_into()?,
+            allocation_type: allocation.allocation_type.try_into()?,
             metadata: allocation.metadata,
         })
     }

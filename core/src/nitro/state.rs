@@ -5,10 +5,9 @@ use super::{DecodeError, FixedPart, MAX_BYTES, MAX_UINT48, Outcome, StateError, 
 use crate::crypto::{SignError, Signature, SignatureError, Signer, eip191_digest, keccak256};
 use alloc::vec::Vec;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::SolValue;
 
 /// The string that a challenger signs along with the state's hash. Source: `ForceMove._requireChallengerIsParticipant`.
-const FORCE_MOVE: &str = "forceMove";
+const FORCE_MOVE: &[u8] = b"forceMove";
 
 /// What a state says at one turn. Source: `INitroTypes.VariablePart`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +37,7 @@ impl VariablePart {
 
     /// Returns `abi.encode(variablePart)`.
     pub fn encode(&self) -> Bytes {
-        abi::VariablePart::from(self).abi_encode().into()
+        abi::encode(&(abi::VariablePart::from(self),)).into()
     }
 
     /// Decodes what [`Self::encode`] gives.
@@ -79,7 +78,7 @@ pub struct RecoveredVariablePart {
 /// It is signed through [`sign_state`], under EIP-191. Source: `NitroUtils.hashState`.
 pub fn state_hash(channel_id: B256, part: &VariablePart) -> B256 {
     let members = (channel_id, part.app_data.clone(), outcome_to_abi(&part.outcome), part.turn_num, part.is_final);
-    keccak256(members.abi_encode_params())
+    keccak256(abi::encode(&members))
 }
 
 /// Signs a state: [`eip191_digest`] of `state_hash`, the output of [`state_hash`].
@@ -104,7 +103,7 @@ pub fn verify_state_signature(state_hash: B256, signature: &Signature, signer: A
 ///
 /// Source: `ForceMove._requireChallengerIsParticipant`.
 pub fn challenge_hash(state_hash: B256) -> B256 {
-    keccak256((state_hash, FORCE_MOVE).abi_encode_params())
+    keccak256(abi::encode(&(state_hash, Bytes::from_static(FORCE_MOVE))))
 }
 
 /// Returns the digest that a challenger signs: [`eip191_digest`] of [`challenge_hash`].
@@ -151,9 +150,9 @@ impl From<&VariablePart> for abi::VariablePart {
     fn from(part: &VariablePart) -> Self {
         Self {
             outcome: outcome_to_abi(&part.outcome),
-            appData: part.app_data.clone(),
-            turnNum: part.turn_num,
-            isFinal: part.is_final,
+            app_data: part.app_data.clone(),
+            turn_num: part.turn_num,
+            is_final: part.is_final,
         }
     }
 }
@@ -162,14 +161,14 @@ impl TryFrom<abi::VariablePart> for VariablePart {
     type Error = DecodeError;
 
     fn try_from(part: abi::VariablePart) -> Result<Self, DecodeError> {
-        if part.turnNum > MAX_UINT48 {
+        if part.turn_num > MAX_UINT48 {
             return Err(DecodeError::Malformed);
         }
         Ok(Self {
             outcome: outcome_from_abi(part.outcome)?,
-            app_data: part.appData,
-            turn_num: part.turnNum,
-            is_final: part.isFinal,
+            app_data: part.app_data,
+            turn_num: part.turn_num,
+            is_final: part.is_final,
         })
     }
 }
@@ -183,7 +182,7 @@ impl From<&Signature> for abi::Signature {
 impl From<&SignedVariablePart> for abi::SignedVariablePart {
     fn from(signed: &SignedVariablePart) -> Self {
         Self {
-            variablePart: (&signed.variable_part).into(),
+            variable_part: (&signed.variable_part).into(),
             sigs: signed.signatures.iter().map(abi::Signature::from).collect(),
         }
     }
@@ -195,7 +194,7 @@ impl TryFrom<abi::SignedVariablePart> for SignedVariablePart {
 
     fn try_from(signed: abi::SignedVariablePart) -> Result<Self, DecodeError> {
         Ok(Self {
-            variable_part: signed.variablePart.try_into()?,
+            variable_part: signed.variable_part.try_into()?,
             signatures: signed
                 .sigs
                 .into_iter()

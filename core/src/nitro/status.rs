@@ -1,9 +1,8 @@
 //! What the adjudicator stores about a channel.
 
-use super::MAX_UINT48;
+use super::{MAX_UINT48, abi};
 use crate::crypto::keccak256;
 use alloy_primitives::{B256, FixedBytes, U256};
-use alloy_sol_types::SolValue;
 
 /// The stage a channel is in on chain. Source: `StatusManager.ChannelMode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl ChannelStatus {
     /// After a challenge both hashes are those of the challenging state; after a checkpoint both are zero; after a
     /// conclusion the state hash is zero. Source: `StatusManager._generateFingerprint`.
     pub fn fingerprint(state_hash: B256, outcome_hash: B256) -> FixedBytes<20> {
-        last_20(keccak256((state_hash, outcome_hash).abi_encode_params()))
+        last_20(keccak256(abi::encode(&(state_hash, outcome_hash))))
     }
 }
 

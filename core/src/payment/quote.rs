@@ -1,7 +1,5 @@
 //! The quote: what the seller signs about a thing for sale. Its hash is the memo of the vouchers that pay for it.
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::crypto::{SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
 use crate::nitro::destination_address;
@@ -17,20 +15,18 @@ pub const QUOTE_TYPE: &str = "Quote(bytes32 contentRoot,uint64 length,uint32 chu
 pub const MAX_QUOTE_BYTES: usize = 512;
 
 /// What the price is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
     /// One chunk of the content, the last one included even if it is shorter.
-    #[n(0)]
     Chunk,
     /// One byte.
-    #[n(1)]
     Byte,
     /// One second of play time.
-    #[n(2)]
     Second,
 }
+
+cbor::index!(Unit (3) { 0 Chunk, 1 Byte, 2 Second });
 
 impl Unit {
     /// Every unit.
@@ -56,52 +52,55 @@ impl Unit {
 }
 
 /// What is for sale, and on which terms. Source: docs/protocol.md, Quotes and chunks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
     /// SHA-256 of the manifest, which names the SHA-256 of every chunk.
-    #[cbor(n(0), with = "cbor::b256")]
     pub content_root: B256,
     /// Length of the content in bytes.
-    #[n(1)]
     pub length: u64,
     /// Length of every chunk but the last in bytes. Zero for a folder: its chunks are its files, each of its own length.
-    #[n(2)]
     pub chunk_size: u32,
     /// How many chunks the content has.
-    #[n(3)]
     pub chunks: u32,
     /// What the price is for.
-    #[n(4)]
     pub unit: Unit,
     /// How many units the whole content costs: of a file its chunks, its bytes or its seconds, of a folder those that are
     /// not free.
-    #[n(5)]
     pub units: u64,
     /// Price of one unit, in base units of the asset.
-    #[cbor(n(6), with = "cbor::amount")]
     pub price: u128,
     /// How much the seller serves ahead of payment on a channel, in base units.
-    #[cbor(n(7), with = "cbor::amount")]
     pub credit: u128,
     /// Token contract, or zero for the native asset.
-    #[cbor(n(8), with = "cbor::address")]
     pub asset: Address,
     /// The seller's channel key, which signs the quote.
-    #[cbor(n(9), with = "cbor::address")]
     pub payee: Address,
     /// Where the seller is paid out on chain.
-    #[cbor(n(10), with = "cbor::b256")]
     pub payee_destination: B256,
     /// The challenge duration that the seller asks of a channel, in seconds.
-    #[n(11)]
     pub challenge_duration: u64,
     /// How many blocks deep a deposit must be before it counts, the block of the deposit included.
-    #[n(12)]
     pub confirmations: u32,
     /// Until when the quote holds, in seconds since 1970.
-    #[n(13)]
     pub expires_at: u64,
 }
+
+cbor::array!(Quote {
+    content_root,
+    length,
+    chunk_size,
+    chunks,
+    unit,
+    units,
+    price,
+    credit,
+    asset,
+    payee,
+    payee_destination,
+    challenge_duration,
+    confirmations,
+    expires_at,
+});
 
 /// Why a quote is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -228,15 +227,15 @@ impl Quote {
 }
 
 /// A quote with its seller's signature: what travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedQuote {
     /// The quote.
-    #[n(0)]
     pub quote: Quote,
     /// The payee's signature.
-    #[n(1)]
     pub signature: Signature,
 }
+
+cbor::array!(SignedQuote { quote, signature });
 
 impl SignedQuote {
     /// The quote as CBOR, about 270 bytes.
@@ -254,7 +253,7 @@ impl SignedQuote {
         if bytes.len() > MAX_QUOTE_BYTES {
             return Err(QuoteError::TooLarge { length: bytes.len() });
         }
-        let signed: Self = cbor::from_slice(bytes).map_err(|_| QuoteError::Malformed)?;
+        let signed: Self = cbor::from_slice(bytes).ok_or(QuoteError::Malformed)?;
         let Self { quote, signature } = &signed;
         quote.check_possible()?;
         let digest = eip712_digest(domain.separator(), quote.hash());

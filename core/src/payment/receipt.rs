@@ -1,7 +1,5 @@
 //! The receipt: the seller's signature on what it delivered and was paid. Anybody can check it, offline.
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::crypto::{SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
 use crate::payment::voucher::{VoucherDomain, word, write_words};
@@ -15,27 +13,23 @@ pub const RECEIPT_TYPE: &str =
 pub const MAX_RECEIPT_BYTES: usize = 256;
 
 /// What a seller says it delivered. Source: docs/protocol.md, Quotes, chunks, receipts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The channel that paid.
-    #[cbor(n(0), with = "cbor::b256")]
     pub channel_id: B256,
     /// The hash of the quote that was bought on.
-    #[cbor(n(1), with = "cbor::b256")]
     pub quote: B256,
     /// The chunk that this was given for, from 0.
-    #[n(2)]
     pub chunk: u64,
     /// How many different chunks of the quote were bought so far, this one included.
-    #[n(3)]
     pub chunks: u64,
     /// All that was paid on the channel so far, in base units.
-    #[cbor(n(4), with = "cbor::amount")]
     pub cumulative_amount: u128,
     /// When, in seconds since 1970, by the seller's clock.
-    #[n(5)]
     pub issued_at: u64,
 }
+
+cbor::array!(Receipt { channel_id, quote, chunk, chunks, cumulative_amount, issued_at });
 
 /// Why a receipt proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,15 +89,15 @@ impl Receipt {
 }
 
 /// A receipt with its seller's signature: what travels and is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedReceipt {
     /// The receipt.
-    #[n(0)]
     pub receipt: Receipt,
     /// The seller's signature of [`Receipt::digest`].
-    #[n(1)]
     pub signature: Signature,
 }
+
+cbor::array!(SignedReceipt { receipt, signature });
 
 impl SignedReceipt {
     /// The receipt as CBOR, about 170 bytes.
@@ -121,7 +115,7 @@ impl SignedReceipt {
         if bytes.len() > MAX_RECEIPT_BYTES {
             return Err(ReceiptError::TooLarge { length: bytes.len() });
         }
-        let signed: Self = cbor::from_slice(bytes).map_err(|_| ReceiptError::Malformed)?;
+        let signed: Self = cbor::from_slice(bytes).ok_or(ReceiptError::Malformed)?;
         if signed.to_bytes() != bytes {
             return Err(ReceiptError::Malformed);
         }

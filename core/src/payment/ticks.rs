@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 
-use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
 use crate::B256;
@@ -15,15 +14,15 @@ pub fn hash_chain(value: B256, times: u8) -> B256 {
 }
 
 /// How many ticks of a voucher are paid, and what proves it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// How many, 1 to 255.
-    #[n(0)]
     pub ticks: u8,
     /// Hashes `ticks` times to the voucher's tip.
-    #[cbor(n(1), with = "cbor::b256")]
     pub preimage: B256,
 }
+
+cbor::array!(Shown { ticks, preimage });
 
 impl Shown {
     /// Whether this proves its ticks, given what was proved before: hashes no further than to there. `tip` is the

@@ -1,7 +1,5 @@
 //! The voucher: the payer's signed promise of a cumulative amount, on top of a base state.
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::crypto::{Eip712Domain, SignError, Signature, SignatureError, Signer, eip712_digest, keccak256};
 use crate::payment::claim::last_redemption_turn;
@@ -39,33 +37,27 @@ impl VoucherDomain {
 }
 
 /// What the payer owes on a channel, to be redeemed by the payee alone. Source: docs/protocol.md, Vouchers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voucher {
     /// The channel that pays.
-    #[cbor(n(0), with = "cbor::b256")]
     pub channel_id: B256,
     /// The turn of the base state that the voucher stands on; at most 2^48 - 1.
-    #[n(1)]
     pub base_turn: u64,
     /// 1, 2, 3 ... on this base; never signed twice with other content.
-    #[n(2)]
     pub serial: u32,
     /// Owed on top of the base outcome when no tick is shown, in base units.
-    #[cbor(n(3), with = "cbor::amount")]
     pub cumulative_amount: u128,
     /// The tip of the tick chain; zero if there are no ticks.
-    #[cbor(n(4), with = "cbor::b256")]
     pub tick_tip: B256,
     /// Owed per tick shown, in base units.
-    #[cbor(n(5), with = "cbor::amount")]
     pub tick_price: u128,
     /// How many ticks the chain has, 0 to 255.
-    #[n(6)]
     pub tick_limit: u8,
     /// What is paid for: the hash of the quote, or zero.
-    #[cbor(n(7), with = "cbor::b256")]
     pub memo: B256,
 }
+
+cbor::array!(Voucher { channel_id, base_turn, serial, cumulative_amount, tick_tip, tick_price, tick_limit, memo });
 
 impl Voucher {
     /// A voucher without ticks.
@@ -132,15 +124,15 @@ impl Voucher {
 }
 
 /// A voucher with its payer's signature: what travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedVoucher {
     /// The voucher.
-    #[n(0)]
     pub voucher: Voucher,
     /// The payer's signature over [`Voucher::digest`].
-    #[n(1)]
     pub signature: Signature,
 }
+
+cbor::array!(SignedVoucher { voucher, signature });
 
 impl SignedVoucher {
     /// Checks that `payer` signed the voucher for this domain.

@@ -1,12 +1,10 @@
 //! What the owner lets a wallet pay: rules over sliding windows, and the log of payments that they are held against.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-
-use minicbor::{Decode, Encode};
 
 use crate::cbor;
 use crate::channel::RecordError;
+use crate::map::{Key, Map};
 use crate::{Address, B256};
 
 /// What the payments that count for a rule have in common.
@@ -97,16 +95,20 @@ pub(crate) enum Verdict {
 }
 
 /// What a payment is for, each in eight bytes. Two things that share them count as one, which never allows more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tags {
-    #[n(0)]
     asset: u64,
-    #[n(1)]
     payee: u64,
-    #[n(2)]
     origin: u64,
-    #[n(3)]
     file: u64,
+}
+
+cbor::array!(Tags { asset, payee, origin, file });
+
+impl Key for Tags {
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        [self.asset, self.payee, self.origin, self.file].into_iter()
+    }
 }
 
 /// Counts for every payee, origin or file: what it was for is no longer known.
@@ -152,40 +154,38 @@ fn short(word: B256) -> u64 {
 }
 
 /// Payments of one kind in a stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     /// When the first one was made, in seconds since 1970.
-    #[n(0)]
     from: u64,
     /// When the last one was: all of them count as if made then.
-    #[n(1)]
     to: u64,
-    #[n(2)]
     tags: Tags,
-    #[cbor(n(3), with = "cbor::amount")]
     amount: u128,
     /// Whether it is not spent, but granted by the owner above a rule that asks.
-    #[n(4)]
     granted: bool,
 }
 
+cbor::array!(Entry { from, to, tags, amount, granted });
+
+impl cbor::Item for Entry {}
+
 /// What the ticks of a channel's last voucher can still pay. It counts as spent until the next voucher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Promise {
-    #[cbor(n(0), with = "cbor::b256")]
     channel_id: B256,
-    #[n(1)]
     tags: Tags,
     /// What the channel has paid in all, as far as the log has it.
-    #[cbor(n(2), with = "cbor::amount")]
     paid: u128,
     /// What the ticks after that can pay.
-    #[cbor(n(3), with = "cbor::amount")]
     left: u128,
     /// When it was made or read from the store, in seconds since 1970.
-    #[n(4)]
     since: u64,
 }
+
+cbor::array!(Promise { channel_id, tags, paid, left, since });
+
+impl cbor::Item for Promise {}
 
 /// The version that the log is written in, and the only one that is read.
 const LOG_VERSION: u8 = 1;
@@ -201,15 +201,14 @@ const MAX_PROMISES: usize = 256;
 const STRETCH: u32 = 4;
 
 /// What was paid, as far back as the rules look: what each payment was for, ever more roughly the older it is.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SpendLog {
-    #[n(0)]
     version: u8,
-    #[n(1)]
     entries: Vec<Entry>,
-    #[n(2)]
     promises: Vec<Promise>,
 }
+
+cbor::array!(SpendLog { version, entries, promises });
 
 impl Default for SpendLog {
     fn default() -> Self {
@@ -231,7 +230,7 @@ impl SpendLog {
         if bytes.len() > MAX_LOG_BYTES {
             return Err(RecordError::TooLarge { length: bytes.len() });
         }
-        let mut log: Self = cbor::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
+        let mut log: Self = cbor::from_slice(bytes).ok_or(RecordError::Malformed)?;
         let version = log.version;
         log.promises.iter_mut().for_each(|promise| promise.since = now);
         if version == LOG_VERSION { Ok(log) } else { Err(RecordError::Version { version }) }
@@ -356,7 +355,7 @@ impl SpendLog {
     /// is too far apart, since a clock that was set back leaves no age.
     fn fold(&mut self, now: u64, stretch: u32, step: u32) {
         let mut kept: Vec<Entry> = Vec::with_capacity(self.entries.len());
-        let mut last: BTreeMap<(Tags, bool), usize> = BTreeMap::new();
+        let mut last: Map<(Tags, bool), usize> = Map::default();
         for mut entry in core::mem::take(&mut self.entries) {
             if step > 0 && entry.granted {
                 continue;

@@ -1,12 +1,12 @@
 //! What the wallet heard of the chain: events that are not deep enough yet, and those that were taken in not long ago.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Position};
 use crate::crypto::keccak256;
+use crate::map::{Key, Map, Set};
 use crate::protocol::Observed;
 use crate::wallet::input::Log;
 
@@ -20,18 +20,18 @@ pub(super) struct ChainView {
     /// In seconds since 1970.
     pub(super) head_time: u64,
     /// Events that wait for more blocks on top, or for their channel's record.
-    waiting: BTreeMap<(B256, Position), Observed>,
+    waiting: Map<(B256, Position), Observed>,
     /// Events that were taken in, by place and channel, with the marks of their logs.
-    applied: BTreeMap<(Position, B256), u64>,
+    applied: Map<(Position, B256), u64>,
     /// How deep events of the channels in `waiting` must be, as far as their records were seen.
-    depths: BTreeMap<B256, u32>,
+    depths: Map<B256, u32>,
     /// What was taken in, and from where on back, by records that are not stored yet.
-    unstored: BTreeMap<B256, Box<Unstored>>,
+    unstored: Map<B256, Box<Unstored>>,
     /// Channels from whose records events have to be taken back, and from where on.
-    undone: BTreeMap<B256, Position>,
+    undone: Map<B256, Position>,
     /// Channels whose records are older than what the chain was heard to say, or may be: the money that one of them waits
     /// for may have come and gone, and a deposit would never come back.
-    unheard: BTreeSet<B256>,
+    unheard: Set<B256>,
 }
 
 /// What a record that is not stored yet has taken in.
@@ -52,24 +52,36 @@ pub(super) fn mark(log: &Log) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
+impl Key for Position {
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        [self.block, self.log_index].into_iter()
+    }
+}
+
+/// The events of a channel, in the chain's order.
+fn of_channel<'a>(
+    waiting: &'a Map<(B256, Position), Observed>,
+    channel_id: &'a B256,
+) -> impl Iterator<Item = &'a Observed> {
+    let of_channel = waiting.from((*channel_id, Position::default()));
+    of_channel.take_while(move |((id, _), _)| id == channel_id).map(|(_, observed)| observed)
+}
+
 impl ChainView {
     /// Goes back to before `from_block`: the report that follows says anew what happened from there to the head. Whatever
     /// was taken in there and is not in `reported` never happened.
-    pub(super) fn rewind(&mut self, from_block: u64, reported: &BTreeMap<Position, u64>) {
+    pub(super) fn rewind(&mut self, from_block: u64, reported: &Map<Position, u64>) {
         let from = Position { block: from_block, log_index: 0 };
         self.waiting.retain(|(_, position), _| *position < from);
         let waiting = &self.waiting;
-        self.depths.retain(|id, _| {
-            let mut of_channel = waiting.range((*id, Position::default())..);
-            of_channel.next().is_some_and(|((channel_id, _), _)| channel_id == id)
-        });
+        self.depths.retain(|id, _| of_channel(waiting, id).next().is_some());
         // A node that lags says nothing about the blocks above its head.
-        let covered = self.applied.range((from, B256::ZERO)..);
+        let covered = self.applied.from((from, B256::ZERO));
         let covered = covered.take_while(|((position, _), _)| position.block <= self.head_block);
         let gone = covered.filter(|((position, _), mark)| reported.get(position) != Some(mark));
         for (position, channel_id) in gone.map(|(place, _)| *place).collect::<Vec<_>>() {
-            let first = self.undone.entry(channel_id).or_insert(position);
-            *first = position.min(*first);
+            let first = self.undone.get(&channel_id).map_or(position, |first| position.min(*first));
+            self.undone.insert(channel_id, first);
         }
         let head_block = self.head_block;
         let is_said = |observed: &Observed| {
@@ -84,7 +96,9 @@ impl ChainView {
             self.applied.retain(|(position, channel_id), _| undone.get(channel_id).is_none_or(|from| position < from));
         }
         let oldest = Position { block: self.head_block.saturating_sub(REORG_WINDOW), log_index: 0 };
-        self.applied = self.applied.split_off(&(oldest, B256::ZERO));
+        while self.applied.keys().next().is_some_and(|(position, _)| *position < oldest) {
+            self.applied.pop_first();
+        }
     }
 
     /// Whether this very log was taken in.
@@ -108,7 +122,7 @@ impl ChainView {
 
     /// Makes no deposit in a channel before the next update.
     pub(super) fn distrust(&mut self, channel_id: B256) {
-        self.unheard.insert(channel_id);
+        self.unheard.insert(channel_id, ());
     }
 
     /// Whether a deposit in a channel has to wait for the next update.
@@ -117,9 +131,11 @@ impl ChainView {
     }
 
     /// The channels that waited for an update and have taken in what it said.
-    pub(super) fn take_heard(&mut self) -> BTreeSet<B256> {
-        let (behind, heard) = core::mem::take(&mut self.unheard).into_iter().partition(|id| self.waits_for(id));
-        self.unheard = behind;
+    pub(super) fn take_heard(&mut self) -> Vec<B256> {
+        let heard: Vec<B256> = self.unheard.keys().filter(|id| !self.waits_for(id)).copied().collect();
+        for channel_id in &heard {
+            self.unheard.remove(channel_id);
+        }
         heard
     }
 
@@ -129,18 +145,18 @@ impl ChainView {
     }
 
     /// The channels that events wait for.
-    pub(super) fn channels_waited_for(&self) -> BTreeSet<B256> {
+    pub(super) fn channels_waited_for(&self) -> Set<B256> {
         self.waiting.keys().map(|(channel_id, _)| *channel_id).chain(self.undone.keys().copied()).collect()
     }
 
     /// Whether a channel has anything to take in or back.
     pub(super) fn waits_for(&self, channel_id: &B256) -> bool {
-        self.undone.contains_key(channel_id) || self.waits_beyond(channel_id, 0)
+        self.undone.contains(channel_id) || self.waits_beyond(channel_id, 0)
     }
 
     /// Whether it is known that nothing of a channel is deep enough yet: its record need not be loaded.
     pub(super) fn is_too_young(&self, channel_id: &B256) -> bool {
-        let depth = self.depths.get(channel_id).filter(|_| !self.undone.contains_key(channel_id));
+        let depth = self.depths.get(channel_id).filter(|_| !self.undone.contains(channel_id));
         depth.is_some_and(|depth| self.confirmed(channel_id, *depth).is_empty())
     }
 
@@ -152,10 +168,9 @@ impl ChainView {
     /// Drops the events of a channel that is not ours.
     pub(super) fn forget(&mut self, channel_id: &B256) {
         self.depths.remove(channel_id);
-        let of_channel = self.waiting.range((*channel_id, Position::default())..);
-        let of_channel = of_channel.map(|(place, _)| *place).take_while(|(id, _)| id == channel_id);
-        for place in of_channel.collect::<Vec<_>>() {
-            self.waiting.remove(&place);
+        let gone: Vec<Position> = of_channel(&self.waiting, channel_id).map(|observed| observed.position).collect();
+        for position in gone {
+            self.waiting.remove(&(*channel_id, position));
         }
         self.undone.remove(channel_id);
     }
@@ -171,15 +186,12 @@ impl ChainView {
             let needed = position.block.saturating_add(u64::from(confirmations)).saturating_sub(1);
             needed <= self.head_block
         };
-        let of_channel = self.waiting.range((*channel_id, Position::default())..);
-        let of_channel = of_channel.take_while(|((id, position), _)| id == channel_id && is_deep(position));
-        of_channel.map(|(_, observed)| observed.clone()).collect()
+        of_channel(&self.waiting, channel_id).take_while(|observed| is_deep(&observed.position)).cloned().collect()
     }
 
     /// Whether more events of a channel wait than the first `confirmed`.
     pub(super) fn waits_beyond(&self, channel_id: &B256, confirmed: usize) -> bool {
-        let of_channel = self.waiting.range((*channel_id, Position::default())..);
-        of_channel.take_while(|((id, _), _)| id == channel_id).nth(confirmed).is_some()
+        of_channel(&self.waiting, channel_id).nth(confirmed).is_some()
     }
 
     /// The record of a channel is up to date with these events, once it is stored.
@@ -188,9 +200,10 @@ impl ChainView {
         for observed in &events {
             self.waiting.remove(&(channel_id, observed.position));
         }
-        let unstored = self.unstored.entry(channel_id).or_default();
+        let mut unstored = self.unstored.remove(&channel_id).unwrap_or_default();
         unstored.undone = unstored.undone.into_iter().chain(self.undone.remove(&channel_id)).min();
         unstored.events.extend(events);
+        self.unstored.insert(channel_id, unstored);
     }
 
     /// The record of a channel is stored.

@@ -70,7 +70,7 @@ impl Wallet {
             return Err(OpenError::NotOurs.into());
         }
         let channel_id = terms.channel_id();
-        if self.set.slots.contains_key(&channel_id) {
+        if self.set.slots.contains(&channel_id) {
             return Err(OpenError::Exists.into());
         }
         self.create(channel_id, now, |_, context, effects| Ok(protocol::propose(context, terms, effects)?))
@@ -164,7 +164,7 @@ impl Wallet {
         }
         self.restored_at = self.restored_at.max(Some(now));
         for (channel_id, channel) in channels {
-            if self.set.slots.contains_key(&channel_id) {
+            if self.set.slots.contains(&channel_id) {
                 continue;
             }
             self.chain.distrust(channel_id);

@@ -1,12 +1,12 @@
 //! The wallet itself: what it is made of, and where each input goes.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::channel::{Chain, Channel};
 use crate::crypto::Signer;
+use crate::map::{Map, Set};
 use crate::payment::VoucherDomain;
 use crate::protocol::{self, LeaseTerms, Policy, SpendRule, TransactionKind};
 use crate::wallet::chain::ChainView;
@@ -64,15 +64,15 @@ pub struct Wallet {
     /// When the wallet was restored from a backup, if it was, in seconds since 1970.
     pub(super) restored_at: Option<u64>,
     /// Signatures that an outside signer was asked for, by digest.
-    pub(super) asked: BTreeMap<B256, Box<Asked>>,
+    pub(super) asked: Map<B256, Box<Asked>>,
     /// When channels that are not funded are given up, in seconds since 1970.
-    pub(super) deadlines: BTreeSet<(u64, B256)>,
+    pub(super) deadlines: Set<(u64, B256)>,
     /// When the silence of the other side has an end, in seconds since 1970.
-    pub(super) answers: BTreeSet<(u64, B256)>,
+    pub(super) answers: Set<(u64, B256)>,
     /// Channels whose last event of the chain is not deep yet, by its block.
-    pub(super) shallow: BTreeSet<(u64, B256)>,
+    pub(super) shallow: Set<(u64, B256)>,
     /// When disputes ask for a transaction, in seconds of the chain's clock.
-    pub(super) disputes: BTreeSet<(u64, B256)>,
+    pub(super) disputes: Set<(u64, B256)>,
 }
 
 impl core::fmt::Debug for Wallet {
@@ -109,11 +109,11 @@ impl Wallet {
             chain: ChainView::default(),
             storing_failed: false,
             restored_at: None,
-            asked: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            answers: BTreeSet::new(),
-            shallow: BTreeSet::new(),
-            disputes: BTreeSet::new(),
+            asked: Map::default(),
+            deadlines: Set::default(),
+            answers: Set::default(),
+            shallow: Set::default(),
+            disputes: Set::default(),
         }
     }
 
@@ -249,11 +249,10 @@ impl Wallet {
 }
 
 /// Takes the entries out whose time has come.
-fn take_due(timers: &mut BTreeSet<(u64, B256)>, now: u64) -> Vec<B256> {
+fn take_due(timers: &mut Set<(u64, B256)>, now: u64) -> Vec<B256> {
     let mut due = Vec::new();
-    while let Some(entry) = timers.first().copied().filter(|(time, _)| *time <= now) {
-        timers.remove(&entry);
-        due.push(entry.1);
+    while timers.keys().next().is_some_and(|(time, _)| *time <= now) {
+        due.extend(timers.pop_first().map(|((_, channel_id), ())| channel_id));
     }
     due
 }

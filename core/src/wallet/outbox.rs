@@ -1,19 +1,20 @@
 //! Release after commit: what is held back, and when it may go.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::B256;
+use crate::map::{Map, Set};
 use crate::wallet::output::{Output, Write};
 
 /// The outputs of the wallet: those that may go, and those that wait for a commit of their channel.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     ready: VecDeque<Output>,
-    commits: BTreeMap<u64, Box<Commit>>,
+    commits: Map<u64, Box<Commit>>,
     /// The commits of each channel that has any, oldest first.
-    by_channel: BTreeMap<B256, VecDeque<u64>>,
+    by_channel: Map<B256, VecDeque<u64>>,
     last_id: u64,
 }
 
@@ -37,7 +38,7 @@ impl Outbox {
 
     /// Whether a channel waits for a commit.
     pub(super) fn is_waiting(&self, channel_id: &B256) -> bool {
-        self.by_channel.contains_key(channel_id)
+        self.by_channel.contains(channel_id)
     }
 
     /// Asks for writes, and holds `outputs` back until they and every earlier write of their channels are stored.
@@ -46,7 +47,10 @@ impl Outbox {
         let id = self.last_id;
         let channels: Vec<B256> = writes.iter().map(|write| write.key).collect();
         for channel_id in &channels {
-            self.by_channel.entry(*channel_id).or_default().push_back(id);
+            match self.by_channel.get_mut(channel_id) {
+                Some(ids) => ids.push_back(id),
+                None => _ = self.by_channel.insert(*channel_id, VecDeque::from([id])),
+            }
         }
         self.commits.insert(id, Box::new(Commit { channels, stored: false, held: outputs }));
         self.ready.push_back(Output::Commit { id, writes });
@@ -99,13 +103,13 @@ impl Outbox {
 
     /// The commit failed: drops everything that its channels hold back, and what stands on it. The channels, if there is
     /// such a commit.
-    pub(super) fn failed(&mut self, id: u64) -> Option<BTreeSet<B256>> {
-        let mut channels: BTreeSet<B256> = self.commits.get(&id)?.channels.iter().copied().collect();
-        let mut left: Vec<B256> = channels.iter().copied().collect();
+    pub(super) fn failed(&mut self, id: u64) -> Option<Vec<B256>> {
+        let mut channels: Set<B256> = self.commits.get(&id)?.channels.iter().copied().collect();
+        let mut left: Vec<B256> = channels.keys().copied().collect();
         while let Some(channel_id) = left.pop() {
             for id in self.by_channel.remove(&channel_id).unwrap_or_default() {
                 let with = self.commits.remove(&id).map_or_else(Vec::new, |commit| commit.channels);
-                left.extend(with.into_iter().filter(|channel_id| channels.insert(*channel_id)));
+                left.extend(with.into_iter().filter(|channel_id| channels.insert(*channel_id, ()).is_none()));
             }
         }
         // A later write that the host has not taken yet stands on the one that failed.
@@ -113,6 +117,6 @@ impl Outbox {
             Output::Commit { writes, .. } => writes.iter().all(|write| !channels.contains(&write.key)),
             _ => true,
         });
-        Some(channels)
+        Some(channels.keys().copied().collect())
     }
 }

@@ -69,7 +69,7 @@ impl Wallet {
             protocol::complete(context, channel, effects)?;
             Ok(protocol::outstanding_transactions(context, channel, effects)?)
         });
-        let answered = self.asked.values().all(|asked| asked.channel_id != channel_id);
+        let answered = self.asked.iter().all(|(_, asked)| asked.channel_id != channel_id);
         if let Some(slot) = self.set.slots.get_mut(&channel_id).filter(|_| answered) {
             slot.known.clear();
         }

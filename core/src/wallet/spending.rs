@@ -1,9 +1,8 @@
 //! The owner's spend policy at work: the log in memory and in the store, questions to the owner, and the hold.
 
-use alloc::collections::BTreeMap;
-
 use crate::B256;
 use crate::channel::{Channel, RecordError};
+use crate::map::Map;
 use crate::protocol::{self, Event, Order, PayError, SpendLog, SpendRefusal, Tags, Verdict};
 use crate::wallet::error::Error;
 use crate::wallet::input::StoredRecord;
@@ -27,7 +26,7 @@ pub(super) struct Spending {
     /// Whether the owner stopped all payments.
     held: bool,
     /// Payments that the owner was asked about.
-    questions: BTreeMap<u64, (B256, Order, SpendRefusal)>,
+    questions: Map<u64, (B256, Order, SpendRefusal)>,
     last_question: u64,
 }
 

@@ -31,6 +31,9 @@ struct Kept {
     outputs: Vec<Output>,
 }
 
+/// What a step does to the copy of a channel.
+type Step<'a> = dyn FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error> + 'a;
+
 /// What the protocol may look at, with the key that signs for `channel_id`.
 macro_rules! context {
     ($wallet:expr, $key:expr, $now:expr) => {
@@ -55,6 +58,11 @@ impl Wallet {
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.step_by(channel_id, now, Box::new(change))
+    }
+
+    /// One code for all steps, whatever they do.
+    fn step_by(&mut self, channel_id: B256, now: u64, change: Box<Step<'_>>) -> Result<(), Error> {
         self.find(channel_id)?;
         let slot = self.set.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
         let mut channel = slot.channel.clone();
@@ -165,7 +173,7 @@ impl Wallet {
             }
         }
         self.store(kept, &writes, now);
-        for channel_id in orphans.into_iter().filter(|id| self.set.slots.contains_key(id)).collect::<Vec<_>>() {
+        for channel_id in orphans.into_iter().filter(|id| self.set.slots.contains(id)).collect::<Vec<_>>() {
             self.step(channel_id, now, |_, channel, _| {
                 protocol::give_up(channel);
                 Ok(())

@@ -1,12 +1,12 @@
 //! What comes from the chain: events, once they are deep enough, those that a reorganisation takes back, and the time
 //! that disputes wait for.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Position, Status};
+use crate::map::{Map, Set};
 use crate::nitro::{AdjudicatorEvent, DecodeError};
 use crate::protocol::{self, Event, MessageError, Observed};
 use crate::wallet::chain::mark;
@@ -29,7 +29,10 @@ impl Wallet {
         self.set.forget_absent();
         let ours: Vec<Log> = logs.into_iter().filter(|log| log.address == self.config.chain.adjudicator).collect();
         let position = |log: &Log| Position { block: log.block, log_index: log.log_index };
-        let reported: BTreeMap<_, _> = ours.iter().map(|log| (position(log), mark(log))).collect();
+        let mut reported = Map::default();
+        for log in &ours {
+            reported.insert(position(log), mark(log));
+        }
         self.chain.rewind(from_block, &reported);
         for log in ours {
             if let Some(channel_id) = log.topics.get(1).copied() {
@@ -52,7 +55,7 @@ impl Wallet {
             Ok(event) if is_applied && !names_only_a_turn(&event) => {}
             Ok(event) => self.chain.wait(channel_id, Observed { position, mark, event, call: log.call }),
             Err(DecodeError::UnknownEvent { .. }) => {}
-            Err(error) if self.set.slots.contains_key(&channel_id) => {
+            Err(error) if self.set.slots.contains(&channel_id) => {
                 let code = error.code().to_string();
                 self.outbox.push(Output::Notify(Event::UnreadableLog { channel_id, block: log.block, code }));
             }
@@ -67,25 +70,26 @@ impl Wallet {
 
     /// Lets channels whose records were loaded take in what waited for them, and with each the one whose money it goes on
     /// with. The others still wait: looking at all of them with every record would take forever when there are many.
-    pub(super) fn apply_loaded(&mut self, keys: BTreeSet<B256>, now: u64) -> Result<(), Error> {
+    pub(super) fn apply_loaded(&mut self, keys: Set<B256>, now: u64) -> Result<(), Error> {
         let before = |key: &B256| self.channel(key).and_then(|channel| channel.predecessor);
-        let mut predecessors: BTreeSet<B256> = keys.iter().filter_map(before).collect();
-        if keys.iter().any(|key| self.channel(key).is_none()) {
+        let mut named: Vec<B256> = keys.keys().filter_map(before).collect();
+        if keys.keys().any(|key| self.channel(key).is_none()) {
             // A successor without a record names nobody.
             let waits = |id: &B256| successor_of(self.channel(id)).is_some_and(|next| keys.contains(&next));
-            predecessors.extend(self.chain.channels_waited_for().into_iter().filter(waits));
+            named.extend(self.chain.channels_waited_for().keys().filter(|id| waits(id)));
         }
-        let waiting = keys.union(&predecessors).filter(|key| self.chain.waits_for(key)).copied().collect();
+        named.extend(keys.keys());
+        let waiting = named.into_iter().filter(|key| self.chain.waits_for(key)).collect();
         self.apply_to(waiting, now)
     }
 
-    fn apply_to(&mut self, channels: BTreeSet<B256>, now: u64) -> Result<(), Error> {
+    fn apply_to(&mut self, channels: Set<B256>, now: u64) -> Result<(), Error> {
         let mut result = Ok(());
-        for channel_id in channels {
-            match self.apply(channel_id, now) {
+        for channel_id in channels.keys() {
+            match self.apply(*channel_id, now) {
                 // Its events wait for its record.
                 Err(Error::Loading { .. }) => {}
-                Err(Error::UnknownChannel { .. }) => self.chain.forget(&channel_id),
+                Err(Error::UnknownChannel { .. }) => self.chain.forget(channel_id),
                 applied => result = result.and(applied),
             }
         }
@@ -167,7 +171,7 @@ impl Wallet {
     fn settle_deep(&mut self, now: u64) -> Result<(), Error> {
         let head = self.chain.head_block;
         let is_deep = move |block: u64| block.saturating_add(EXPECTED_REORG) <= head;
-        let shallow = self.shallow.iter().take_while(|(block, _)| is_deep(*block));
+        let shallow = self.shallow.keys().take_while(|(block, _)| is_deep(*block));
         let mut result = Ok(());
         for entry in shallow.copied().collect::<Vec<_>>() {
             let settled = self.step(entry.1, now, |_, channel, _| {
@@ -188,7 +192,7 @@ impl Wallet {
     /// Asks for the transactions of disputes whose time has come.
     fn settle_due(&mut self, now: u64) -> Result<(), Error> {
         let time = self.chain.head_time;
-        let due: Vec<(u64, B256)> = self.disputes.iter().take_while(|(due, _)| *due <= time).copied().collect();
+        let due: Vec<(u64, B256)> = self.disputes.keys().take_while(|(due, _)| *due <= time).copied().collect();
         let mut result = Ok(());
         for entry in due {
             let settled = self.step(entry.1, now, |context, channel, effects| {
@@ -207,9 +211,9 @@ impl Wallet {
 }
 
 /// Remembers that what a channel has taken in from the chain may be taken back.
-pub(super) fn note_shallow(shallow: &mut BTreeSet<(u64, B256)>, channel_id: B256, channel: &Channel) {
+pub(super) fn note_shallow(shallow: &mut Set<(u64, B256)>, channel_id: B256, channel: &Channel) {
     if !channel.deep {
-        shallow.insert((channel.seen_block().unwrap_or(0), channel_id));
+        shallow.insert((channel.seen_block().unwrap_or(0), channel_id), ());
     }
 }
 

@@ -1,12 +1,12 @@
 //! The channels in memory: loaded when they are named, dropped when they are idle.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Status};
 use crate::crypto::Signature;
+use crate::map::{Map, Set};
 use crate::protocol::{self, TransactionKind};
 use crate::wallet::error::Error;
 use crate::wallet::input::StoredRecord;
@@ -21,7 +21,7 @@ const MAX_ABSENT: usize = 1_024;
 /// A withdrawal names two channels at once.
 const MIN_LOADED: usize = 2;
 
-/// A loaded channel. In maps it stands behind its address: one code of the map then serves all of them.
+/// A loaded channel.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) channel: Box<Channel>,
@@ -48,18 +48,18 @@ impl Slot {
 /// The channels in memory, and what is known about the others.
 #[derive(Debug, Default)]
 pub(super) struct WorkingSet {
-    pub(super) slots: BTreeMap<B256, Box<Slot>>,
-    loading: BTreeSet<B256>,
-    absent: BTreeSet<B256>,
+    pub(super) slots: Map<B256, Box<Slot>>,
+    loading: Set<B256>,
+    absent: Set<B256>,
     /// The slots that may be dropped, the one used longest ago first.
-    recency: BTreeSet<(u64, B256)>,
+    recency: Set<(u64, B256)>,
     clock: u64,
 }
 
 impl WorkingSet {
     /// Forgets which channels have no record: another process may have opened them since.
     pub(super) fn forget_absent(&mut self) {
-        self.absent.clear();
+        self.absent = Set::default();
     }
 
     /// Puts a channel in, as the one used last.
@@ -69,7 +69,7 @@ impl WorkingSet {
         self.clock = self.clock.saturating_add(1);
         slot.used = self.clock;
         if !slot.is_pinned() {
-            self.recency.insert((slot.used, channel_id));
+            self.recency.insert((slot.used, channel_id), ());
         }
         self.slots.insert(channel_id, Box::new(slot));
     }
@@ -84,7 +84,7 @@ impl WorkingSet {
 impl Wallet {
     /// Makes sure that a channel is in memory; asks for its record if it is not.
     pub(super) fn find(&mut self, channel_id: B256) -> Result<(), Error> {
-        if self.set.slots.contains_key(&channel_id) {
+        if self.set.slots.contains(&channel_id) {
             return Ok(());
         }
         // A record whose removal is not stored yet is gone all the same.
@@ -97,7 +97,7 @@ impl Wallet {
 
     /// Asks for a record, once.
     pub(super) fn load(&mut self, channel_id: B256) {
-        if self.set.loading.insert(channel_id) {
+        if self.set.loading.insert(channel_id, ()).is_none() {
             self.outbox.push(Output::Load { keys: alloc::vec![channel_id] });
         }
     }
@@ -126,13 +126,13 @@ impl Wallet {
             self.set.loading.remove(&key);
             // What is in memory is never older than the store, unless a commit failed: then it was dropped.
             match channel {
-                _ if self.set.slots.contains_key(&key) || self.outbox.is_waiting(&key) => {}
+                _ if self.set.slots.contains(&key) || self.outbox.is_waiting(&key) => {}
                 Some(channel) => self.enter(key, version, channel, now),
                 None => {
                     if self.set.absent.len() >= MAX_ABSENT {
-                        self.set.absent.clear();
+                        self.set.absent = Set::default();
                     }
-                    self.set.absent.insert(key);
+                    self.set.absent.insert(key, ());
                 }
             }
         }
@@ -148,7 +148,7 @@ impl Wallet {
         }
         if matches!(channel.status(), Status::Closing | Status::Withdrawing | Status::Challenged) {
             // What it owes the chain may not have been sent: look after the next update, whatever its time is.
-            self.disputes.insert((0, key));
+            self.disputes.insert((0, key), ());
         }
         if !self.chain.is_heard() {
             self.chain.distrust(key);
@@ -170,7 +170,7 @@ impl Wallet {
     /// count: a stranger's proposals would keep every other channel out.
     pub(super) fn trim(&mut self, now: u64) {
         while self.set.recency.len() > self.config.max_loaded.max(MIN_LOADED) {
-            let Some((_, channel_id)) = self.set.recency.pop_first() else { return };
+            let Some(((_, channel_id), ())) = self.set.recency.pop_first() else { return };
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
                 // What was signed under the lease is stored first; the channel goes the next time.
@@ -203,7 +203,7 @@ impl Wallet {
 
     /// When the wallet next has to look at the clock, in seconds since 1970.
     pub(super) fn wake_at(&self) -> Option<u64> {
-        let first = |timers: &BTreeSet<(u64, B256)>| timers.first().map(|(time, _)| *time);
+        let first = |timers: &Set<(u64, B256)>| timers.keys().next().map(|(time, _)| *time);
         first(&self.deadlines).into_iter().chain(first(&self.answers)).min()
     }
 
@@ -211,16 +211,16 @@ impl Wallet {
     pub(super) fn schedule(&mut self, channel_id: B256, slot: &Slot) {
         let earliest = self.wake_at();
         if let Some(deadline) = slot.channel.deadline {
-            self.deadlines.insert((deadline, channel_id));
+            self.deadlines.insert((deadline, channel_id), ());
         }
         if let Some(answer_by) = slot.channel.answer_by {
-            self.answers.insert((answer_by, channel_id));
+            self.answers.insert((answer_by, channel_id), ());
         }
         if let Some(time) = self.wake_at().filter(|time| earliest.is_none_or(|earliest| *time < earliest)) {
             self.outbox.push(Output::WakeAt(time));
         }
         if let Some(due) = protocol::due(&slot.channel) {
-            self.disputes.insert((due, channel_id));
+            self.disputes.insert((due, channel_id), ());
         }
     }
 

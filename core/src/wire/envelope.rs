@@ -2,8 +2,6 @@
 
 use alloc::vec::Vec;
 
-use minicbor::{Decode, Encode};
-
 use crate::cbor;
 use crate::crypto::{Signature, SignatureError, keccak256};
 use crate::wire::message::Message;
@@ -68,29 +66,24 @@ impl WireError {
 }
 
 /// The signed part of an envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Draft {
-    #[n(0)]
     pub(crate) version: u8,
-    #[cbor(n(1), with = "cbor::address")]
     pub(crate) sender: Address,
-    #[cbor(n(2), with = "cbor::address")]
     pub(crate) receiver: Address,
-    #[cbor(n(3), with = "cbor::b256")]
     pub(crate) channel_id: B256,
-    #[n(4)]
     pub(crate) sequence: u64,
-    #[n(5)]
     pub(crate) message: Message,
 }
 
-#[derive(Encode, Decode)]
+cbor::array!(Draft { version, sender, receiver, channel_id, sequence, message });
+
 struct Sealed {
-    #[cbor(n(0), with = "minicbor::bytes")]
     draft: Vec<u8>,
-    #[n(1)]
     signature: Signature,
 }
+
+cbor::array!(Sealed { draft, signature });
 
 /// A message whose signature was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,12 +125,12 @@ impl Envelope {
         if bytes.len() > MAX_MESSAGE_BYTES {
             return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_MESSAGE_BYTES });
         }
-        let Sealed { draft: signed, signature } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
-        let version = cbor::version(&signed).map_err(|_| WireError::Malformed)?;
+        let Sealed { draft: signed, signature } = cbor::from_slice(bytes).ok_or(WireError::Malformed)?;
+        let version = cbor::version(&signed).ok_or(WireError::Malformed)?;
         if version != WIRE_VERSION {
             return Err(WireError::Version { version });
         }
-        let draft: Draft = cbor::from_slice(&signed).map_err(|_| WireError::Malformed)?;
+        let draft: Draft = cbor::from_slice(&signed).ok_or(WireError::Malformed)?;
         if draft.receiver != receiver {
             return Err(WireError::WrongReceiver { receiver: draft.receiver });
         }

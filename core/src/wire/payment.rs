@@ -2,8 +2,6 @@
 
 use alloc::vec::Vec;
 
-use minicbor::{Decode, Encode};
-
 use crate::B256;
 use crate::cbor;
 use crate::crypto::Signature;
@@ -79,51 +77,35 @@ impl From<SignedVoucher> for Payment {
 }
 
 /// `[voucher, signature]` or `[voucher, signature, shown]`, its signature not looked at yet.
-#[derive(Decode)]
 struct RawClaim {
-    #[n(0)]
     voucher: Voucher,
-    #[cbor(n(1), with = "minicbor::bytes")]
     signature: Vec<u8>,
-    #[n(2)]
     shown: Option<Shown>,
 }
 
+cbor::array!(RawClaim { voucher, signature, shown });
+
 /// `[channelId, serial, ticks, preimage]`: no other payment has four parts.
-#[derive(Encode, Decode)]
 struct RawTick {
-    #[cbor(n(0), with = "cbor::b256")]
     channel_id: B256,
-    #[n(1)]
     serial: u32,
-    #[n(2)]
     ticks: u8,
-    #[cbor(n(3), with = "cbor::b256")]
     preimage: B256,
 }
+
+cbor::array!(RawTick { channel_id, serial, ticks, preimage });
 
 /// The head of a CBOR array of four.
 const FOUR_PARTS: u8 = 0x84;
 
-#[derive(Encode)]
-struct ClaimForm<'a> {
-    #[n(0)]
-    voucher: &'a Voucher,
-    #[n(1)]
-    signature: &'a Signature,
-    #[n(2)]
-    shown: Option<&'a Shown>,
-}
-
 /// A payment as bytes: CBOR.
 pub fn encode_payment(payment: &Payment) -> Vec<u8> {
-    match payment {
-        Payment::Claim { signed, shown } => {
-            let SignedVoucher { voucher, signature } = signed;
-            cbor::to_vec(&ClaimForm { voucher, signature, shown: shown.as_ref() })
+    match *payment {
+        Payment::Claim { signed: SignedVoucher { voucher, signature }, shown } => {
+            cbor::to_vec(&RawClaim { voucher, signature: signature.to_bytes().to_vec(), shown })
         }
         Payment::Tick(Tick { channel_id, serial, shown: Shown { ticks, preimage } }) => {
-            cbor::to_vec(&RawTick { channel_id: *channel_id, serial: *serial, ticks: *ticks, preimage: *preimage })
+            cbor::to_vec(&RawTick { channel_id, serial, ticks, preimage })
         }
     }
 }
@@ -139,11 +121,10 @@ pub fn decode_payment(bytes: &[u8]) -> Result<Payment, WireError> {
         return Err(WireError::TooLarge { length: bytes.len(), limit: MAX_PAYMENT_BYTES });
     }
     let payment = if bytes.first() == Some(&FOUR_PARTS) {
-        let RawTick { channel_id, serial, ticks, preimage } =
-            cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        let RawTick { channel_id, serial, ticks, preimage } = cbor::from_slice(bytes).ok_or(WireError::Malformed)?;
         Payment::Tick(Tick { channel_id, serial, shown: Shown { ticks, preimage } })
     } else {
-        let RawClaim { voucher, signature, shown } = cbor::from_slice(bytes).map_err(|_| WireError::Malformed)?;
+        let RawClaim { voucher, signature, shown } = cbor::from_slice(bytes).ok_or(WireError::Malformed)?;
         let signature = Signature::from_bytes(&signature).map_err(WireError::Form)?;
         Payment::Claim { signed: SignedVoucher { voucher, signature }, shown }
     };
