@@ -20,13 +20,18 @@ mod kind {
     pub(super) const BYTES: u8 = 2;
     pub(super) const TEXT: u8 = 3;
     pub(super) const ARRAY: u8 = 4;
+    pub(super) const MAP: u8 = 5;
+    pub(super) const TAG: u8 = 6;
 }
 
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
-/// An array whose length is not said, and what ends it.
+/// What does not say its length, and what ends it.
+const OPEN_BYTES: u8 = 0x5f;
+const OPEN_TEXT: u8 = 0x7f;
 const OPEN_ARRAY: u8 = 0x9f;
+const OPEN_MAP: u8 = 0xbf;
 const BREAK: u8 = 0xff;
 
 /// What can be written and read.
@@ -56,9 +61,9 @@ fn head(to: &mut Vec<u8>, kind: u8, value: u64) {
     let [.., last] = bytes;
     let (info, from) = match value {
         0..24 => (last, 8),
-        ..=0xff => (24, 7),
-        ..=0xffff => (25, 6),
-        ..=0xffff_ffff => (26, 4),
+        24..=0xff => (24, 7),
+        0x100..=0xffff => (25, 6),
+        0x1_0000..=0xffff_ffff => (26, 4),
         _ => (27, 0),
     };
     to.push(kind << 5 | info);
@@ -215,13 +220,78 @@ impl<'b> Reader<'b> {
         }
     }
 
+    /// A string, or a part of one.
+    fn skip_string(&mut self, kind: u8) {
+        let bytes = self.string(kind);
+        if kind == kind::TEXT && core::str::from_utf8(bytes).is_err() {
+            self.fail();
+        }
+    }
+
     /// Passes over one item, whatever it is.
     #[inline(never)]
     pub(crate) fn skip(&mut self) {
-        let mut decoder = minicbor::Decoder::new(self.rest);
-        match decoder.skip() {
-            Ok(()) => self.rest = self.rest.get(decoder.position()..).unwrap_or_default(),
-            Err(_) => self.fail(),
+        // How many items are still to come, how many ends of open ones, and what is to come around these: so many items, or
+        // an end.
+        let (mut items, mut ends, mut around) = (1u64, 0u64, Vec::<Option<u64>>::new());
+        while !self.failed && (items > 0 || ends > 0 || !around.is_empty()) {
+            let first = self.rest.first().copied().unwrap_or(BREAK);
+            let (kind, is_inner) = (first >> 5, items == 0 && ends == 0);
+            let length = match first {
+                BREAK => {
+                    self.take(1);
+                    ends = ends.saturating_sub(1);
+                    if is_inner && around.last() == Some(&None) {
+                        around.pop();
+                    }
+                    Some(0)
+                }
+                OPEN_BYTES | OPEN_TEXT => {
+                    self.take(1);
+                    while !self.failed && !self.takes(BREAK) {
+                        self.skip_string(kind);
+                    }
+                    Some(0)
+                }
+                OPEN_ARRAY | OPEN_MAP => {
+                    self.take(1);
+                    None
+                }
+                _ if matches!(kind, kind::BYTES | kind::TEXT) => {
+                    self.skip_string(kind);
+                    Some(0)
+                }
+                _ => match (kind, self.head(kind)) {
+                    (kind::ARRAY, length) => Some(length),
+                    (kind::MAP, length) => Some(length.saturating_mul(2)),
+                    // What is tagged follows.
+                    (kind::TAG, _) => continue,
+                    _ => Some(0),
+                },
+            };
+            match length {
+                Some(0) => {}
+                _ if is_inner => around.push(length),
+                Some(length) => items = items.saturating_add(length),
+                None if items < 2 => ends = ends.saturating_add(1),
+                None => {
+                    around.extend((0..ends).map(|_| None));
+                    around.extend([Some(items.saturating_sub(1)), None]);
+                    (items, ends) = (0, 0);
+                }
+            }
+            if items > 0 || ends > 0 {
+                items = items.saturating_sub(1);
+                continue;
+            }
+            while around.last() == Some(&Some(0)) {
+                around.pop();
+            }
+            match around.last_mut() {
+                Some(Some(left)) => *left = left.saturating_sub(1),
+                Some(None) => {}
+                None => return,
+            }
         }
     }
 
