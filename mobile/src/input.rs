@@ -177,6 +177,8 @@ pub enum Command {
         /// The channel.
         channel_id: Bytes32,
     },
+    /// Stores what was paid and is not stored yet: for the last moment before a stop.
+    Settle,
     /// Sends again what the other side or the chain may still wait for: after a restart, a lost message or a failed
     /// transaction.
     Resume {
@@ -222,6 +224,7 @@ impl From<Command> for wallet::Command {
             Command::CloseChannel { channel_id } => Self::CloseChannel { channel_id },
             Command::LeaveChannel { channel_id } => Self::LeaveChannel { channel_id },
             Command::AbortChannel { channel_id } => Self::AbortChannel { channel_id },
+            Command::Settle => Self::Settle,
             Command::Resume { channel_id } => Self::Resume { channel_id },
         }
     }

@@ -124,6 +124,12 @@ impl Wallet {
         self.command(Command::Hold { held }, now)
     }
 
+    /// Stores what was paid and is not stored yet: for the last moment before a stop. The next start then need not ask the
+    /// other side how far this one got.
+    pub fn settle(&self, now: u64) -> Result<(), MillstreamError> {
+        self.command(Command::Settle, now)
+    }
+
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit goes to `Chain.submit`.
     ///
     /// Errors: those of arguments; `UNKNOWN_CHANNEL`, `UPDATE_...`.

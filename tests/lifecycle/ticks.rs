@@ -229,6 +229,29 @@ fn a_crashed_payer_goes_on_above_its_ticks() {
 }
 
 /// A payee that crashed has everything that it announced.
+/// What is on its way at a stop may arrive after the next start: the payee could not have said so.
+#[test]
+fn a_payer_that_stored_its_ticks_before_a_stop_asks_nobody() {
+    let mut world = World::open(Asset::Native);
+    for _ in 0..7 {
+        world.tick(50, 20);
+    }
+    let commits = world.payer.commits;
+    world.payer_does(Command::Settle);
+    world.payer_does(Command::Settle);
+    assert_eq!(world.payer.commits - commits, 1, "once");
+    world.payer.crash();
+    assert_eq!(world.payer.status(&world.id), Status::Open);
+    assert_eq!(world.payer.channel(&world.id).paid(), 350);
+    world.deliver();
+    assert_eq!(world.received(), 350);
+    world.tick(50, 20);
+    world.deliver();
+    assert_eq!((world.received(), world.payer.channel(&world.id).paid()), (400, 400));
+    world.close();
+    world.assert_settled(400);
+}
+
 #[test]
 fn a_crashed_payee_keeps_its_ticks() {
     let mut world = World::open(Asset::Native);

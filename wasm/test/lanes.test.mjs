@@ -78,6 +78,30 @@ describe("commits under way", () => {
     }
   });
 
+  it("are written to the end when they are closed, and nobody is told", async () => {
+    for (const ordered of [false, true]) {
+      const { lanes, begun, told, end } = open({ ordered });
+      for (const each of [commit(1, "A"), commit(2, "A")]) lanes.push(each);
+      let closed = false;
+      const closing = lanes.close().then(() => (closed = true));
+      lanes.push(commit(3, "A"));
+      await end(1);
+      assert.deepEqual([begun, closed], [[1, 2], false]);
+      await end(2);
+      await closing;
+      assert.deepEqual([begun, told], [[1, 2], []]);
+    }
+  });
+
+  it("end with the one that fails when they are closed", async () => {
+    const { lanes, begun, told, end } = open({ ordered: false });
+    for (const each of [commit(1, "A"), commit(2, "A")]) lanes.push(each);
+    const closing = lanes.close();
+    await end(1, new Error("the disk is full"));
+    await closing;
+    assert.deepEqual([begun, told], [[1], []]);
+  });
+
   it("are not even begun behind one that is being told to have failed", async () => {
     const { lanes, begun, told, end } = open({ ordered: true, onFailed: (own) => own.push(commit(9, "A", "C")) });
     lanes.push(commit(1, "A"));

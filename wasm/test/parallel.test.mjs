@@ -275,6 +275,77 @@ for (let seed = 1; seed <= 12; seed++)
     assert.deepEqual([buyer.channel(id).paid, paidTo(world.seller, { id })], [total, total]);
   });
 
+/** A seller of contents, and a buyer with a deposit for just these, that can be opened again. */
+async function setUpRestarts(t, contents, network) {
+  const seller = await openSeller(t);
+  for (const [path, bytes] of Object.entries(contents))
+    await seller.add(path, { bytes }, { price: PRICE, chunkSize: CHUNK });
+  const options = {
+    chain: seller.wallet.chain,
+    store: memoryStore(),
+    secret: new Uint8Array(randomBytes(32)),
+    policy: { minChallengeDuration: 60, minConfirmations: 1 },
+    pollInterval: 20,
+    fetch: network(seller),
+  };
+  const open = async () => {
+    const buyer = await Wallet.open(options);
+    t.after(() => buyer.stop());
+    return buyer;
+  };
+  const buyer = await open();
+  const chunks = Object.values(contents).reduce((sum, { length }) => sum + length / CHUNK, 0);
+  const channel = await buyer.openChannel({ seller: `${ORIGIN}/a`, deposit: PRICE * BigInt(chunks) });
+  return { seller, buyer, channel, open };
+}
+
+test("what was on its way when the wallet was stopped is not paid a second time by the next one", async (t) => {
+  const content = new Uint8Array(randomBytes(6 * CHUNK));
+  const state = { late: [] };
+  const network = interrupted(async (number, go) => {
+    if (number !== 3 && number !== 4) return go();
+    // These arrive, but not before the wallet that sent them is gone.
+    state.late.push(go);
+    throw new TypeError("connection lost");
+  });
+  const { seller, buyer, channel, open } = await setUpRestarts(t, { "/a": content }, network);
+  const first = await collect(buyer.download(`${ORIGIN}/a`, { parallel: 1, tries: 1, endChunk: 3 }));
+  coded("SELLER_UNREACHABLE")(first.error);
+  assert.deepEqual([channel.paid, paidTo(seller, channel)], [3n * PRICE, 2n * PRICE]);
+  await buyer.stop();
+
+  const again = await open();
+  const { status, paid } = again.channel(channel.id);
+  assert.deepEqual([status, paid], ["open", 3n * PRICE], "it knows without the seller");
+  await Promise.all(state.late.map((go) => go()));
+  const { chunks, error } = await collect(again.download(`${ORIGIN}/a`, { parallel: 1 }));
+  assert.equal(error, undefined);
+  assert.deepEqual(join(chunks), content);
+  assert.deepEqual([again.channel(channel.id).paid, paidTo(seller, channel)], [6n * PRICE, 6n * PRICE]);
+});
+
+test("a chunk that was bought is not paid for again by a wallet that paid for something else since", async (t) => {
+  const contents = { "/a": new Uint8Array(randomBytes(3 * CHUNK)), "/b": new Uint8Array(randomBytes(3 * CHUNK)) };
+  const { seller, buyer, channel, open } = await setUpRestarts(
+    t,
+    contents,
+    interrupted((_, go) => go()),
+  );
+  await collect(buyer.download(`${ORIGIN}/a`));
+  await collect(buyer.download(`${ORIGIN}/b`, { endChunk: 2 }));
+  await buyer.stop();
+
+  const again = await open();
+  const a = await collect(again.download(`${ORIGIN}/a`));
+  assert.equal(a.error, undefined);
+  assert.deepEqual(join(a.chunks), contents["/a"]);
+  assert.equal(again.channel(channel.id).paid, 5n * PRICE);
+  const b = await collect(again.download(`${ORIGIN}/b`));
+  assert.equal(b.error, undefined);
+  assert.deepEqual(join(b.chunks), contents["/b"]);
+  assert.deepEqual([again.channel(channel.id).paid, paidTo(seller, channel)], [6n * PRICE, 6n * PRICE]);
+});
+
 test("receipts come with vouchers, with the last chunk, and with every chunk for who asks", async (t) => {
   const { buyer, seller, channel, url } = await setUp(t, { chunks: 12 });
   const { chainId, streamApp } = buyer.chain.contracts;

@@ -51,6 +51,7 @@ impl Wallet {
                 self.step(channel_id, now, |context, channel, effects| Ok(protocol::clear(context, channel, effects)?))
             }
             Command::AbortChannel { channel_id } => self.abort(channel_id, now),
+            Command::Settle => self.settle(now),
             Command::Resume { channel_id } => {
                 self.resume(channel_id, now)?;
                 match self.channel(&channel_id).and_then(|channel| channel.successor) {
@@ -123,6 +124,15 @@ impl Wallet {
             }
         }
         self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+    }
+
+    /// Stores what no write said yet.
+    fn settle(&mut self, now: u64) -> Result<(), Error> {
+        let leased = self.set.slots.iter().filter(|(_, slot)| slot.channel.lease.is_some());
+        for channel_id in leased.map(|(channel_id, _)| *channel_id).collect::<Vec<_>>() {
+            self.end_lease(channel_id, now)?;
+        }
+        Ok(())
     }
 
     /// Says again what the other side and the chain may not have heard.

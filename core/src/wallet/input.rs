@@ -147,6 +147,9 @@ pub enum Command {
         /// The channel.
         channel_id: B256,
     },
+    /// Stores what was paid under leases and by ticks and is not stored yet: for the last moment before a stop. The next start
+    /// then knows what left this one, also what is still on its way to a payee, and need not ask.
+    Settle,
     /// Sends again what the other side may still wait for, and submits what the chain may, unless it was submitted since
     /// the start and did not fail. For after a restart, a lost message or a failed transaction.
     Resume {

@@ -174,11 +174,7 @@ impl Wallet {
             let Some(slot) = self.set.slots.get(&channel_id) else { continue };
             if slot.channel.lease.is_some() {
                 // What was signed under the lease is stored first; the channel goes the next time.
-                let stored = self.step(channel_id, now, |_, channel, _| {
-                    channel.lease = None;
-                    Ok(())
-                });
-                if stored.is_err() {
+                if self.end_lease(channel_id, now).is_err() {
                     return;
                 }
                 continue;
@@ -199,6 +195,14 @@ impl Wallet {
                 self.unschedule(channel_id, &slot);
             }
         }
+    }
+
+    /// Stores a channel with all that was signed under its lease.
+    pub(super) fn end_lease(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        self.step(channel_id, now, |_, channel, _| {
+            channel.lease = None;
+            Ok(())
+        })
     }
 
     /// When the wallet next has to look at the clock, in seconds since 1970.

@@ -115,6 +115,15 @@ impl Core {
         self.handle(Input::Command(Command::Hold(held)), input::seconds(now, NOW)?)
     }
 
+    /// Stores what was paid and is not stored yet: for the last moment before a stop.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT`.
+    pub fn settle(&self, #[wasm_bindgen(unchecked_param_type = "number")] now: &JsValue) -> Result<(), Failure> {
+        self.handle(Input::Command(Command::Settle), input::seconds(now, NOW)?)
+    }
+
     /// Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted.
     ///
     /// # Errors

@@ -113,6 +113,11 @@ export class Core {
     guard(() => this.#core.hold(held, now));
   }
 
+  /** Stores what was paid and is not stored yet: for the last moment before a stop. */
+  settle(now: number): void {
+    guard(() => this.#core.settle(now));
+  }
+
   /** Payer: raises its part by `amount` base units. Both sign, then the deposit is submitted. */
   topUp(channelId: Hex, amount: bigint, now: number): void {
     guard(() => this.#core.topUp(channelId, amount, now));

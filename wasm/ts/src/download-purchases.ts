@@ -74,6 +74,8 @@ export class Purchase {
   /** Asks the seller, once, what it knows from earlier times. */
   #learning: Promise<void> | undefined;
   #newest: PaymentHandle | undefined;
+  /** The newest payment of earlier times: whatever it was for, it says who asks for what was bought. */
+  #earlier: PaymentHandle | undefined;
   /** How many payments are being signed. */
   #paying = 0;
   /** What is signed away for chunks that did not arrive, and can buy them. */
@@ -121,10 +123,11 @@ export class Purchase {
     }
   }
 
-  /** What was bought in earlier times, by the seller's word; `claim` is the newest payment, if it was for this quote. */
-  takeStatement(bought: readonly number[], claim: PaymentHandle | undefined): void {
+  /** What was bought in earlier times, by the seller's word; `claim` is the newest payment, which may be for another quote. */
+  takeStatement(bought: readonly number[], claim: PaymentHandle, isForThis: boolean): void {
     bought.forEach((index) => this.#bought.add(index));
-    this.#newest ??= claim;
+    if (isForThis) this.#newest ??= claim;
+    else this.#earlier = claim;
   }
 
   /** What was bought by now, by the seller's word: chunks on their way count when they are here. */
@@ -167,7 +170,8 @@ export class Purchase {
     const { signal, window, credit } = options;
     for (;;) {
       const isSpent = this.isBought(index) || (credit === undefined && this.#credit.has(index));
-      if (isSpent && this.#newest) return { index, amount: 0n, payment: this.#newest, isReserved: false };
+      const shown = this.#newest ?? (this.isBought(index) ? this.#earlier : undefined);
+      if (isSpent && shown) return { index, amount: 0n, payment: shown, isReserved: false };
       if (credit !== undefined) {
         const ticket = await this.#onCredit(index, this.#noCredit ? 0n : credit, options);
         if (ticket) return ticket;
@@ -240,9 +244,15 @@ export class Purchase {
     this.#changed();
   }
 
-  /** The payments that were made cannot be shown any more: both sides signed a new split since. */
+  /** Whether a payment was made for something else. */
+  isForeign(payment: PaymentHandle): boolean {
+    return this.#earlier === payment;
+  }
+
+  /** A payment cannot be shown any more: both sides signed a new split since, or it is for something else. */
   setUnshowable(payment: PaymentHandle): void {
     if (this.#newest === payment) this.#newest = undefined;
+    if (this.#earlier === payment) this.#earlier = undefined;
   }
 
   /** Takes what is unspent over from the purchase on an earlier quote for the same content. */

@@ -158,7 +158,7 @@ export class PaidRequests {
       if (!statement) return;
       const { memo, ...payment } = earlierPayment(channel, claim);
       this.#purchases.takeBalance(purchase, statement);
-      purchase.takeStatement(statement.bought, memo === offer.hash ? payment : undefined);
+      purchase.takeStatement(statement.bought, payment, memo === offer.hash);
     }, this.#signal);
   }
 
@@ -180,8 +180,10 @@ export class PaidRequests {
         }
         const { refusal } = shown;
         const { peerCode } = refusal.details;
-        // Both sides signed a new split in between: vouchers began anew.
-        if (peerCode === "VOUCHER_WRONG_BASE_TURN" && disputes < MAX_DISPUTES) purchase.setUnshowable(shown.payment);
+        // Both sides signed a new split in between: vouchers began anew. Or the seller wants to see one for just this.
+        const isUnshowable =
+          peerCode === "VOUCHER_WRONG_BASE_TURN" || (peerCode === "QUOTE_UNKNOWN" && purchase.isForeign(shown.payment));
+        if (isUnshowable && disputes < MAX_DISPUTES) purchase.setUnshowable(shown.payment);
         else if (peerCode !== "PAYMENT_INSUFFICIENT") throw refusal;
         // The money may have bought a chunk whose answer was lost.
         else if (disputes < MAX_DISPUTES && !purchase.isBought(index)) await this.#reconcile(exchange, shown.payment);

@@ -196,16 +196,33 @@ export class Driver {
     if (this.stopped.aborted) throw stopped();
   }
 
-  /** Stops: no step is taken any more. Resolves when nothing is being written, or when a store has hung for too long. */
+  /**
+   * Stops: no step is taken any more. Resolves when everything is stored that left, or when a store has hung for too long.
+   *
+   * Ticks leave before they are stored. Those that are still on their way when the next start asks the seller how far this
+   * one got would be taken for unspent money, and released a second time for something else.
+   */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
+    if (!this.stopped.aborted) this.#settle();
     this.#stopped.abort();
     this.#loads.close(stopped());
+    // In the middle of outputs, what settling asks to be written is still among them.
+    while (this.#draining) await Promise.resolve();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, LONGEST_WRITE)));
     await Promise.race([this.#lanes.close(), patience]);
     clearTimeout(timer);
     this.#lanes.clear();
+  }
+
+  /** What cannot be stored is as after a crash: the seller is asked. */
+  #settle(): void {
+    try {
+      this.run((core) => core.settle(now()));
+    } catch (error) {
+      if (!isMillstreamError(error)) throw error;
+    }
   }
 
   #drain(): void {

@@ -37,6 +37,7 @@ export class Lanes {
   }
 
   push(commit: Commit): void {
+    if (this.#closed) return;
     for (const { key } of commit.writes) this.#lane(key).commits.push(commit);
     this.#start(commit);
   }
@@ -52,10 +53,10 @@ export class Lanes {
     await Promise.all(touched.map(([, written]) => written));
   }
 
-  /** Begins no write any more, and tells nobody of those that end. Resolves when nothing is being written. */
+  /** Takes no commit any more, and tells nobody of those that end. Resolves when all are written, or one could not be. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#writing.values());
+    while (this.#writing.size > 0) await Promise.all(this.#writing.values());
   }
 
   /** Ends every wait. */
@@ -84,7 +85,7 @@ export class Lanes {
   }
 
   #start(commit: Commit): void {
-    if (this.#closed || this.#writing.has(commit)) return;
+    if (this.#writing.has(commit)) return;
     if (!this.#isFirst(commit) && !(this.#host.isOrdered() && this.#isValid(commit))) return;
     this.#writing.set(commit, this.#write(commit, this.#writtenBefore(commit)));
   }
@@ -103,14 +104,14 @@ export class Lanes {
     // It is only told once what it stands on is.
     await Promise.all(before);
     this.#writing.delete(commit);
-    // Closed, or void with another one that failed meanwhile.
-    if (this.#closed || !this.#isFirst(commit)) return;
-    if (failure) this.#fail(commit, failure);
-    else this.#finish(commit);
+    // Void with another one that failed meanwhile.
+    if (!this.#isFirst(commit)) return;
+    if (!failure) this.#finish(commit);
+    else if (!this.#closed) this.#fail(commit, failure);
   }
 
   #finish(commit: Commit): void {
-    this.#host.stored(commit);
+    if (!this.#closed) this.#host.stored(commit);
     for (const { key } of commit.writes) {
       const lane = this.#lanes.get(key);
       lane?.commits.shift();

@@ -54,8 +54,13 @@ export class QuoteBook {
 
   /** The quote of this hash, if it still holds. */
   find(listing: Listing, hash: Hex): ListedQuote | undefined {
+    return this.holding(listing).find((quote) => quote.hash === hash);
+  }
+
+  /** All that hold. */
+  holding(listing: Listing): readonly ListedQuote[] {
     const { current, previous } = this.#page(listing);
-    return [current, previous].find((quote) => quote.hash === hash);
+    return [current, previous];
   }
 
   /** Forgets a listing. */

@@ -96,6 +96,12 @@ export class ChunkLedger {
     }
   }
 
+  /** Whether a chunk was bought on a quote. */
+  async has(channelId: Hex, quoteHash: Hex, index: number): Promise<boolean> {
+    const account = await this.#account(channelId);
+    return account.quotes.get(quoteHash)?.bought.has(index) === true;
+  }
+
   /** Undoes a purchase, once: what was sold could not be delivered. */
   async undo({ channelId, quote, index, price }: Purchase): Promise<void> {
     const account = await this.#account(channelId);

@@ -74,14 +74,15 @@ export class Till {
     const { payment, fields } = readPayment(text);
     const { channelId } = fields;
     // A voucher says what it is for: one that is for nothing here is not taken.
-    if (fields.memo !== undefined) this.#quote(listing, fields.memo);
+    if (fields.memo !== undefined && !this.#quotes.find(listing, fields.memo))
+      await this.#quoteOf(channelId, listing, index, fields.memo);
     await this.#checkChannel(channelId, listing);
     // Before anything is bought: nobody is charged for bytes that are not what the quote says. A chunk up to a piece is read
     // before the payment is taken, of a longer one only the first piece: anyone could ask for the rest with a forged payment.
     const chunk = await listing.open(index);
     const received = await this.#receive(payment);
     await chunk.check();
-    const quote = this.#quote(listing, received.memo);
+    const quote = await this.#quoteOf(channelId, listing, index, received.memo);
     const price = listing.priceOf(index);
     const purchase = { channelId, quote, index, price, credit: this.#credit(channelId, listing) };
     const outcome = await this.#ledger.buy(purchase, received).catch(refuseFull);
@@ -125,6 +126,19 @@ export class Till {
     const quote = this.#quotes.find(listing, hash as Hex);
     if (quote) return quote;
     throw new HttpError(402, "QUOTE_UNKNOWN", "the payment names no quote that holds here: ask for one");
+  }
+
+  /**
+   * The quote of a payment for a chunk. For one that was bought before, any payment of the channel says who asks: who has none
+   * on the chunk's own quote any more need not make one.
+   */
+  async #quoteOf(channelId: Hex, listing: Listing, index: number, memo: Hex): Promise<ListedQuote> {
+    const own = this.#quotes.find(listing, memo);
+    if (own) return own;
+    await this.#checkChannel(channelId, listing);
+    for (const quote of this.#quotes.holding(listing))
+      if (await this.#ledger.has(channelId, quote.hash, index)) return quote;
+    return this.#quote(listing, memo);
   }
 
   /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
