@@ -283,6 +283,19 @@ describe("the file store's directory", () => {
     }
   });
 
+  it("does not take a folder of an earlier layout for an empty one", async (t) => {
+    const directory = await folder(t);
+    await writeFile(join(directory, `${A.slice(2)}.record`), "of another time");
+    await assert.rejects(open(t, directory).load(), (error) => {
+      assert.match(error.message, /earlier layout/);
+      return coded("STORE_DAMAGED")(error);
+    });
+    assert.deepEqual(
+      (await readdir(directory)).filter((name) => name.startsWith("records")),
+      [],
+    );
+  });
+
   it("ignores files that are not its own, and refuses keys that are no file names", async (t) => {
     const directory = await folder(t);
     await writeFile(join(directory, "README"), "hands off");

@@ -5,7 +5,7 @@
 // leaves all of a commit or nothing: see record-log.ts.
 
 import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, readdir, rename, type FileHandle } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 import { lockDirectory } from "./directory-lock.js";
@@ -201,11 +201,20 @@ class DirectoryStore implements FileStore {
         if (error.code !== "ENOENT") throw error;
       },
     );
+    if (content === undefined) await this.#refuseOthers();
     const { records, end } = content
       ? decodeLog(FILE, content)
       : { records: new Map<Hex, StoredFile>(), end: undefined };
     // What a crash left at the end is not to be taken for damage later, when it is no longer the end.
     return end !== undefined && end === content?.length ? this.#reopen(records, end) : this.#rewrite(records);
+  }
+
+  /** A folder of an earlier layout, a file for each record, is not taken for an empty one. */
+  async #refuseOthers(): Promise<void> {
+    const other = (await readdir(this.#directory)).find((name) => name.endsWith(".record"));
+    if (other === undefined) return;
+    const message = `${this.#directory} has ${other} of an earlier layout, which this version does not read: open it with that one`;
+    throw new MillstreamError("STORE_DAMAGED", message);
   }
 
   /** Writes a new file with the newest versions alone, in place of the old one. */
