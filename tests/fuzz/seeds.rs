@@ -72,6 +72,14 @@ fn life((life, pair): &(&str, Pair)) -> Outcome {
     Ok(())
 }
 
+/// A log of what was spent: its version, the payments of two kinds, and what one voucher's ticks can still pay.
+fn spend_log() -> Result<Vec<u8>, Box<dyn Error>> {
+    let (tags, amount) = ((1, 2, 3, u64::MAX), minicbor::bytes::ByteArray::from(7u128.to_be_bytes()));
+    let entries = [(NOW, NOW + 9, tags, amount.clone(), false), (NOW, NOW, tags, amount.clone(), true)];
+    let channel_id = minicbor::bytes::ByteArray::from([5u8; 32]);
+    Ok(minicbor::to_vec((1, entries, [(channel_id, tags, amount.clone(), amount, NOW)]))?)
+}
+
 /// What the `event` target takes: how many topics, the topics, the data.
 fn event_input(topics: &[B256], data: &[u8]) -> Vec<u8> {
     let mut input = vec![u8::try_from(topics.len()).unwrap_or(u8::MAX)];
@@ -132,6 +140,8 @@ fn values() -> Outcome {
     write("quote", "tokens", &quote.sign(&domain, &payee)?.to_bytes())?;
     let folder = Quote { chunk_size: 0, unit: Unit::Second, units: 120, ..quote };
     write("quote", "folder", &folder.sign(&domain, &payee)?.to_bytes())?;
+    write("spend_log", "empty", &minicbor::to_vec((1, [(); 0], [(); 0]))?)?;
+    write("spend_log", "full", &spend_log()?)?;
 
     let ticks = TickChain::new(B256::repeat_byte(0x44), 255);
     let flat = Voucher::flat(B256::repeat_byte(0x55), 1, 7, 1_000, quote.hash());
