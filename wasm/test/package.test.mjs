@@ -184,7 +184,7 @@ describe("the published package", () => {
 
     it("grows only knowingly", (t) => {
       t.diagnostic(report);
-      assert.ok(size < 258_000, report);
+      assert.ok(size < 208_000, report);
     });
   });
 });
