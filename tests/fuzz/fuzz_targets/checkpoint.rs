@@ -8,7 +8,7 @@ use millstream_core::{Address, Bytes};
 use millstream_fuzz::{above_limit, bounded_by};
 
 /// Parts of a call may be read several times, as the contract reads them, so what is asked for is not in proportion to
-/// the input: the decoder stops at four times the limit, and values take a few times what they are read from.
+/// the input: the decoder stops at eight times the limit, and vectors take a few times their items while they grow.
 const MOST: usize = 32 * MAX_EVENT_BYTES;
 
 fuzz_target!(|input: &[u8]| {

@@ -28,7 +28,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What a decoder may ask for, in all, per byte of input. ABI takes a sixth of it (tokens, values, a second attempt). CBOR
+/// What a decoder may ask for, in all, per byte of input. ABI takes a sixth of it (values, and what they are when written again). CBOR
 /// takes most where a field that is not known is passed over: a byte opens a level of nesting, a level is an entry of 16
 /// bytes, and the vector of entries grows by doubling.
 const FACTOR: usize = 96;
