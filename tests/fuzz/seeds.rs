@@ -75,9 +75,9 @@ fn life((life, pair): &(&str, Pair)) -> Outcome {
 /// A log of what was spent: its version, the payments of two kinds, and what one voucher's ticks can still pay.
 fn spend_log() -> Result<Vec<u8>, Box<dyn Error>> {
     let (tags, amount) = ((1, 2, 3, u64::MAX), minicbor::bytes::ByteArray::from(7u128.to_be_bytes()));
-    let entries = [(NOW, NOW + 9, tags, amount.clone(), false), (NOW, NOW, tags, amount.clone(), true)];
+    let entries = [(NOW, NOW + 9, tags, amount, false), (NOW, NOW, tags, amount, true)];
     let channel_id = minicbor::bytes::ByteArray::from([5u8; 32]);
-    Ok(minicbor::to_vec((1, entries, [(channel_id, tags, amount.clone(), amount, NOW)]))?)
+    Ok(minicbor::to_vec((1, entries, [(channel_id, tags, amount, amount, NOW)]))?)
 }
 
 /// What the `event` target takes: how many topics, the topics, the data.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::B256;
 use millstream_core::channel::{Channel, POSTFUND_TURN, PREFUND_TURN};
 use millstream_core::crypto::Signature;
-use millstream_core::payment::{Claim, SignedVoucher};
+use millstream_core::payment::{Claim, SignedVoucher, Voucher};
 use millstream_core::protocol::Event;
 use millstream_core::wallet::{Output, Wallet};
 use millstream_core::wire::{Envelope, Message, Payment, decode_payment};
@@ -18,6 +18,8 @@ use super::host::Stored;
 pub(super) struct Audit {
     states: BTreeMap<(B256, u64), Signature>,
     vouchers: BTreeMap<(B256, u64, u32), SignedVoucher>,
+    /// How many of a voucher's ticks left.
+    ticks: BTreeMap<(B256, u64, u32), u8>,
 }
 
 impl Audit {
@@ -46,6 +48,9 @@ impl Audit {
                 let turn = last_turn(&voucher);
                 assert!(signed >= turn, "turn {turn} leaves in a voucher, the store knows of {signed}");
                 self.voucher(voucher);
+                let Voucher { channel_id, base_turn, serial, .. } = voucher.voucher;
+                let ticks = self.ticks.entry((channel_id, base_turn, serial)).or_default();
+                *ticks = payment.ticks().max(*ticks);
             }
             Output::Notify(Event::PaymentReceived { channel_id, serial, .. }) => {
                 let stored = durable(channel_id);
@@ -80,6 +85,14 @@ impl Audit {
         let of_channel = self.vouchers_of(payment.channel_id()).map(|(_, voucher)| *voucher);
         let of_serial = of_channel.chain(stored).filter(|signed| signed.voucher.serial == payment.serial());
         of_serial.last().expect("a tick leaves after its voucher is stored")
+    }
+
+    /// The vouchers of a channel that ever left, each with what it pays with the ticks that did.
+    pub(super) fn released(&self, channel_id: B256) -> impl Iterator<Item = (Voucher, u128)> {
+        self.vouchers_of(channel_id).map(|(key, signed)| {
+            let ticks = self.ticks.get(key).copied().unwrap_or_default();
+            (signed.voucher, signed.voucher.amount_with(ticks))
+        })
     }
 
     fn vouchers_of(&self, channel_id: B256) -> impl Iterator<Item = (&(B256, u64, u32), &SignedVoucher)> {

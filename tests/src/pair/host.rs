@@ -8,7 +8,6 @@ use millstream_core::crypto::Signer;
 use millstream_core::payment::Voucher;
 use millstream_core::protocol::{Event, Transaction};
 use millstream_core::wallet::{Config, Error, Input, Output, StoredRecord, Wallet, Write};
-use millstream_core::wire::decode_payment;
 
 use super::audit::Audit;
 use super::signer::CachingSigner;
@@ -151,16 +150,9 @@ impl Host {
         Some(Channel::from_bytes(*id, &stored.bytes).expect("what was stored can be read"))
     }
 
-    /// The vouchers of a channel that ever left.
-    pub(super) fn vouchers(&self, channel: &Channel) -> impl Iterator<Item = Voucher> {
-        let channel_id = channel.terms.channel_id();
-        let payments = self.sent.iter().filter_map(|parcel| match parcel {
-            Parcel::Payment(bytes) => decode_payment(bytes).ok(),
-            Parcel::Message(_) => None,
-        });
-        payments
-            .filter_map(|payment| payment.voucher().map(|signed| signed.voucher))
-            .filter(move |voucher| voucher.channel_id == channel_id)
+    /// The vouchers of a channel that ever left, each with what it pays with the ticks that did.
+    pub(super) fn released(&self, channel: &Channel) -> impl Iterator<Item = (Voucher, u128)> {
+        self.audit.released(channel.terms.channel_id())
     }
 
     /// Feeds the wallet, once more after a load, and carries out what it asks for.

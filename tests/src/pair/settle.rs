@@ -30,11 +30,13 @@ impl Pair {
                 Role::Payee => payee.saturating_sub(wished),
                 Role::Payer => {
                     let promised = channel.proposals.iter().map(|proposal| proposal.base.balances.payee);
-                    // What left under a lease counts, and what waits for its signature: the record may know of neither.
-                    let vouchers = self.hosts[host].vouchers(&channel).chain(channel.unsigned);
+                    // What left under a lease or by ticks counts, and what waits for its signature: the record may know of
+                    // none of it.
+                    let unsigned = channel.unsigned.map(|voucher| (voucher, voucher.cumulative_amount));
+                    let vouchers = self.hosts[host].released(&channel).chain(unsigned);
                     let vouched = channel.base.map_or(0, |base| {
-                        let paid = vouchers.filter(|voucher| voucher.base_turn == base.turn);
-                        base.balances.payee + paid.map(|voucher| voucher.cumulative_amount).max().unwrap_or(0)
+                        let paid = vouchers.filter(|(voucher, _)| voucher.base_turn == base.turn);
+                        base.balances.payee + paid.map(|(_, amount)| amount).max().unwrap_or(0)
                     });
                     let payee = promised.fold(payee.max(vouched), u128::max);
                     balances.payer.min(holdings.saturating_sub(payee))
