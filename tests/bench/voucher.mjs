@@ -128,7 +128,11 @@ export async function run(duration) {
   const others = (runs) => Object.entries(runs).map(([name, run]) => ({ name, run: each((c) => run(c, c.message)) }));
   const operations = [];
   operations.push(
-    await measure("voucher.sign", [{ name: "wasm", key: "voucher.pay", run: () => channel.pay() }, ...others(sign)], duration),
+    await measure(
+      "voucher.sign",
+      [{ name: "wasm", key: "voucher.pay", run: () => channel.pay() }, ...others(sign)],
+      duration,
+    ),
   );
   // what was only signed so far must arrive in order, or the next payments would be refused
   channel.accept(channel.pay());
