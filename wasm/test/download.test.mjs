@@ -14,6 +14,7 @@ import {
   failingStore,
   fetchFrom,
   interrupted,
+  join,
   openBuyer,
   openSeller,
   paidTo,
@@ -21,7 +22,6 @@ import {
   sleep,
 } from "./seller-harness.mjs";
 
-const join = (chunks) => new Uint8Array(Buffer.concat(chunks.map(({ bytes }) => bytes)));
 const single = { parallel: 1 };
 /** Fast enough for tests. */
 const quick = { ...single, retryDelay: 1 };

@@ -16,13 +16,13 @@ import {
   collect,
   fakeChain,
   interrupted,
+  join,
   openSeller,
   paidTo,
   setUp,
   sleep,
 } from "./seller-harness.mjs";
 
-const join = (chunks) => new Uint8Array(Buffer.concat(chunks.map(({ bytes }) => bytes)));
 const quick = { retryDelay: 1, tries: 12, stallTimeout: 2_000 };
 
 test("chunks come in order, as many at once as asked for, with one voucher and a tick each", async (t) => {

@@ -141,6 +141,9 @@ export const interrupted = (between) => (seller) => {
   };
 };
 
+/** The content that chunks make. */
+export const join = (chunks) => new Uint8Array(Buffer.concat(chunks.map(({ bytes }) => bytes)));
+
 /** The chunks of a download, and its error if it ended with one. */
 export async function collect(generator) {
   const chunks = [];

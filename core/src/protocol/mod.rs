@@ -38,7 +38,7 @@ pub(crate) use dispute::{clear, due, leave, snapshot};
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use open::{abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose};
 pub(crate) use outstanding::{outstanding_messages, outstanding_transactions};
-pub(crate) use pay::{Order, accept_payment, next_tick, pay};
+pub(crate) use pay::{Order, accept_payment, affordable, next_tick, pay};
 pub(crate) use reestablish::{RESTORE_GAP, Said, accept_reestablish, question};
 pub(crate) use sign::{ChainOf, ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};

@@ -66,8 +66,7 @@ pub(crate) fn pay(
     }
     let insufficient = PayError::InsufficientBalance { amount, remaining };
     let cumulative_amount = channel.cumulative_amount().checked_add(amount).ok_or(insufficient)?;
-    let affordable = u8::try_from(remaining.saturating_sub(amount).checked_div(amount).unwrap_or(0));
-    let limit = affordable.unwrap_or(u8::MAX).min(order.ticks);
+    let limit = affordable(remaining, amount, order.ticks);
     let base_turn = channel.base_turn();
     let most = cumulative_amount.saturating_add(amount.saturating_mul(limit.into()));
     let serial = serial_for(context, channel, most, limit, effects).ok_or(PayError::SerialsExhausted)?;
@@ -75,6 +74,12 @@ pub(crate) fn pay(
     channel.unsigned = Some(with_ticks(context, voucher, amount, limit));
     channel.signed_turn = channel.signed_turn.max(last_redemption_turn(base_turn, serial));
     Ok(complete(context, channel, effects)?)
+}
+
+/// How many ticks of `amount` each a voucher over as much can have, out of `ticks` and of the `remaining` before it.
+pub(crate) fn affordable(remaining: u128, amount: u128, ticks: u8) -> u8 {
+    let affordable = remaining.saturating_sub(amount).checked_div(amount).unwrap_or(0);
+    u8::try_from(affordable).unwrap_or(u8::MAX).min(ticks)
 }
 
 /// The voucher at hand and how many of its ticks pay just this; `None` if it takes another voucher.

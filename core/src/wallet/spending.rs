@@ -125,8 +125,7 @@ impl Wallet {
                 return Err(PayError::Refused(refusal).into());
             }
         };
-        let affordable = remaining.saturating_sub(amount).checked_div(amount).unwrap_or(0);
-        let left = amount.saturating_mul(affordable.min(ticks.into()));
+        let left = amount.saturating_mul(protocol::affordable(remaining, amount, ticks).into());
         next.spend(channel_id, tags, amount, paid.saturating_add(amount), left, now);
         self.spending.next = Some(next);
         let result = self.pay_now(channel_id, Order { ticks, needs_voucher: true, ..order }, now);

@@ -7,7 +7,8 @@ mod quotes;
 use std::cell::{RefCell, RefMut};
 
 use js_sys::Array;
-use millstream_core::channel::Chain;
+use millstream_core::B256;
+use millstream_core::channel::{Chain, Channel};
 use millstream_core::crypto::Signer;
 use millstream_core::nitro;
 use millstream_core::payment::VoucherDomain;
@@ -53,6 +54,18 @@ impl Core {
     ) -> Result<T, Failure> {
         let wallet = self.wallet()?;
         sign(wallet.voucher_domain(), wallet.signer().ok_or_else(key_elsewhere)?).map_err(Into::into)
+    }
+
+    /// What `say` makes of a channel; undefined if it is not loaded, or has none of it.
+    fn of_channel(
+        &self,
+        channel_id: &JsValue,
+        say: impl FnOnce(&B256, &Channel) -> Option<JsValue>,
+    ) -> Result<JsValue, Failure> {
+        let channel_id = input::hash(channel_id, ID)?;
+        let wallet = self.wallet()?;
+        let said = wallet.channel(&channel_id).and_then(|channel| say(&channel_id, channel));
+        Ok(said.unwrap_or(JsValue::UNDEFINED))
     }
 
     fn handle(&self, input: Input, now: u64) -> Result<(), Failure> {
@@ -140,12 +153,10 @@ impl Core {
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
     ) -> Result<JsValue, Failure> {
-        let channel_id = input::hash(channel_id, ID)?;
-        let wallet = self.wallet()?;
-        let channel = wallet.channel(&channel_id);
-        let claim =
-            channel.and_then(|channel| channel.best.map(|signed| Payment::Claim { signed, shown: channel.shown }));
-        Ok(claim.map_or(JsValue::UNDEFINED, |claim| output::bytes(&wire::encode_payment(&claim))))
+        self.of_channel(channel_id, |_, channel| {
+            let claim = Payment::Claim { signed: channel.best?, shown: channel.shown };
+            Some(output::bytes(&wire::encode_payment(&claim)))
+        })
     }
 
     /// What is known about a channel.
@@ -158,10 +169,7 @@ impl Core {
         &self,
         #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
     ) -> Result<JsValue, Failure> {
-        let channel_id = input::hash(channel_id, ID)?;
-        let wallet = self.wallet()?;
-        let channel = wallet.channel(&channel_id);
-        Ok(channel.map_or(JsValue::UNDEFINED, |channel| output::channel(&channel_id, channel)))
+        self.of_channel(channel_id, |id, channel| Some(output::channel(id, channel)))
     }
 
     /// What is known about every loaded channel, by id.

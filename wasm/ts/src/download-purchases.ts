@@ -57,7 +57,7 @@ interface Reservation {
 /** More units than that are paid for in one payment: with a signature rather than a hash for each. */
 const MAX_UNITS_APART = 16n;
 /** The most ticks that a voucher has. */
-const MAX_TICKS = 255;
+export const MAX_TICKS = 255;
 
 /** What one channel buys on one quote. */
 export class Purchase {

@@ -3,7 +3,7 @@
 import type { Channel } from "./channel.js";
 import { chooseChannel } from "./channel-choice.js";
 import { PaidRequests, type DownloadState, type Exchange } from "./download-requests.js";
-import type { Purchase } from "./download-purchases.js";
+import { MAX_TICKS, type Purchase } from "./download-purchases.js";
 import { ReadAhead, type Ends } from "./download-ahead.js";
 import { MillstreamError, aborted, checkInteger, isMillstreamError } from "./errors.js";
 import type { Goods } from "./goods.js";
@@ -120,8 +120,6 @@ export interface KnownGoods {
 /** How many chunks may wait to be iterated beside those that are on their way. */
 const MAX_WAITING = 4;
 const MAX_PARALLEL = 64;
-/** The most ticks that a voucher has. */
-const MAX_TICKS = 255;
 
 /** What ends a download at once: whatever else is on its way from this seller is worth nothing, or not wanted. */
 const FATAL = /^(CONTENT_|SELLER_ANSWER_|ABORTED$)/;

@@ -3,7 +3,7 @@
 import { isOutdated, offerIn, purchase } from "./buying.js";
 import type { Channel } from "./channel.js";
 import { PaidRequests } from "./download-requests.js";
-import type { Purchase } from "./download-purchases.js";
+import { MAX_TICKS, type Purchase } from "./download-purchases.js";
 import { checkWindow } from "./download.js";
 import { MillstreamError, aborted, isMillstreamError } from "./errors.js";
 import type { Goods } from "./goods.js";
@@ -37,8 +37,6 @@ export interface FilmListener {
   paid(amount: bigint, index: number | undefined): void;
 }
 
-/** The most ticks that a voucher has: how many seconds are prepared with one signature. */
-const MAX_TICKS = 255;
 /** The errors after which another channel may go on. */
 const USED_UP = new Set(["INSUFFICIENT_BALANCE", "CHANNEL_NOT_OPEN", "CHANNEL_REQUIRED"]);
 
@@ -178,6 +176,7 @@ export class Film {
       window,
       // Only seconds can be paid one by one.
       credit: offer.unit === "second" ? offer.credit : 0n,
+      // As many seconds as one signature can prepare.
       ticks: () => MAX_TICKS,
       onPaid: (amount) => this.#listener.paid(amount, index),
       onAsk: (amount) => {

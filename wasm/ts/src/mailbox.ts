@@ -2,6 +2,7 @@
 
 import { Driver, now } from "./driver.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
+import { isOver } from "./parts.js";
 import type { Hex } from "./types.js";
 
 /** Messages kept for one payer; the newest say all that the older ones said. */
@@ -20,7 +21,7 @@ export class Mailbox {
     });
     driver.signals.on("storeFailed", ({ channelId }) => this.#waiting.delete(channelId));
     driver.signals.on("event", (event) => {
-      const over = event.type === "statusChanged" && (event.status === "closed" || event.status === "aborted");
+      const over = event.type === "statusChanged" && isOver(event.status);
       if (over) this.#waiting.delete(event.channelId);
     });
   }

@@ -7,7 +7,7 @@ import { MillstreamError, aborted, type MillstreamErrorDetails } from "./errors.
 import type { Payments } from "./payments.js";
 import type { Sellers } from "./sellers.js";
 import type { Transactions } from "./transactions.js";
-import type { ChannelInfo, Hex } from "./types.js";
+import type { ChannelInfo, ChannelStatus, Hex } from "./types.js";
 import type { Watcher } from "./watcher.js";
 
 export interface Parts {
@@ -19,6 +19,11 @@ export interface Parts {
   readonly watcher: Watcher;
   /** The handle of a channel. */
   channelOf(id: Hex): Channel;
+}
+
+/** Whether a channel in this status is over: paid out, or given up before any deposit. */
+export function isOver(status: ChannelStatus): boolean {
+  return status === "closed" || status === "aborted";
 }
 
 /** What is known about a channel. @throws {MillstreamError} `UNKNOWN_CHANNEL`, e.g. while it is loaded anew */

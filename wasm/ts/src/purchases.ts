@@ -4,6 +4,7 @@ import type { Channel, PaymentHandle } from "./channel.js";
 import { decodePayment } from "./core.js";
 import { Purchase, type Statement } from "./download-purchases.js";
 import type { Goods } from "./goods.js";
+import { isOver } from "./parts.js";
 import type { Hex } from "./types.js";
 import type { Wallet } from "./wallet.js";
 
@@ -50,7 +51,7 @@ export class Purchases {
 
   #forgetClosed(): void {
     for (const [key, { channel }] of this.#purchases)
-      if (channel.status === "closed" || channel.status === "aborted") {
+      if (isOver(channel.status)) {
         this.#purchases.delete(key);
         this.#complete.delete(channel.id);
         this.#unspent.delete(channel.id);

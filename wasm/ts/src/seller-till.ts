@@ -5,6 +5,7 @@ import { isMillstreamError } from "./errors.js";
 import type { QuoteBook } from "./listing-quotes.js";
 import type { OpenedChunk } from "./listing-source.js";
 import type { ListedQuote, Listing } from "./listing.js";
+import { isOver } from "./parts.js";
 import { HttpError, paymentBytes } from "./seller-http.js";
 import type { PaymentReceived } from "./payments.js";
 import type { ChunkLedger } from "./seller-ledger.js";
@@ -149,8 +150,7 @@ export class Till {
     if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
     if (info.asset !== listing.asset)
       throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
-    if (info.status === "closed" || info.status === "aborted")
-      throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
+    if (isOver(info.status)) throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
     if (changes !== this.#changes) return;
     if (this.#assets.size >= MAX_ASSETS) this.#assets.clear();
     this.#assets.set(channelId, info.asset);

@@ -7,6 +7,7 @@ import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
 import { Listings, type Found } from "./listings.js";
 import { Listing, checkCredit, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
+import { isOver } from "./parts.js";
 import {
   HttpError,
   WALLET_PATH,
@@ -32,7 +33,7 @@ import { ChunkLedger } from "./seller-ledger.js";
 import { receiptHeader } from "./seller-receipt.js";
 import { TEMPORARY, Till } from "./seller-till.js";
 import { memoryStore, type Store } from "./store.js";
-import type { ChannelStatus, Hex, Policy } from "./types.js";
+import type { Hex, Policy } from "./types.js";
 import { Wallet } from "./wallet.js";
 
 /** What a seller is made of. */
@@ -107,7 +108,6 @@ export class Seller {
     this.#till = new Till(wallet, quotes, ledger);
     // What cannot be dropped now is at the next start.
     const drop = (channelId: Hex) => void ledger.drop(channelId).catch(() => {});
-    const isOver = (status: ChannelStatus) => status === "closed" || status === "aborted";
     for (const { id, status } of wallet.channels()) if (isOver(status)) drop(id);
     wallet.on("status", ({ channelId, status }) => {
       if (isOver(status)) drop(channelId);
