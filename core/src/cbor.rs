@@ -8,6 +8,7 @@
 //! before the end, where [`from_slice`] does. That makes the code of each type a row of calls, which counts in a module that
 //! pages load.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -540,6 +541,30 @@ impl<T: Item> Cbor for Vec<T> {
             items.push(T::read(from));
         }
         items
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn absent(_: &mut Reader<'_>) -> Self {
+        Self::new()
+    }
+}
+
+impl Item for u128 {}
+impl Item for B256 {}
+impl Item for Address {}
+impl Item for Signature {}
+impl Item for Option<Signature> {}
+
+impl<T: Cbor> Cbor for Box<T> {
+    fn write(&self, to: &mut Vec<u8>) {
+        (**self).write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        Self::new(T::read(from))
     }
 }
 

@@ -9,24 +9,28 @@ pub enum Role {
     Payer,
     /// Collects vouchers, agrees to what is proposed. The follower of a ledger.
     Payee,
+    /// Stands between them in a virtual channel and sees no voucher.
+    Hub,
 }
 
-cbor::index!(Role (2) { 0 Payer, 1 Payee });
+cbor::index!(Role (3) { 0 Payer, 1 Payee, 2 Hub });
 
 impl Role {
-    /// The other side.
+    /// The other side. A hub has two, and is between them.
     pub const fn other(self) -> Self {
         match self {
             Self::Payer => Self::Payee,
             Self::Payee => Self::Payer,
+            Self::Hub => Self::Hub,
         }
     }
 
-    /// The role as a word: `"payer"` or `"payee"`.
+    /// The role as a word: `"payer"`, `"payee"` or `"hub"`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Payer => "payer",
             Self::Payee => "payee",
+            Self::Hub => "hub",
         }
     }
 }
@@ -43,11 +47,12 @@ pub struct Balances {
 cbor::array!(Balances { payer, payee });
 
 impl Balances {
-    /// A side's part.
+    /// A side's part; a hub has none.
     pub const fn of(&self, role: Role) -> u128 {
         match role {
             Role::Payer => self.payer,
             Role::Payee => self.payee,
+            Role::Hub => 0,
         }
     }
 
@@ -62,6 +67,7 @@ impl Balances {
         Some(match from {
             Role::Payer => Self { payer: payer.checked_sub(amount)?, payee: payee.checked_add(amount)? },
             Role::Payee => Self { payer: payer.checked_add(amount)?, payee: payee.checked_sub(amount)? },
+            Role::Hub => return None,
         })
     }
 
@@ -72,6 +78,17 @@ impl Balances {
         Some(match role {
             Role::Payer => Self { payer: payer.checked_add(amount)?, payee },
             Role::Payee => Self { payer, payee: payee.checked_add(amount)? },
+            Role::Hub => return None,
+        })
+    }
+
+    /// The split with `amount` less for one side; `None` if that side has less.
+    pub fn lower(self, role: Role, amount: u128) -> Option<Self> {
+        let Self { payer, payee } = self;
+        Some(match role {
+            Role::Payer => Self { payer: payer.checked_sub(amount)?, payee },
+            Role::Payee => Self { payer, payee: payee.checked_sub(amount)? },
+            Role::Hub => return None,
         })
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::cbor;
 use crate::channel::terms::Terms;
-use crate::nitro::{self, Allocation};
+use crate::nitro::{self, Allocation, AllocationType};
 use crate::{B256, U256};
 
 /// How many events can be taken back. Older ones are folded away, so that strangers who deposit dust cannot make a record
@@ -83,14 +83,17 @@ pub(crate) enum ChainEvent {
     Paid(u128, u128),
     /// This much came from the channel that this one succeeds. The adjudicator logs it of that channel only.
     Carried(u128),
+    /// A guarantee was reclaimed: the outcome since then.
+    Reclaimed(Vec<u8>),
 }
 
-cbor::variants!(ChainEvent (5) {
+cbor::variants!(ChainEvent (6) {
     0 Deposited(holdings);
     1 Disputed(dispute);
     2 Recorded(turn);
     3 Paid(before, after);
     4 Carried(amount);
+    5 Reclaimed(outcome);
 });
 
 /// A confirmed event, and where it was seen.
@@ -124,11 +127,6 @@ pub struct Facts {
 cbor::array!(Facts { holdings, turn_record, dispute, payout, part });
 
 impl Facts {
-    /// What an ABI-encoded outcome pays out of the holdings; `None` if the bytes are no outcome.
-    pub(crate) fn payout_of(&self, terms: &Terms, outcome: &[u8]) -> Option<Payout> {
-        payout(terms, outcome, self.holdings)
-    }
-
     fn apply(&mut self, terms: &Terms, event: &ChainEvent) {
         match event {
             ChainEvent::Deposited(holdings) => self.holdings = *holdings,
@@ -139,6 +137,11 @@ impl Facts {
             ChainEvent::Recorded(turn) => {
                 self.turn_record = *turn;
                 self.dispute = None;
+            }
+            ChainEvent::Reclaimed(outcome) => {
+                if let Some(dispute) = self.dispute.as_mut() {
+                    dispute.outcome.clone_from(outcome);
+                }
             }
             ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
             ChainEvent::Paid(before, after) => {
@@ -158,8 +161,8 @@ impl Facts {
     }
 }
 
-/// What an outcome pays out of `holdings` if everybody is paid.
-fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
+/// What an ABI-encoded outcome pays out of `holdings` if everybody is paid; `None` if the bytes are no outcome.
+pub(crate) fn payout(terms: &Terms, outcome: &[u8], holdings: u128) -> Option<Payout> {
     let outcome = nitro::decode_outcome(outcome).ok()?;
     Some(pay_out(terms, &mut outcome.first()?.allocations.clone(), holdings, |_| true))
 }
@@ -205,11 +208,19 @@ fn paid_by_lost(terms: &Terms, outcome: &[u8], moved: u128) -> Option<Paid> {
     Some(Paid { payout, rest: nitro::encode_outcome(&outcome).to_vec(), is_all: true })
 }
 
+/// Whether an allocation sets money aside for another channel.
+pub(crate) fn is_guarantee(allocation: &Allocation) -> bool {
+    // Those of a virtual channel itself are of the same type, and name addresses.
+    allocation.allocation_type == AllocationType::Guarantee
+        && nitro::destination_address(allocation.destination).is_none()
+}
+
 /// Takes what some of the allocations get out of `holdings`, in their order, as the adjudicator does.
 fn pay_out(terms: &Terms, allocations: &mut [Allocation], holdings: u128, is_paid: impl Fn(u32) -> bool) -> Payout {
     let mut left = holdings;
     let mut payout = Payout::default();
-    for (index, allocation) in (0u32..).zip(allocations) {
+    let payee = allocations.iter().take_while(|allocation| is_guarantee(allocation)).count();
+    for ((index, place), allocation) in (0u32..).zip(0..).zip(allocations) {
         let amount = u128::try_from(allocation.amount).unwrap_or(u128::MAX).min(left);
         left = left.saturating_sub(amount);
         if !is_paid(index) {
@@ -218,7 +229,7 @@ fn pay_out(terms: &Terms, allocations: &mut [Allocation], holdings: u128, is_pai
         allocation.amount = allocation.amount.saturating_sub(U256::from(amount));
         let part = if nitro::destination_address(allocation.destination).is_none() {
             &mut payout.carried
-        } else if allocation.destination == terms.payee_destination && index == 0 {
+        } else if allocation.destination == terms.payee_destination && place == payee {
             &mut payout.paid
         } else {
             &mut payout.refunded

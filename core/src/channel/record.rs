@@ -1,11 +1,14 @@
 //! The record of one channel: everything that must survive a crash, and its bytes.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
-use crate::channel::chain_facts::{ChainFacts, Facts};
+use crate::channel::chain_facts::{ChainFacts, Facts, Payout, payout};
+use crate::channel::guarantee::{Guarantee, Reservation, Verdict};
+use crate::channel::passage::{Passage, Stage};
 use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
 use crate::channel::states::POSTFUND_TURN;
 use crate::channel::terms::Terms;
@@ -126,6 +129,14 @@ pub struct Channel {
     /// Whether what it has taken in from the chain is so deep that no reorganisation is expected to take it back. Until then
     /// a wallet that starts loads it, since nobody else would notice.
     pub deep: bool,
+    /// What a ledger sets aside in its base, in the order of the channels' ids.
+    pub guarantees: Vec<Guarantee>,
+    /// What of a ledger's money is promised to channels that are being opened.
+    pub reserved: Vec<Reservation>,
+    /// What the chain says of the channels that a ledger guarantees.
+    pub verdicts: Vec<Verdict>,
+    /// The way of a virtual channel.
+    pub passage: Option<Box<Passage>>,
 }
 
 cbor::array!(Channel {
@@ -159,6 +170,10 @@ cbor::array!(Channel {
     shown,
     answer_by,
     deep,
+    guarantees,
+    reserved,
+    verdicts,
+    passage,
 });
 
 /// Why stored bytes are not a record.
@@ -235,6 +250,10 @@ impl Channel {
             shown: None,
             answer_by: None,
             deep: true,
+            guarantees: Vec::new(),
+            reserved: Vec::new(),
+            verdicts: Vec::new(),
+            passage: None,
         }
     }
 
@@ -248,9 +267,10 @@ impl Channel {
     /// Where the channel is in its life.
     pub fn status(&self) -> Status {
         let facts = self.facts();
-        if facts.payout.is_some() {
+        let is_bound = self.passage.as_ref().is_some_and(|passage| passage.is_bound());
+        if facts.payout.is_some() || self.passage.as_ref().is_some_and(|passage| passage.is_over()) {
             Status::Closed
-        } else if self.aborted.is_some() {
+        } else if self.aborted.is_some() && !is_bound {
             Status::Aborted
         } else if facts.dispute.is_some() {
             Status::Challenged
@@ -262,12 +282,13 @@ impl Channel {
             Status::Closing
         } else if self.successor.is_some() {
             Status::Withdrawing
-        } else if self.closing.is_some() || self.close_requested {
+        } else if self.closing.is_some() || self.close_requested || self.aborted.is_some() {
             Status::Closing
         } else {
             match self.base {
                 None => Status::Initialized,
                 Some(base) if base.turn < POSTFUND_TURN => Status::Signed,
+                Some(_) if self.passage.is_some() && self.backing() == 0 => Status::Signed,
                 // The states of a successor are signed before its money is there.
                 Some(_) if self.predecessor.is_some() && facts.holdings == 0 => Status::Signed,
                 Some(_) => Status::Open,
@@ -285,9 +306,39 @@ impl Channel {
         self.chain.last().map(|position| position.block)
     }
 
-    /// The other side's channel key.
+    /// Our channel key.
+    pub fn key(&self) -> Address {
+        match &self.passage {
+            Some(passage) => self.terms.participants().get(passage.place()).copied().unwrap_or_default(),
+            None => self.terms.key_of(self.role),
+        }
+    }
+
+    /// The other side's channel key: of a virtual channel the payee for the payer and the payer for everyone else.
     pub fn peer(&self) -> Address {
-        self.terms.key_of(self.role.other())
+        match self.role {
+            Role::Hub => self.terms.payer,
+            role => self.terms.key_of(role.other()),
+        }
+    }
+
+    /// Our neighbours in a virtual channel: who is before us and who after.
+    pub(crate) fn neighbours(&self) -> (Option<Address>, Option<Address>) {
+        let Some(passage) = &self.passage else { return (None, None) };
+        let keys = self.terms.participants();
+        let at = |index: Option<usize>| index.and_then(|index| keys.get(index).copied());
+        (at(passage.place().checked_sub(1)), at(passage.place().checked_add(1)))
+    }
+
+    /// What the money of the channel is covered by, in base units: what the chain holds for it, or the guarantees on its way.
+    /// A payer may pay on a guarantee that it has signed; a payee takes nothing before both have.
+    pub fn backing(&self) -> u128 {
+        let Some(passage) = &self.passage else { return self.facts().holdings };
+        let is_backed = match self.role {
+            Role::Payee => passage.upstream.is_some_and(|hop| hop.stage == Stage::Held),
+            Role::Payer | Role::Hub => passage.is_bound(),
+        };
+        if is_backed { self.terms.deposit } else { 0 }
     }
 
     /// How the money is split now, in base units: the base, with the best voucher on top.
@@ -318,14 +369,25 @@ impl Channel {
         self.balances().payee.saturating_sub(self.terms.payee_deposit)
     }
 
-    /// What the payer can still pay, in base units: its part less the reserve, and no more than what is deposited.
+    /// What the payer can still pay, in base units: its part less the reserve, and no more than what is deposited or
+    /// guaranteed. In a ledger also less what is promised to virtual channels.
     pub fn remaining(&self) -> u128 {
         let balances = self.balances();
-        let spendable = balances.payer.saturating_sub(self.terms.reserve);
+        let spendable = balances.payer.saturating_sub(self.terms.reserve).saturating_sub(self.promised());
         if self.base_turn() < POSTFUND_TURN {
             return spendable;
         }
-        spendable.min(self.facts().holdings.saturating_sub(balances.payee))
+        spendable.min(self.backing().saturating_sub(balances.payee))
+    }
+
+    /// What an ABI-encoded outcome pays out of the money of the channel.
+    pub(crate) fn payout_of(&self, outcome: &[u8]) -> Payout {
+        payout(&self.terms, outcome, self.backing()).unwrap_or_default()
+    }
+
+    /// What of a ledger's money is promised to virtual channels that are being opened, in base units.
+    pub fn promised(&self) -> u128 {
+        self.reserved.iter().fold(0, |sum, promise| sum.saturating_add(promise.amount))
     }
 
     /// The serial of the last voucher on the base, zero before the first.

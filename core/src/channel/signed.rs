@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::B256;
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
+use crate::channel::guarantee::Change;
 use crate::crypto::Signature;
 
 /// The signatures of one state.
@@ -36,6 +37,7 @@ impl Signatures {
         match role {
             Role::Payer => self.payer,
             Role::Payee => self.payee,
+            Role::Hub => None,
         }
     }
 
@@ -43,6 +45,7 @@ impl Signatures {
         match role {
             Role::Payer => self.payer = Some(signature),
             Role::Payee => self.payee = Some(signature),
+            Role::Hub => {}
         }
     }
 }
@@ -69,16 +72,18 @@ pub struct Proposal {
     pub agreed: bool,
     /// The payee's request that it answers, if it answers one.
     pub answers: Option<u64>,
+    /// Ledgers: the guarantee that it sets aside or releases, if it does.
+    pub change: Option<Change>,
 }
 
-cbor::array!(Proposal { base, agreed, answers });
+cbor::array!(Proposal { base, agreed, answers, change });
 
 impl cbor::Item for Proposal {}
 
 impl Proposal {
     /// A state that we decided to sign.
     pub(crate) fn agreed(turn: u64, balances: Balances) -> Self {
-        Self { base: Base { turn, balances, signatures: Signatures::default() }, agreed: true, answers: None }
+        Self { base: Base { turn, balances, signatures: Signatures::default() }, agreed: true, answers: None, change: None }
     }
 }
 
@@ -121,12 +126,15 @@ pub enum Wish {
     Give(u128),
     /// A withdrawal of this much of the payee's money, the channel going on.
     Withdraw(u128),
+    /// A guarantee set aside or released.
+    Change(Change),
 }
 
-cbor::variants!(Wish (3) {
+cbor::variants!(Wish (4) {
     0 Fold;
     1 Give(amount);
     2 Withdraw(amount);
+    3 Change(change);
 });
 
 /// A wish of the payee that was not answered yet.

@@ -2,7 +2,8 @@
 
 use crate::channel::balances::{Balances, Role};
 use crate::channel::record::Channel;
-use crate::channel::signed::{Base, Closing, Successor};
+use crate::channel::guarantee::Split;
+use crate::channel::signed::{Base, Closing, Signatures, Successor};
 use crate::channel::terms::{Kind, Terms};
 use crate::crypto::{Signature, SignatureError};
 use crate::nitro::{self, SignedVariablePart, VariablePart};
@@ -25,14 +26,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    fn new(terms: &Terms, part: VariablePart) -> Self {
+    /// The state with this part.
+    pub(crate) fn new(terms: &Terms, part: VariablePart) -> Self {
         let hash = nitro::state_hash(terms.channel_id(), &part);
         Self { part, hash }
     }
 
     /// A base: a turn and a split.
-    pub(crate) fn base(terms: &Terms, turn_num: u64, balances: Balances) -> Self {
-        let outcome = terms.outcome(balances);
+    pub(crate) fn base(terms: &Terms, turn_num: u64, split: &Split) -> Self {
+        let outcome = split.outcome(terms);
         Self::new(terms, VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: false })
     }
 
@@ -76,22 +78,80 @@ impl State {
 }
 
 impl Base {
-    /// The state to be signed.
+    /// The state to be signed, of a channel that sets nothing aside.
     pub(crate) fn state(&self, terms: &Terms) -> State {
-        State::base(terms, self.turn, self.balances)
-    }
-
-    /// The state with both signatures, if it has them.
-    pub(crate) fn signed_state(&self, terms: &Terms) -> Option<SignedVariablePart> {
-        Some(self.state(terms).signed_by(self.signatures.both()?))
+        State::base(terms, self.turn, &Split { balances: self.balances, ..Split::default() })
     }
 }
 
 impl Channel {
-    /// The final state with both signatures, if it was agreed.
+    /// The base as a state.
+    pub(crate) fn base_state(&self) -> Option<State> {
+        let base = self.base?;
+        Some(State::base(&self.terms, base.turn, &self.split_of(&base)))
+    }
+
+    /// How the money is split now: the base with the best voucher on top, and what is set aside.
+    pub fn split(&self) -> Split {
+        Split { balances: self.balances(), guarantees: self.guarantees.clone() }
+    }
+
+    /// The split with the first `count` of the states that are to follow the base.
+    pub(crate) fn split_after(&self, count: usize) -> Split {
+        let mut split = self.split();
+        for proposal in self.proposals.iter().take(count) {
+            // What a state changes was checked when it was proposed.
+            let changed = proposal.change.and_then(|change| split.apply(change));
+            split = Split { balances: proposal.base.balances, ..changed.unwrap_or(split) };
+        }
+        split
+    }
+
+    /// The split of the base itself.
+    pub(crate) fn split_of(&self, base: &Base) -> Split {
+        Split { balances: base.balances, guarantees: self.guarantees.clone() }
+    }
+
+    /// The split of the newest state, signed by both or on the way to that.
+    pub(crate) fn newest_split(&self) -> Split {
+        self.split_after(self.proposals.len())
+    }
+
+    /// The state of a proposal.
+    pub(crate) fn proposal_state(&self, index: usize) -> Option<State> {
+        let turn = self.proposals.get(index)?.base.turn;
+        Some(State::base(&self.terms, turn, &self.split_after(index.saturating_add(1))))
+    }
+
+    /// The newest state that we can prove to have been signed by everyone, with their signatures.
+    pub(crate) fn proven_base(&self) -> Option<(Base, SignedVariablePart)> {
+        let Some(passage) = &self.passage else {
+            let base = self.base?;
+            return Some((base, self.base_state()?.signed_by(base.signatures.both()?)));
+        };
+        let balances = self.terms.deposits();
+        let newest_first = [(POSTFUND_TURN, &passage.postfund), (PREFUND_TURN, &passage.prefund)];
+        let (turn, signatures) =
+            newest_first.into_iter().find_map(|(turn, sheet)| Some((turn, sheet.complete()?)))?;
+        let base = Base { turn, balances, signatures: Signatures::default() };
+        Some((base, base.state(&self.terms).signed_by(signatures)))
+    }
+
+    /// The final state with the signatures of all, if it was agreed.
     pub(crate) fn signed_final(&self) -> Option<SignedVariablePart> {
-        let signatures = self.closing?.signatures.both()?;
+        let signatures = match &self.passage {
+            Some(passage) => passage.last.complete()?,
+            None => self.closing?.signatures.both()?.to_vec(),
+        };
         Some(self.final_state()?.signed_by(signatures))
+    }
+
+    /// Whether everyone signed the final state.
+    pub(crate) fn is_final_signed(&self) -> bool {
+        match &self.passage {
+            Some(passage) => self.closing.is_some() && passage.last.complete().is_some(),
+            None => self.closing.is_some_and(|closing| closing.signatures.both().is_some()),
+        }
     }
 
     /// The final state, if one was proposed.

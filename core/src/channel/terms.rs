@@ -1,5 +1,7 @@
 //! What both sides agree on before anything is signed.
 
+use alloc::vec::Vec;
+
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
 use crate::nitro::{self, Allocation, AllocationType, AssetType, FixedPart, Outcome, SingleAssetExit};
@@ -49,10 +51,14 @@ impl Kind {
     }
 }
 
-/// The terms of a channel that is funded on chain, by the payer or by both.
+/// How many hubs a virtual channel may run through: everyone signs each of its states.
+pub const MAX_HUBS: usize = 6;
+
+/// The terms of a channel: funded on chain by the payer or by both, or, with hubs, by guarantees in the ledgers between its
+/// participants.
 ///
-/// The payer is the first participant, the payee the last one. In a ledger, where money goes both ways, the payer is the
-/// side that proposes each new split.
+/// The payer is the first participant, the payee the last one, hubs stand between them in their order. In a ledger, where
+/// money goes both ways, the payer is the side that proposes each new split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Where the channel settles.
@@ -82,6 +88,8 @@ pub struct Terms {
     /// What each side keeps until the close, in base units, so that both have a reason to close together. The payee's
     /// holds as soon as it has that much.
     pub reserve: u128,
+    /// The channel keys of the hubs on the way. Empty: the channel is funded on chain.
+    pub hubs: Vec<Address>,
 }
 
 cbor::array!(Terms {
@@ -98,6 +106,7 @@ cbor::array!(Terms {
     kind,
     payee_deposit,
     reserve,
+    hubs,
 });
 
 /// A nonce that cannot repeat: when the channel is proposed (seconds since 1970) above 32 random bits.
@@ -111,9 +120,18 @@ pub fn derive_nonce(now: u64, random: u32) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TermsError {
-    /// Payer and payee are one key.
-    #[error("payer and payee are the same key")]
+    /// One key takes part twice.
+    #[error("one key takes part twice")]
     SameParty,
+    /// More hubs than anybody has.
+    #[error("{count} hubs, at most {MAX_HUBS} are allowed")]
+    TooManyHubs {
+        /// How many the terms have.
+        count: usize,
+    },
+    /// A channel through hubs is a stream in which the payer has everything at first.
+    #[error("a channel through hubs is a stream that only the payer funds, without a reserve")]
+    NotVirtual,
     /// Nobody deposits anything.
     #[error("deposit is zero")]
     ZeroDeposit,
@@ -150,6 +168,8 @@ impl TermsError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::SameParty => "TERMS_SAME_PARTY",
+            Self::TooManyHubs { .. } => "TERMS_TOO_MANY_HUBS",
+            Self::NotVirtual => "TERMS_NOT_VIRTUAL",
             Self::ZeroDeposit => "TERMS_ZERO_DEPOSIT",
             Self::DepositOverflow => "TERMS_DEPOSIT_OVERFLOW",
             Self::Reserve { .. } => "TERMS_RESERVE",
@@ -167,8 +187,15 @@ impl Terms {
     ///
     /// [`TermsError`] for the first rule that is broken.
     pub fn validate(&self) -> Result<(), TermsError> {
-        if self.payer == self.payee {
+        if self.hubs.len() > MAX_HUBS {
+            return Err(TermsError::TooManyHubs { count: self.hubs.len() });
+        }
+        let keys = self.participants();
+        if keys.iter().enumerate().any(|(index, key)| keys.iter().skip(index.saturating_add(1)).any(|other| other == key)) {
             return Err(TermsError::SameParty);
+        }
+        if self.is_virtual() && (self.kind != Kind::Stream || self.payee_deposit > 0 || self.reserve > 0) {
+            return Err(TermsError::NotVirtual);
         }
         match self.deposit.checked_add(self.payee_deposit) {
             Some(0) => return Err(TermsError::ZeroDeposit),
@@ -197,11 +224,26 @@ impl Terms {
         self.nonce >> 32
     }
 
-    /// The channel key of one side.
+    /// Whether the channel runs through hubs.
+    pub fn is_virtual(&self) -> bool {
+        !self.hubs.is_empty()
+    }
+
+    /// The channel keys of all participants, payer first, payee last.
+    pub fn participants(&self) -> Vec<Address> {
+        let mut keys = Vec::with_capacity(self.hubs.len().saturating_add(2));
+        keys.push(self.payer);
+        keys.extend_from_slice(&self.hubs);
+        keys.push(self.payee);
+        keys
+    }
+
+    /// The channel key of payer or payee; zero for a hub, of which there may be more than one.
     pub const fn key_of(&self, role: Role) -> Address {
         match role {
             Role::Payer => self.payer,
             Role::Payee => self.payee,
+            Role::Hub => Address::ZERO,
         }
     }
 
@@ -210,10 +252,10 @@ impl Terms {
         Balances { payer: self.deposit, payee: self.payee_deposit }
     }
 
-    /// The part of every state that never changes: `[payer, payee]`, nonce, the app's contract, challenge duration.
+    /// The part of every state that never changes: participants, nonce, the app's contract, challenge duration.
     pub fn fixed_part(&self) -> FixedPart {
         FixedPart {
-            participants: alloc::vec![self.payer, self.payee],
+            participants: self.participants(),
             channel_nonce: self.nonce,
             app_definition: match self.kind {
                 Kind::Stream => self.chain.stream_app,
@@ -233,25 +275,30 @@ impl Terms {
         match role {
             Role::Payer => self.payer_destination,
             Role::Payee => self.payee_destination,
+            Role::Hub => B256::ZERO,
         }
     }
 
     /// The outcome that pays both what they have: the payee first, because the adjudicator pays in this order out of
     /// what it holds.
+    ///
+    /// Of a virtual channel it pays nobody: it tells the ledgers on the way how to split their guarantees. Its allocations are
+    /// of a type that cannot be paid out, so that nobody can change them with a deposit and a pay-out. (ADR 19)
     pub fn outcome(&self, balances: Balances) -> Outcome {
         self.outcome_to([(self.payee_destination, balances.payee), (self.payer_destination, balances.payer)])
     }
 
     /// The outcome that pays `parts` in this order.
     pub(crate) fn outcome_to(&self, parts: impl IntoIterator<Item = (B256, u128)>) -> Outcome {
-        let simple = |(destination, amount)| Allocation {
+        let allocation_type = if self.is_virtual() { AllocationType::Guarantee } else { AllocationType::Simple };
+        let part = |(destination, amount)| Allocation {
             destination,
             amount: U256::from(amount),
-            allocation_type: AllocationType::Simple,
+            allocation_type,
             metadata: Bytes::new(),
         };
         let (asset, asset_type) = (self.asset, AssetType::Default);
-        let allocations = parts.into_iter().map(simple).collect();
+        let allocations = parts.into_iter().map(part).collect();
         alloc::vec![SingleAssetExit { asset, asset_type, asset_metadata: Bytes::new(), allocations }]
     }
 

@@ -4,13 +4,13 @@
 //! turn is signed twice. The side that asked first submits the transaction; the other can still do so by leaving.
 
 use crate::B256;
-use crate::channel::{Balances, Channel, Closing, POSTFUND_TURN, Role, Signatures, State, Status};
+use crate::channel::{Balances, Change, Channel, Closing, POSTFUND_TURN, Role, Signatures, State, Status};
 use crate::crypto::Signature;
 use crate::nitro::{MAX_UINT48, calls};
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::outstanding::outstanding_messages;
 use crate::protocol::sign::complete;
-use crate::protocol::{CloseError, Context};
+use crate::protocol::{CloseError, Context, relay};
 use crate::wire::Message;
 
 /// Either: asks for the close. Asking again says the same again.
@@ -19,6 +19,10 @@ pub(crate) fn request_close(
     channel: &mut Channel,
     effects: &mut Effects,
 ) -> Result<(), CloseError> {
+    if channel.passage.is_some() {
+        return relay::request_close(context, channel, effects);
+    }
+    check_free(channel)?;
     match channel.status() {
         Status::Open | Status::Closing if !channel.leaving => {}
         Status::Withdrawing if channel.closing.is_none() => give_withdrawal_up(channel),
@@ -27,7 +31,7 @@ pub(crate) fn request_close(
     channel.close_requested = true;
     match (channel.role, channel.closing) {
         (Role::Payer, None) => propose(context, channel, effects)?,
-        (Role::Payee, None) => effects.send(Message::ShutdownRequest),
+        (_, None) => effects.send(Message::ShutdownRequest),
         _ => {
             effects.send_all(outstanding_messages(channel));
             next_transaction(channel, effects);
@@ -45,6 +49,7 @@ pub(crate) fn accept_shutdown_request(
     if channel.role != Role::Payer {
         return Err(CloseError::WrongRole);
     }
+    check_free(channel)?;
     match channel.status() {
         Status::Open => propose(context, channel, effects),
         Status::Withdrawing if channel.closing.is_none() => {
@@ -57,6 +62,13 @@ pub(crate) fn accept_shutdown_request(
         }
         status => Err(CloseError::WrongStatus { status }),
     }
+}
+
+/// A final state pays out everything, so nothing may be set aside.
+fn check_free(channel: &Channel) -> Result<(), CloseError> {
+    let added = channel.proposals.iter().filter(|proposal| matches!(proposal.change, Some(Change::Add { .. })));
+    let count = channel.guarantees.len().max(channel.reserved.len()).saturating_add(added.count());
+    if count > 0 { Err(CloseError::Guarantees { count }) } else { Ok(()) }
 }
 
 /// The final state that pays into the successor was never signed, so nothing can go there. A payee gives up only what it
@@ -79,6 +91,7 @@ pub(crate) fn accept_shutdown(
     if channel.role != Role::Payee {
         return Err(CloseError::WrongRole);
     }
+    check_free(channel)?;
     if let Some(closing) = channel.closing {
         if (closing.turn, closing.balances) != (proposal.turn, proposal.balances) {
             return Err(CloseError::Conflict);
@@ -168,7 +181,12 @@ pub(crate) fn conclude(channel: &Channel, effects: &mut Effects) -> bool {
     let Some(candidate) = channel.signed_final() else {
         return false;
     };
-    let data = calls::conclude_and_transfer_all_assets(&channel.terms.fixed_part(), &candidate);
+    let fixed_part = channel.terms.fixed_part();
+    let data = match &channel.passage {
+        // It holds nothing that could be paid out.
+        Some(_) => calls::conclude(&fixed_part, &candidate),
+        None => calls::conclude_and_transfer_all_assets(&fixed_part, &candidate),
+    };
     effects.submit(channel, TransactionKind::Conclude, 0, data);
     true
 }

@@ -10,7 +10,7 @@ use crate::payment::Claim;
 use crate::protocol::close::conclude;
 use crate::protocol::effects::{Effects, TransactionKind};
 use crate::protocol::watch::supported_turn;
-use crate::protocol::{Context, LeaveError, Purpose};
+use crate::protocol::{Context, LeaveError, Purpose, relay};
 
 /// How long the side that did not challenge waits for the other to pay out, in seconds: one transaction is enough.
 const TRANSFER_GRACE: u64 = 600;
@@ -21,7 +21,7 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     if matches!(status, Status::Initialized | Status::Closed | Status::Aborted) {
         return Err(LeaveError::WrongStatus { status });
     }
-    if channel.facts().holdings == 0 {
+    if channel.backing() == 0 {
         return Err(LeaveError::NothingDeposited);
     }
     if ours_at_stake(channel) == 0 {
@@ -38,22 +38,25 @@ pub(crate) fn leave(context: &Context<'_>, channel: &mut Channel, effects: &mut 
 /// support.
 pub(crate) fn can_leave(channel: &Channel) -> bool {
     let facts = channel.facts();
-    facts.dispute.is_some() || channel.signed_final().is_some() || supported_turn(channel) >= facts.turn_record
+    facts.dispute.is_some() || channel.is_final_signed() || supported_turn(channel) >= facts.turn_record
 }
 
-/// What leaving alone would bring us, in base units.
+/// What leaving alone would bring us, in base units. Of what is set aside for virtual channels it may be anything.
 pub(crate) fn ours_at_stake(channel: &Channel) -> u128 {
-    let agreed = channel.closing.filter(|closing| closing.signatures.both().is_some());
+    let agreed = channel.closing.filter(|_| channel.is_final_signed());
     let balances = match (agreed, channel.successor) {
         (Some(closing), Some(successor)) => closing.balances.saturating_add(successor.balances),
         (Some(closing), None) => closing.balances,
         (None, _) => channel.balances(),
     };
-    let holdings = channel.facts().holdings;
-    match channel.role {
+    let holdings = channel.backing();
+    let ours = match channel.role {
         Role::Payee => balances.payee.min(holdings),
         Role::Payer => balances.payer.min(holdings.saturating_sub(balances.payee)),
-    }
+        // It frees what the hub has set aside.
+        Role::Hub => holdings,
+    };
+    ours.saturating_add(channel.split().guaranteed())
 }
 
 /// Either: puts our best state on chain while the channel goes on: no lower state counts from then on.
@@ -99,14 +102,19 @@ pub(crate) fn due(channel: &Channel) -> Option<u64> {
     if facts.payout.is_some() {
         return (late(channel, dispute) > 0).then_some(dispute.finalizes_at);
     }
+    if channel.passage.is_some() {
+        // Nothing is paid out, but its ledgers can be settled from then on.
+        return Some(dispute.finalizes_at);
+    }
     let grace = if dispute.ours { 0 } else { TRANSFER_GRACE };
-    Some(dispute.finalizes_at.saturating_add(grace))
+    let reclaimable = relay::reclaimable_at(channel, dispute)?;
+    Some(dispute.finalizes_at.max(reclaimable).saturating_add(grace))
 }
 
 /// What came for us once everybody had been paid, in base units: what a withdrawal carried on, or a deposit that was late.
 /// The adjudicator keeps an outcome that it could not pay in full, and pays the rest of it out of whatever comes.
 fn late(channel: &Channel, dispute: &Dispute) -> u128 {
-    let left = channel.facts().payout_of(&channel.terms, &dispute.outcome).unwrap_or_default();
+    let left = channel.payout_of(&dispute.outcome);
     share(channel, &dispute.outcome).saturating_add(left.carried)
 }
 
@@ -131,7 +139,8 @@ pub(crate) fn next_transaction(
                 next_late_transaction(context, channel, effects);
                 return Ok(());
             }
-            if due(channel).is_some_and(|due| context.chain_time >= due) {
+            let is_due = channel.passage.is_none() && due(channel).is_some_and(|due| context.chain_time >= due);
+            if is_due && !relay::reclaim(context, channel, dispute, effects) {
                 transfer(channel, dispute, effects);
             }
             return Ok(());
@@ -159,17 +168,21 @@ fn is_called_for(channel: &Channel, best: &State) -> bool {
         Some(dispute) => {
             let share = |outcome: &[u8]| share(channel, outcome);
             let encoded = nitro::encode_outcome(&best.part.outcome);
-            turn > dispute.turn && share(&encoded) > share(&dispute.outcome)
+            // What a guarantee is worth to us, only its channel says: a state that has others is never left standing.
+            let guarantees_differ =
+                relay::guarantees_in(channel, &encoded) != relay::guarantees_in(channel, &dispute.outcome);
+            turn > dispute.turn && (guarantees_differ || share(&encoded) > share(&dispute.outcome))
         }
     }
 }
 
 /// What an outcome pays us out of what the chain holds.
 fn share(channel: &Channel, outcome: &[u8]) -> u128 {
-    let payout = channel.facts().payout_of(&channel.terms, outcome).unwrap_or_default();
+    let payout = channel.payout_of(outcome);
     match channel.role {
         Role::Payer => payout.refunded,
         Role::Payee => payout.paid,
+        Role::Hub => 0,
     }
 }
 
@@ -180,7 +193,7 @@ fn challenge(
     effects: &mut Effects,
 ) -> Result<(), SignError> {
     let digest = nitro::challenge_digest(best.state_hash);
-    if let Some(signature) = context.key.sign(digest, Purpose::Challenge)? {
+    if let Some(signature) = context.key.sign(&channel.terms, digest, Purpose::Challenge)? {
         let data = calls::challenge(&channel.terms.fixed_part(), &best.proof, &best.candidate, &signature);
         effects.submit(channel, TransactionKind::Challenge, 0, data);
     }
@@ -190,8 +203,8 @@ fn challenge(
 /// What the best state says that we can support alone, whether it is signed or not: an outside signer is asked only for
 /// what is needed.
 pub(crate) fn best_content(channel: &Channel) -> Option<State> {
-    let base = channel.base.filter(|base| base.signatures.both().is_some())?;
-    Some(best_redemption(channel, &base).unwrap_or_else(|| base.state(&channel.terms)))
+    let (base, proven) = channel.proven_base()?;
+    Some(best_redemption(channel, &base).unwrap_or_else(|| State::new(&channel.terms, proven.variable_part)))
 }
 
 /// Payee: the redemption of its best voucher. Payer: the one that the payee put on chain.
@@ -202,7 +215,11 @@ fn best_redemption(channel: &Channel, base: &Base) -> Option<State> {
             let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == base.turn)?;
             Claim::from_app_data(&posted.app_data).ok()?
         }
+        Role::Hub => return None,
     };
+    if claim.voucher.base_turn != base.turn {
+        return None;
+    }
     State::redemption(&channel.terms, base, &claim)
 }
 
@@ -216,16 +233,14 @@ struct BestState {
 /// Payee: the redemption of its best voucher. Payer: the base, or the redemption that the payee put above it. `None` if
 /// there is nothing yet, or if a signature was asked for and will come.
 fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestState>, SignError> {
-    let Some((base, signed)) = channel.base.and_then(|base| Some((base, base.signed_state(&channel.terms)?))) else {
-        return Ok(None);
-    };
+    let Some((base, signed)) = channel.proven_base() else { return Ok(None) };
     let redeemed = match (best_redemption(channel, &base), channel.role) {
-        (Some(state), Role::Payee) => match context.key.sign(state.digest(), Purpose::State)? {
+        (Some(state), Role::Payee) => match context.key.sign(&channel.terms, state.digest(), Purpose::State)? {
             Some(signature) => Some((state, signature)),
             None => return Ok(None),
         },
         (Some(state), Role::Payer) => Some(state).zip(channel.posted.as_ref().map(|posted| posted.signature)),
-        (None, _) => None,
+        (_, _) => None,
     };
     Ok(Some(match redeemed {
         Some((state, signature)) => {
@@ -233,7 +248,7 @@ fn best_state(context: &Context<'_>, channel: &Channel) -> Result<Option<BestSta
             BestState { proof: alloc::vec![signed], candidate: state.signed_by([signature]), state_hash }
         }
         None => {
-            let state_hash = base.state(&channel.terms).hash;
+            let state_hash = nitro::state_hash(channel.terms.channel_id(), &signed.variable_part);
             BestState { proof: Vec::new(), candidate: signed, state_hash }
         }
     }))

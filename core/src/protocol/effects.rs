@@ -12,7 +12,8 @@ use crate::{Address, B256, Bytes};
 /// One thing that follows from a step.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
-    Send(Box<Message>),
+    /// To the other side of the channel, or to somebody else who takes part in it.
+    Send(Option<Address>, Box<Message>),
     Pay(Payment),
     Submit(Transaction),
     Notify(Event),
@@ -28,11 +29,15 @@ pub(crate) struct Effects {
 
 impl Effects {
     pub(crate) fn send(&mut self, message: Message) {
-        self.list.push(Effect::Send(Box::new(message)));
+        self.list.push(Effect::Send(None, Box::new(message)));
+    }
+
+    pub(crate) fn send_to(&mut self, peer: Option<Address>, message: Message) {
+        self.list.extend(peer.map(|peer| Effect::Send(Some(peer), Box::new(message))));
     }
 
     pub(crate) fn send_all(&mut self, messages: impl IntoIterator<Item = Message>) {
-        self.list.extend(messages.into_iter().map(|message| Effect::Send(Box::new(message))));
+        self.list.extend(messages.into_iter().map(|message| Effect::Send(None, Box::new(message))));
     }
 
     pub(crate) fn pay(&mut self, payment: Payment) {
@@ -76,6 +81,8 @@ pub enum TransactionKind {
     Challenge,
     /// `transferAllAssets` of a finalised outcome.
     Transfer,
+    /// `reclaim` of a guarantee of a finalised ledger, by the outcome of the finalised channel that it is for.
+    Reclaim,
 }
 
 impl TransactionKind {
@@ -88,6 +95,7 @@ impl TransactionKind {
             Self::Conclude => "conclude",
             Self::Challenge => "challenge",
             Self::Transfer => "transfer",
+            Self::Reclaim => "reclaim",
         }
     }
 }

@@ -17,6 +17,7 @@ mod outstanding;
 mod pay;
 mod policy;
 mod reestablish;
+pub(crate) mod relay;
 mod sign;
 mod silence;
 mod spending;
@@ -29,7 +30,7 @@ pub use error::{
     CloseError, LeaveError, MessageError, OpenError, PayError, PaymentError, ReestablishError, UpdateError,
     WithdrawError,
 };
-pub use policy::{Policy, PolicyError};
+pub use policy::{HubPolicy, Policy, PolicyError};
 pub use sign::Purpose;
 pub use spending::{SpendRefusal, SpendRule, SpendScope};
 
@@ -44,7 +45,7 @@ pub(crate) use sign::{ChainOf, ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};
 pub(crate) use spending::{SpendLog, Tags, Verdict};
 pub(crate) use update::{
-    Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
+    MAX_QUEUE, Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
     request, top_up,
 };
 pub(crate) use watch::{Observed, apply_event, is_overtaken, reorganise};

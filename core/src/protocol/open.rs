@@ -1,5 +1,7 @@
 //! Opening: prefund signed by both, deposits, postfund signed by both.
 
+use alloc::vec::Vec;
+
 use crate::channel::{Balances, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Signatures, Status, Terms};
 use crate::crypto::Signature;
 use crate::nitro::calls;
@@ -44,7 +46,7 @@ pub(crate) fn accept_channel_open(
         if let Some(base) = channel.base {
             let ours = base.signatures.payee.filter(|_| base.turn == PREFUND_TURN);
             // A payer that asks again once the channel is open lost its record.
-            effects.send(ours.map_or_else(|| report(channel), |signature| Message::ChannelAccept { signature }));
+            effects.send(ours.map_or_else(|| report(channel), |signature| Message::ChannelAccept { signature, hubs: Vec::new() }));
         }
         return Ok(channel.clone());
     }
@@ -79,7 +81,7 @@ pub(crate) fn accept_channel_accept(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     let status = channel.status();
-    if channel.role != Role::Payer || channel.predecessor.is_some() {
+    if channel.role != Role::Payer || channel.predecessor.is_some() || channel.passage.is_some() {
         return Err(OpenError::WrongStatus { status });
     }
     if channel.base.is_some() {
@@ -107,13 +109,14 @@ pub(crate) fn accept_funding_locked(
     effects: &mut Effects,
 ) -> Result<(), OpenError> {
     let status = channel.status();
-    let Some(base) = channel.base.filter(|_| status != Status::Aborted && channel.predecessor.is_none()) else {
+    let is_funded_here = channel.predecessor.is_none() && channel.passage.is_none();
+    let Some(base) = channel.base.filter(|_| status != Status::Aborted && is_funded_here) else {
         return Err(OpenError::WrongStatus { status });
     };
     if base.turn > PREFUND_TURN {
         // The payer asks again because our answer was lost.
         let ours = base.signatures.payee.filter(|_| channel.role == Role::Payee && base.turn == POSTFUND_TURN);
-        effects.send_all(ours.map(|signature| Message::FundingLocked { signature }));
+        effects.send_all(ours.map(|signature| Message::FundingLocked { signature, hubs: Vec::new() }));
         return Ok(());
     }
     let peer = channel.role.other();
@@ -138,7 +141,8 @@ pub(crate) fn lock_funding(
 ) -> Result<(), OpenError> {
     let locked = channel.proposals.first().is_some_and(|proposal| proposal.agreed);
     let funded = channel.terms.deposits().total().is_some_and(|total| channel.facts().holdings >= total);
-    if channel.base.is_none_or(|base| base.turn != PREFUND_TURN) || locked || !funded {
+    let is_prefund = channel.base.is_some_and(|base| base.turn == PREFUND_TURN) && channel.passage.is_none();
+    if !is_prefund || locked || !funded {
         return Ok(());
     }
     match channel.proposals.first_mut() {
@@ -154,7 +158,7 @@ pub(crate) fn lock_funding(
 pub(crate) fn is_deposited(channel: &Channel) -> bool {
     let Balances { payer, payee } = channel.terms.deposits();
     let needed = match channel.role {
-        Role::Payee => payee,
+        Role::Payee | Role::Hub => payee,
         Role::Payer => payee.saturating_add(payer),
     };
     channel.facts().holdings >= needed
@@ -196,15 +200,15 @@ pub(crate) fn expire(context: &Context<'_>, channel: &mut Channel, effects: &mut
 /// after a top up. `expectedHeld` makes it fail rather than pay twice.
 pub(crate) fn next_transaction(channel: &Channel, effects: &mut Effects) {
     let inherits = channel.predecessor.is_some() && channel.base_turn() <= POSTFUND_TURN;
-    let Some(base) = channel.base.filter(|_| !inherits && matches!(channel.status(), Status::Signed | Status::Open))
-    else {
+    let is_owed = !inherits && channel.passage.is_none() && matches!(channel.status(), Status::Signed | Status::Open);
+    let Some(base) = channel.base.filter(|_| is_owed) else {
         return;
     };
     let holdings = channel.facts().holdings;
     let payees = channel.terms.payee_deposit;
     let (from, to) = match channel.role {
-        Role::Payee => (0, payees),
-        Role::Payer => (payees, base.balances.total().unwrap_or(0)),
+        Role::Payee | Role::Hub => (0, payees),
+        Role::Payer => (payees, channel.split_of(&base).total().unwrap_or(0)),
     };
     if !(from..to).contains(&holdings) || (channel.role == Role::Payee && base.turn > PREFUND_TURN) {
         return;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Closing, POSTFUND_TURN, PREFUND_TURN, Role, Status};
+use crate::channel::{Channel, Closing, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, Status};
 use crate::crypto::{SignError, Signature};
 use crate::protocol::effects::Effects;
 use crate::protocol::{Context, close, dispute, open};
@@ -13,6 +13,10 @@ use crate::wire::Message;
 /// never say anything that the record does not already commit us to.
 pub(crate) fn outstanding_messages(channel: &Channel) -> Vec<Message> {
     if matches!(channel.status(), Status::Closed | Status::Aborted | Status::Challenged) {
+        return Vec::new();
+    }
+    if channel.passage.is_some() {
+        // Those of virtual channels go to more than one peer.
         return Vec::new();
     }
     if let Some(message) = closing_message(channel) {
@@ -43,15 +47,18 @@ pub(crate) fn proposal_message(channel: &Channel, index: usize) -> Option<Messag
         return Some(successor_message(channel, predecessor, signature));
     }
     Some(match (base.turn, channel.role) {
-        (PREFUND_TURN, Role::Payer) => Message::ChannelOpen { terms: channel.terms.clone(), signature },
-        (PREFUND_TURN, Role::Payee) => Message::ChannelAccept { signature },
-        (POSTFUND_TURN, _) => Message::FundingLocked { signature },
+        (PREFUND_TURN, Role::Payer) => {
+            Message::ChannelOpen { terms: channel.terms.clone(), signature, route: None, hubs: Vec::new() }
+        }
+        (PREFUND_TURN, _) => Message::ChannelAccept { signature, hubs: Vec::new() },
+        (POSTFUND_TURN, _) => Message::FundingLocked { signature, hubs: Vec::new() },
         (turn, Role::Payer) => {
             let before = index.checked_sub(1).and_then(|index| channel.proposals.get(index));
             let follows = before.map_or(channel.base_turn(), |proposal| proposal.base.turn);
-            Message::Update { turn, follows, balances: base.balances, answers: proposal.answers, signature }
+            let Proposal { answers, change, .. } = *proposal;
+            Message::Update { turn, follows, balances: base.balances, answers, signature, change }
         }
-        (turn, Role::Payee) => Message::UpdateAck { turn, signature },
+        (turn, _) => Message::UpdateAck { turn, signature },
     })
 }
 
@@ -59,7 +66,7 @@ pub(crate) fn proposal_message(channel: &Channel, index: usize) -> Option<Messag
 fn successor_message(channel: &Channel, predecessor: B256, signature: Signature) -> Message {
     match channel.role {
         Role::Payer => Message::SuccessorOpen { predecessor, terms: channel.terms.clone(), signature },
-        Role::Payee => Message::SuccessorAccept { signature },
+        Role::Payee | Role::Hub => Message::SuccessorAccept { signature },
     }
 }
 
@@ -69,11 +76,13 @@ fn base_message(channel: &Channel) -> Option<Message> {
     let signature = base.signatures.of(channel.role)?;
     match (base.turn, channel.role) {
         (PREFUND_TURN, Role::Payer) => None,
-        (PREFUND_TURN, Role::Payee) => Some(Message::ChannelAccept { signature }),
+        (PREFUND_TURN, _) => Some(Message::ChannelAccept { signature, hubs: Vec::new() }),
         (POSTFUND_TURN, Role::Payee) if channel.predecessor.is_some() => Some(Message::SuccessorAccept { signature }),
-        (POSTFUND_TURN, _) if channel.predecessor.is_none() => Some(Message::FundingLocked { signature }),
+        (POSTFUND_TURN, _) if channel.predecessor.is_none() => {
+            Some(Message::FundingLocked { signature, hubs: Vec::new() })
+        }
         (_, Role::Payer) => None,
-        (turn, Role::Payee) => Some(Message::UpdateAck { turn, signature }),
+        (turn, _) => Some(Message::UpdateAck { turn, signature }),
     }
 }
 
@@ -85,9 +94,9 @@ pub(crate) fn closing_message(channel: &Channel) -> Option<Message> {
         Role::Payer => {
             let Closing { turn, balances, submitter, .. } = closing;
             let successor = channel.successor.map(|successor| successor.channel_id);
-            Message::Shutdown { turn, balances, submitter, successor, signature }
+            Message::Shutdown { turn, balances, submitter, successor, signature, hubs: Vec::new() }
         }
-        Role::Payee => Message::ShutdownAck { signature },
+        Role::Payee | Role::Hub => Message::ShutdownAck { signature, hubs: Vec::new() },
     })
 }
 

@@ -277,7 +277,7 @@ fn check_open(channel: &Channel) -> Result<Base, PaymentError> {
 
 /// What the payer pledged but did not deposit yet covers nothing.
 fn check_covered(channel: &Channel, base: &Base, amount: u128) -> Result<(), PaymentError> {
-    let covered = channel.facts().holdings.saturating_sub(base.balances.payee);
+    let covered = channel.backing().saturating_sub(base.balances.payee);
     let deposit = base.balances.payer.saturating_sub(channel.terms.reserve).min(covered);
     if amount > deposit { Err(PaymentError::AboveDeposit { amount, deposit }) } else { Ok(()) }
 }

@@ -36,6 +36,34 @@ pub struct Policy {
     pub funding_timeout: u64,
     /// How long the other side may take to answer once money is in a channel, in seconds. Then we leave without it.
     pub answer_timeout: u64,
+    /// On which terms we stand between others, if we do.
+    pub hub: Option<HubPolicy>,
+}
+
+/// The terms of a hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubPolicy {
+    /// Who may open channels through us, by channel key. Empty: everyone with a ledger.
+    pub serves: Vec<Address>,
+    /// What each channel costs, in base units.
+    pub fee: u128,
+    /// What each channel costs for its amount, in millionths.
+    pub fee_rate: u32,
+    /// The largest channel, in base units; zero: as large as the ledger allows.
+    pub max_amount: u128,
+    /// How much of a ledger's money may be set aside for one side's channels at once, in base units; zero: all of it.
+    pub max_per_peer: u128,
+}
+
+impl HubPolicy {
+    /// What a channel over `amount` base units costs; at most 2^128 - 1.
+    pub fn fee_for(&self, amount: u128) -> u128 {
+        let (whole, rest) = (amount / 1_000_000, amount % 1_000_000);
+        let rate = u128::from(self.fee_rate);
+        // Rounded up, and without an overflow in between.
+        let share = whole.saturating_mul(rate).saturating_add(rest.saturating_mul(rate).div_ceil(1_000_000));
+        self.fee.saturating_add(share)
+    }
 }
 
 impl Default for Policy {
@@ -55,6 +83,7 @@ impl Default for Policy {
             max_unfunded: 1_000,
             funding_timeout: 1_800,
             answer_timeout: 24 * 3_600,
+            hub: None,
         }
     }
 }

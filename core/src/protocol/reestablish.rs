@@ -1,6 +1,8 @@
 //! After a restart or a lost connection: both sides say what they have, and the one behind catches up.
 
-use crate::channel::{Base, Channel, POSTFUND_TURN, Role, Status};
+use alloc::vec::Vec;
+
+use crate::channel::{Base, Channel, Guarantee, POSTFUND_TURN, Role, Split, State, Status};
 use crate::payment::{Claim, Shown, SignedVoucher};
 use crate::protocol::effects::Effects;
 use crate::protocol::outstanding::{outstanding_messages, proposal_message};
@@ -19,13 +21,16 @@ pub(crate) struct Said {
     pub(crate) shown: Option<Shown>,
     pub(crate) asks: Option<u64>,
     pub(crate) answers: Option<u64>,
+    pub(crate) guarantees: Vec<Guarantee>,
 }
 
 /// What we have: the newest state signed by both and the newest voucher on it.
 fn statement(channel: &Channel, asks: Option<u64>, answers: Option<u64>) -> Message {
     let base = channel.base.filter(|base| base.signatures.both().is_some());
-    let (voucher, shown) = base.map_or((None, None), |_| (channel.best, channel.shown));
-    Message::ChannelReestablish { base, voucher, asks, answers, shown }
+    let speaks = base.is_some() || channel.passage.is_some();
+    let (voucher, shown) = if speaks { (channel.best, channel.shown) } else { (None, None) };
+    let guarantees = channel.guarantees.clone();
+    Message::ChannelReestablish { base, voucher, asks, answers, shown, guarantees }
 }
 
 /// Says what we have and asks the other side for the same.
@@ -42,8 +47,7 @@ pub(crate) fn report(channel: &Channel) -> Message {
 /// all that we ever have.
 pub(crate) fn known_turn(channel: &Channel) -> u64 {
     let voucher = channel.best.map_or(0, |signed| signed.voucher.last_turn());
-    let closing =
-        channel.closing.filter(|closing| closing.signatures.both().is_some()).map_or(0, |closing| closing.turn);
+    let closing = channel.closing.filter(|_| channel.is_final_signed()).map_or(0, |closing| closing.turn);
     channel.base_turn().max(voucher).max(closing)
 }
 
@@ -51,7 +55,7 @@ pub(crate) fn known_turn(channel: &Channel) -> u64 {
 pub(crate) fn accept_reestablish(
     context: &Context<'_>,
     channel: &mut Channel,
-    Said { base, voucher, shown, asks, answers }: Said,
+    Said { base, voucher, shown, asks, answers, guarantees }: Said,
     effects: &mut Effects,
 ) -> Result<(), ReestablishError> {
     let status = channel.status();
@@ -59,7 +63,7 @@ pub(crate) fn accept_reestablish(
         return Err(ReestablishError::WrongStatus { status });
     }
     if let Some(base) = base {
-        adopt_base(channel, base, effects)?;
+        adopt_base(channel, base, guarantees, effects)?;
     }
     if answers == Some(channel.question) {
         channel.unsure = false;
@@ -90,19 +94,22 @@ pub(crate) fn accept_reestablish(
 }
 
 /// Takes over a base that both signed and that is newer than everything we have.
-fn adopt_base(channel: &mut Channel, base: Base, effects: &mut Effects) -> Result<(), ReestablishError> {
+fn adopt_base(
+    channel: &mut Channel,
+    base: Base,
+    guarantees: Vec<Guarantee>,
+    effects: &mut Effects,
+) -> Result<(), ReestablishError> {
     let Some([payer, payee]) = base.signatures.both() else { return Err(ReestablishError::NotSigned) };
     if base.turn <= known_turn(channel) && channel.base.is_some() {
         return Ok(());
     }
-    let state = base.state(&channel.terms);
+    let state = State::base(&channel.terms, base.turn, &Split { balances: base.balances, guarantees: guarantees.clone() });
     state.verify(&payer, channel.terms.payer)?;
     state.verify(&payee, channel.terms.payee)?;
-    match channel
-        .proposals
-        .iter_mut()
-        .find(|proposal| proposal.base == Base { signatures: proposal.base.signatures, ..base })
-    {
+    let is_it = |index: &usize| channel.proposal_state(*index).is_some_and(|proposed| proposed.hash == state.hash);
+    let known = (0..channel.proposals.len()).find(is_it);
+    match known.and_then(|index| channel.proposals.get_mut(index)) {
         // The answer to our own proposal was lost.
         Some(proposal) => {
             proposal.base.signatures = base.signatures;
@@ -110,7 +117,7 @@ fn adopt_base(channel: &mut Channel, base: Base, effects: &mut Effects) -> Resul
         }
         None => {
             channel.proposals.clear();
-            set_base(channel, base);
+            set_base(channel, base, guarantees);
         }
     }
     if base.turn >= POSTFUND_TURN {
@@ -135,7 +142,7 @@ fn adopt_payment(
         Role::Payee if channel.status() == Status::Open => {
             Ok(pay::accept_payment(context, channel, Payment::Claim { signed, shown }, effects)?)
         }
-        Role::Payee => Ok(()),
+        Role::Payee | Role::Hub => Ok(()),
         Role::Payer => {
             signed.verify(context.domain, channel.terms.payer)?;
             claim.verify_ticks().map_err(PaymentError::from)?;

@@ -1,10 +1,12 @@
 //! Signing: what the record says we agreed to, and nothing else.
 
-use crate::channel::{Base, Channel, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, State};
+use alloc::vec::Vec;
+
+use crate::channel::{Base, Channel, Guarantee, POSTFUND_TURN, PREFUND_TURN, Proposal, Role, State, Terms};
 use crate::crypto::{SignError, Signature};
 use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::Context;
-use crate::protocol::close;
+use crate::protocol::{close, relay};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::outstanding::{closing_message, proposal_message};
 use crate::wire::Message;
@@ -39,8 +41,8 @@ impl Purpose {
 pub(crate) trait ChannelKey {
     fn address(&self) -> Address;
 
-    /// The signature, or `None` if it was asked for and will come.
-    fn sign(&self, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError>;
+    /// The signature for the channel on these terms, or `None` if it was asked for and will come.
+    fn sign(&self, of: &Terms, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError>;
 
     /// Takes back the request for a signature of the postfund, if the channel has gone beyond it.
     fn forget_idle(&self, channel: &Channel);
@@ -86,14 +88,17 @@ pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &m
         return Ok(());
     }
     let role = channel.role;
-    let mut signed = alloc::vec::Vec::new();
-    for (index, proposal) in channel.proposals.iter_mut().enumerate() {
-        if !proposal.agreed || proposal.base.signatures.of(role).is_some() {
+    let mut signed = Vec::new();
+    for index in 0..channel.proposals.len() {
+        let is_due = |proposal: &&Proposal| proposal.agreed && proposal.base.signatures.of(role).is_none();
+        if channel.proposals.get(index).filter(is_due).is_none() {
             continue;
         }
-        let digest = proposal.base.state(&channel.terms).digest();
-        let Some(signature) = context.key.sign(digest, Purpose::State)? else { break };
-        proposal.base.signatures.set(role, signature);
+        let Some(state) = channel.proposal_state(index) else { break };
+        let Some(signature) = context.key.sign(&channel.terms, state.digest(), Purpose::State)? else { break };
+        if let Some(proposal) = channel.proposals.get_mut(index) {
+            proposal.base.signatures.set(role, signature);
+        }
         signed.push(index);
     }
     let agreed = channel.proposals.iter().filter(|proposal| proposal.agreed);
@@ -103,6 +108,9 @@ pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &m
     }
     promote(channel, effects);
     complete_voucher(context, channel, effects)?;
+    if channel.passage.is_some() {
+        return relay::complete(context, channel, effects);
+    }
     complete_closing(context, channel, effects)
 }
 
@@ -110,6 +118,7 @@ pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &m
 pub(crate) fn promote(channel: &mut Channel, effects: &mut Effects) {
     let newest = channel.proposals.iter().rposition(|proposal| proposal.base.signatures.both().is_some());
     let Some(index) = newest else { return };
+    let guarantees = channel.split_after(index.saturating_add(1)).guarantees;
     let Some(proposal) = channel.proposals.drain(..=index).next_back() else { return };
     let base = proposal.base;
     if proposal.answers.is_some() && proposal.answers == channel.request.map(|request| request.number) {
@@ -123,13 +132,14 @@ pub(crate) fn promote(channel: &mut Channel, effects: &mut Effects) {
         let channel_id = channel.terms.channel_id();
         effects.notify(Event::Updated { channel_id, turn: base.turn, balances: base.balances });
     }
-    set_base(channel, base);
+    set_base(channel, base, guarantees);
 }
 
 /// Replaces the base; what stood on the old one is void.
-pub(crate) fn set_base(channel: &mut Channel, base: Base) {
+pub(crate) fn set_base(channel: &mut Channel, base: Base, guarantees: Vec<Guarantee>) {
     channel.signed_turn = channel.signed_turn.max(base.turn);
     channel.base = Some(base);
+    channel.guarantees = guarantees;
     (channel.best, channel.shown, channel.unsigned, channel.lease) = (None, None, None, None);
     if channel.stale.is_some_and(|turn| turn <= base.turn) {
         channel.stale = None;
@@ -157,7 +167,7 @@ pub(crate) fn give_up_unsigned(channel: &mut Channel, effects: &mut Effects) {
 
 fn complete_voucher(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
     let Some(voucher) = channel.unsigned else { return Ok(()) };
-    if let Some(signature) = context.key.sign(voucher.digest(context.domain), Purpose::Voucher)? {
+    if let Some(signature) = context.key.sign(&channel.terms, voucher.digest(context.domain), Purpose::Voucher)? {
         let payment = SignedVoucher { voucher, signature };
         channel.set_best(payment, None);
         channel.unsigned = None;
@@ -173,7 +183,7 @@ fn complete_closing(context: &Context<'_>, channel: &mut Channel, effects: &mut 
     };
     channel.signed_turn = channel.signed_turn.max(closing.turn);
     let digest = State::closing(&channel.terms, &closing, channel.successor.as_ref()).digest();
-    if let Some(signature) = context.key.sign(digest, Purpose::State)? {
+    if let Some(signature) = context.key.sign(&channel.terms, digest, Purpose::State)? {
         closing.signatures.set(role, signature);
         channel.closing = Some(closing);
         effects.send_all(closing_message(channel));

@@ -2,12 +2,15 @@
 
 use crate::channel::{Channel, Role, Status};
 use crate::crypto::SignError;
-use crate::protocol::Context;
+use crate::protocol::{Context, relay};
 use crate::protocol::dispute::{can_leave, next_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, Event};
 
 /// Whether money is in the channel and the other side owes us an answer.
 pub(crate) fn awaits_peer(channel: &Channel) -> bool {
+    if channel.passage.is_some() {
+        return relay::awaits_peer(channel);
+    }
     match channel.status() {
         Status::Signed => {
             channel.facts().holdings > 0 && channel.predecessor.is_none() && !channel.proposals.is_empty()
@@ -21,7 +24,7 @@ pub(crate) fn awaits_peer(channel: &Channel) -> bool {
 }
 
 fn is_ours_to_submit(channel: &Channel) -> bool {
-    channel.closing.is_some_and(|closing| closing.signatures.both().is_some() && closing.submitter == channel.role)
+    channel.is_final_signed() && channel.closing.is_some_and(|closing| closing.submitter == channel.role)
 }
 
 /// The other side did not answer in time: gives up what can be given up, and otherwise leaves alone if that is worth its

@@ -5,7 +5,10 @@
 
 use alloc::string::String;
 
-use crate::channel::{Balances, Channel, Kind, PREFUND_TURN, Proposal, Request, Role, Signatures, Status, Wish};
+use crate::channel::{
+    Balances, Change, Channel, Kind, MAX_GUARANTEES, PREFUND_TURN, Proposal, Request, Role, Signatures, Split, State,
+    Status, Wish,
+};
 use crate::crypto::Signature;
 use crate::nitro::MAX_UINT48;
 use crate::protocol::effects::{Effects, Event};
@@ -17,7 +20,7 @@ use crate::protocol::{Context, UpdateError};
 use crate::wire::Message;
 
 /// How many proposals may wait for the payee at once.
-const MAX_QUEUE: usize = 16;
+pub(crate) const MAX_QUEUE: usize = 16;
 
 /// Turns above this are refused, so that nobody can use up the turns of a channel with one signature.
 const MAX_BASE_TURN: u64 = MAX_UINT48 >> 1;
@@ -28,7 +31,21 @@ pub(crate) struct Proposed {
     pub(crate) follows: u64,
     pub(crate) balances: Balances,
     pub(crate) answers: Option<u64>,
+    pub(crate) change: Option<Change>,
     pub(crate) signature: Signature,
+}
+
+/// What a new state says.
+struct Next {
+    balances: Balances,
+    change: Option<Change>,
+    answers: Option<u64>,
+}
+
+impl From<Balances> for Next {
+    fn from(balances: Balances) -> Self {
+        Self { balances, change: None, answers: None }
+    }
 }
 
 /// Payer: pays in a ledger, in which every payment is a new split.
@@ -38,15 +55,28 @@ pub(crate) fn pay_in_ledger(
     amount: u128,
     effects: &mut Effects,
 ) -> Result<(), UpdateError> {
-    let balances = newest_split(channel);
+    let balances = channel.newest_split().balances;
     let next = balances.pay(Role::Payer, amount).ok_or(UpdateError::Balance { balances })?;
-    propose(context, channel, next, None, effects)
+    propose(context, channel, next.into(), effects)
+}
+
+/// Leader of a ledger: sets a guarantee aside, or releases one. The caller has checked it against the virtual channel.
+pub(crate) fn change(
+    context: &Context<'_>,
+    channel: &mut Channel,
+    change: Change,
+    answers: Option<u64>,
+    effects: &mut Effects,
+) -> Result<(), UpdateError> {
+    let split = channel.newest_split();
+    let next = split.apply(change).ok_or(UpdateError::Balance { balances: split.balances })?;
+    propose(context, channel, Next { balances: next.balances, change: Some(change), answers }, effects)
 }
 
 /// Payer: signs a new base that contains everything paid.
 pub(crate) fn fold(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), UpdateError> {
-    let balances = newest_split(channel);
-    propose(context, channel, balances, None, effects)
+    let balances = channel.newest_split().balances;
+    propose(context, channel, balances.into(), effects)
 }
 
 /// Payer: raises its part by `amount`. Both sign first, then the payer deposits: the payee is paid out first, so what is
@@ -60,9 +90,9 @@ pub(crate) fn top_up(
     if amount == 0 {
         return Err(UpdateError::ZeroAmount);
     }
-    let balances = newest_split(channel);
+    let balances = channel.newest_split().balances;
     let raised = balances.raise(Role::Payer, amount).ok_or(UpdateError::Balance { balances })?;
-    propose(context, channel, raised, None, effects)
+    propose(context, channel, raised.into(), effects)
 }
 
 /// Payee: asks the payer for something, one thing at a time: an answer to a request that was replaced would be refused, and
@@ -72,11 +102,13 @@ pub(crate) fn request(channel: &mut Channel, wish: Wish, effects: &mut Effects) 
     if channel.request.is_some() {
         return Err(UpdateError::Busy);
     }
+    let balances = channel.balances();
     let amount = match wish {
         Wish::Fold => None,
         Wish::Give(amount) | Wish::Withdraw(amount) => Some(amount),
+        Wish::Change(change) if channel.split().apply(change).is_some() => None,
+        Wish::Change(_) => return Err(UpdateError::Balance { balances }),
     };
-    let balances = channel.balances();
     match amount {
         Some(0) => return Err(UpdateError::ZeroAmount),
         Some(amount) if amount > balances.payee => return Err(UpdateError::Balance { balances }),
@@ -102,23 +134,31 @@ pub(crate) fn accept_update_request(
         effects.send_all(outstanding_messages(channel));
         return Ok(());
     }
-    let balances = newest_split(channel);
-    let next = match wish {
-        Wish::Give(amount) => balances.pay(Role::Payee, amount).ok_or(UpdateError::Balance { balances })?,
-        Wish::Fold | Wish::Withdraw(_) => balances,
+    let split = channel.newest_split();
+    let balances = split.balances;
+    let change = match wish {
+        Wish::Change(change) => Some(change),
+        _ => None,
     };
+    let next = match wish {
+        Wish::Give(amount) => balances.pay(Role::Payee, amount),
+        Wish::Fold | Wish::Withdraw(_) => Some(balances),
+        Wish::Change(change) => split.apply(change).map(|split| split.balances),
+    };
+    let next = Next { balances: next.ok_or(UpdateError::Balance { balances })?, change, answers: Some(number) };
     channel.requests = number;
-    propose(context, channel, next, Some(number), effects)
+    propose(context, channel, next, effects)
 }
 
-/// Payee: checks a new split and signs it if it takes nothing from us that we did not offer.
+/// Payee: checks a new split and signs it if it takes nothing from us that we did not offer. What it sets aside or releases
+/// was checked against the virtual channel by the caller.
 pub(crate) fn accept_update(
     context: &Context<'_>,
     channel: &mut Channel,
     proposed: Proposed,
     effects: &mut Effects,
 ) -> Result<(), UpdateError> {
-    let Proposed { turn, follows, balances, answers, signature } = proposed;
+    let Proposed { turn, follows, balances, answers, change, signature } = proposed;
     let waiting = channel.proposals.last().map(|proposal| proposal.base);
     let Some(newest) = waiting.or(channel.base) else {
         return Err(UpdateError::WrongStatus { status: channel.status() });
@@ -148,13 +188,12 @@ pub(crate) fn accept_update(
         Some(Request { wish: Wish::Give(amount), .. }) => amount,
         _ => 0,
     };
-    if balances.payee < owed.saturating_sub(offered) {
+    if change.is_none() && balances.payee < owed.saturating_sub(offered) {
         return Err(UpdateError::Underpays { offered: balances.payee, owed });
     }
-    check_split(channel, balances)?;
-    check_covered(channel, balances)?;
-    let mut proposal = Proposal { answers, ..Proposal::agreed(turn, balances) };
-    proposal.base.state(&channel.terms).verify(&signature, channel.terms.payer)?;
+    let split = check_next(channel, balances, change)?;
+    let mut proposal = Proposal { answers, change, ..Proposal::agreed(turn, balances) };
+    State::base(&channel.terms, turn, &split).verify(&signature, channel.terms.payer)?;
     proposal.base.signatures = Signatures::by(Role::Payer, signature);
     channel.proposals.push(proposal);
     Ok(complete(context, channel, effects)?)
@@ -174,10 +213,14 @@ pub(crate) fn accept_update_ack(
         return Ok(());
     }
     let newest = channel.base_turn();
-    let proposal = channel.proposals.iter_mut().find(|proposal| proposal.base.turn == turn);
-    let proposal = proposal.ok_or(UpdateError::Stale { turn, newest })?;
-    proposal.base.state(&channel.terms).verify(&signature, channel.terms.payee)?;
-    proposal.base.signatures.set(Role::Payee, signature);
+    let index = channel.proposals.iter().position(|proposal| proposal.base.turn == turn);
+    let index = index.ok_or(UpdateError::Stale { turn, newest })?;
+    if let Some(state) = channel.proposal_state(index) {
+        state.verify(&signature, channel.terms.payee)?;
+    }
+    if let Some(proposal) = channel.proposals.get_mut(index) {
+        proposal.base.signatures.set(Role::Payee, signature);
+    }
     promote(channel, effects);
     if channel.lagging {
         effects.send_all(proposal_message(channel, 0));
@@ -200,11 +243,14 @@ pub(crate) fn accept_update_error(channel: &mut Channel, turn: u64, code: String
 fn propose(
     context: &Context<'_>,
     channel: &mut Channel,
-    balances: Balances,
-    answers: Option<u64>,
+    Next { balances, change, answers }: Next,
     effects: &mut Effects,
 ) -> Result<(), UpdateError> {
     check_open(channel, Role::Payer)?;
+    if channel.passage.is_some() {
+        // Vouchers stand on the postfund, which the hubs signed.
+        return Err(UpdateError::WrongRole);
+    }
     let limit = match channel.terms.kind {
         // While a new base is under way, nobody knows which base a voucher would stand on.
         Kind::Stream => 1,
@@ -213,17 +259,27 @@ fn propose(
     if channel.proposals.len() >= limit || channel.unsigned.is_some() {
         return Err(UpdateError::Busy);
     }
-    check_split(channel, balances)?;
-    check_covered(channel, balances)?;
+    check_next(channel, balances, change)?;
     let turn = channel.next_turn();
     check_turn(channel, turn)?;
-    channel.proposals.push(Proposal { answers, ..Proposal::agreed(turn, balances) });
+    channel.proposals.push(Proposal { answers, change, ..Proposal::agreed(turn, balances) });
     Ok(complete(context, channel, effects)?)
 }
 
-/// What the newest state of the queue says, or what was paid on the base.
-fn newest_split(channel: &Channel) -> Balances {
-    channel.proposals.last().map_or_else(|| channel.balances(), |proposal| proposal.base.balances)
+/// Checks a new split against the one before it, and what is there. Returns it.
+fn check_next(channel: &Channel, balances: Balances, change: Option<Change>) -> Result<Split, UpdateError> {
+    let before = channel.newest_split();
+    let invalid = UpdateError::Balance { balances };
+    let next = match change {
+        Some(change) => before.apply(change).filter(|next| next.balances == balances).ok_or(invalid)?,
+        None => Split { balances, guarantees: before.guarantees.clone() },
+    };
+    if next.guarantees.len() > MAX_GUARANTEES {
+        return Err(UpdateError::TooManyGuarantees { limit: MAX_GUARANTEES });
+    }
+    check_split(channel, &before, &next)?;
+    check_covered(channel, &next)?;
+    Ok(next)
 }
 
 fn check_open(channel: &Channel, role: Role) -> Result<(), UpdateError> {
@@ -246,22 +302,22 @@ fn check_turn(channel: &Channel, turn: u64) -> Result<(), UpdateError> {
     Ok(())
 }
 
-/// The payee's part has to be there; the payer's may be pledged.
-fn check_covered(channel: &Channel, balances: Balances) -> Result<(), UpdateError> {
-    let (payee, holdings) = (balances.payee, channel.facts().holdings);
+/// The payee's part and what is set aside have to be there; the payer's may be pledged.
+fn check_covered(channel: &Channel, split: &Split) -> Result<(), UpdateError> {
+    let (payee, holdings) = (split.balances.payee.saturating_add(split.guaranteed()), channel.facts().holdings);
     if payee > holdings { Err(UpdateError::NotCovered { payee, holdings }) } else { Ok(()) }
 }
 
 /// A split may raise the whole, never lower it, and leaves each side its reserve.
-fn check_split(channel: &Channel, balances: Balances) -> Result<(), UpdateError> {
-    let before = newest_split(channel);
+fn check_split(channel: &Channel, before: &Split, split: &Split) -> Result<(), UpdateError> {
+    let balances = split.balances;
     let invalid = UpdateError::Balance { balances };
-    let (Some(total), Some(total_before)) = (balances.total(), before.total()) else { return Err(invalid) };
+    let (Some(total), Some(total_before)) = (split.total(), before.total()) else { return Err(invalid) };
     if total < total_before {
         return Err(invalid);
     }
     for role in [Role::Payer, Role::Payee] {
-        let (now, was, reserve) = (balances.of(role), before.of(role), channel.terms.reserve);
+        let (now, was, reserve) = (balances.of(role), before.balances.of(role), channel.terms.reserve);
         if now < reserve && now < was {
             return Err(UpdateError::Reserve { left: now, reserve });
         }

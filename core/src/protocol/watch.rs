@@ -1,7 +1,10 @@
 //! What the chain reports: deposits, challenges, pay-outs, and reorganisations that take them back.
 
+use alloc::vec::Vec;
+
 use crate::channel::{
-    Balances, Base, ChainEvent, Channel, Confirmed, Dispute, POSTFUND_TURN, Position, Posted, Role, Signatures, State,
+    Balances, Base, ChainEvent, Channel, Confirmed, Dispute, Guarantee, POSTFUND_TURN, Position, Posted, Role,
+    Signatures, Split, State,
 };
 use crate::crypto::Signature;
 use crate::nitro::{self, AdjudicatorEvent, SignedVariablePart, VariablePart, calls};
@@ -11,7 +14,7 @@ use crate::protocol::effects::{Effects, Event};
 use crate::protocol::open::{is_deposited, lock_funding};
 use crate::protocol::reestablish::{keep_own, known_turn, question};
 use crate::protocol::sign::set_base;
-use crate::protocol::{Context, OpenError};
+use crate::protocol::{Context, OpenError, relay};
 use crate::{B256, Bytes};
 
 /// An event of the adjudicator, and where it is in the chain.
@@ -97,6 +100,12 @@ pub(crate) fn apply_event(
             let dispute = Dispute { turn, finalizes_at, state_hash: B256::ZERO, outcome, ours };
             channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
         }
+        AdjudicatorEvent::Reclaimed { .. } => {
+            if let Some(outcome) = relay::reclaimed_outcome(channel, call.as_ref().map(AsRef::as_ref)) {
+                channel.chain.push(&terms, confirmed(ChainEvent::Reclaimed(outcome)));
+            }
+            next_transaction(context, channel, effects)?;
+        }
         AdjudicatorEvent::AllocationUpdated { channel_id, initial_holdings, final_holdings, .. } => {
             let before = channel.facts().payout;
             let paid = ChainEvent::Paid(base_units(initial_holdings), base_units(final_holdings));
@@ -153,17 +162,30 @@ pub(crate) fn supported_turn(channel: &Channel) -> u64 {
     let posted = channel.posted.as_ref().filter(|posted| posted.base_turn == channel.base_turn());
     let claim = posted.and_then(|posted| Claim::from_app_data(&posted.app_data).ok());
     match channel.role {
-        Role::Payer => channel.base_turn().max(claim.map_or(0, |claim| claim.turn())),
+        Role::Payer => proven_turn(channel).max(claim.map_or(0, |claim| claim.turn())),
         Role::Payee => known_turn(channel),
+        Role::Hub => proven_turn(channel),
+    }
+}
+
+/// The turn of the newest state that we can prove everyone signed.
+fn proven_turn(channel: &Channel) -> u64 {
+    match &channel.passage {
+        Some(_) => channel.proven_base().map_or(0, |(base, _)| base.turn),
+        None => channel.base_turn(),
     }
 }
 
 /// Learns from a state that somebody showed the chain: a base that we signed and do not have, or a claim.
 fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePart], candidate: &SignedVariablePart) {
-    let base = signed_base(channel, proof.first().unwrap_or(candidate));
-    if let Some(base) = base.filter(|base| base.turn > known_turn(channel)) {
+    let shown = proof.first().unwrap_or(candidate);
+    if channel.passage.is_some() {
+        relay::adopt_postfund(channel, shown);
+    }
+    let base = signed_base(channel, shown).filter(|(base, _)| base.turn > known_turn(channel));
+    if let Some((base, guarantees)) = base.filter(|_| channel.passage.is_none()) {
         channel.proposals.retain(|proposal| proposal.base.turn > base.turn);
-        set_base(channel, base);
+        set_base(channel, base, guarantees);
     }
     let (Some(base), Ok(claim)) = (channel.base, Claim::from_app_data(&candidate.variable_part.app_data)) else {
         return;
@@ -200,15 +222,17 @@ fn redemption_signature(
 }
 
 /// A state of the chain as a base, if both of us signed it.
-fn signed_base(channel: &Channel, signed: &SignedVariablePart) -> Option<Base> {
+fn signed_base(channel: &Channel, signed: &SignedVariablePart) -> Option<(Base, Vec<Guarantee>)> {
     let part = &signed.variable_part;
     let [exit] = part.outcome.as_slice() else { return None };
-    let [payee, payer] = exit.allocations.as_slice() else { return None };
+    let [guarantees @ .., payee, payer] = exit.allocations.as_slice() else { return None };
     let balances = Balances { payer: payer.amount.try_into().ok()?, payee: payee.amount.try_into().ok()? };
-    let state = State::base(&channel.terms, part.turn_num, balances);
+    let guarantees = guarantees.iter().map(|one| Guarantee::from_allocation(&channel.terms, one));
+    let guarantees: Vec<Guarantee> = guarantees.collect::<Option<_>>()?;
+    let state = State::base(&channel.terms, part.turn_num, &Split { balances, guarantees: guarantees.clone() });
     let by = |key| signed.signatures.iter().find(|signature| state.verify(signature, key).is_ok()).copied();
     let signatures = Signatures { payer: Some(by(channel.terms.payer)?), payee: Some(by(channel.terms.payee)?) };
-    Some(Base { turn: part.turn_num, balances, signatures })
+    Some((Base { turn: part.turn_num, balances, signatures }, guarantees))
 }
 
 /// Remembers that a newer state is on chain than any we could put there, and asks the other side for it.

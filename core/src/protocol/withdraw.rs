@@ -31,7 +31,7 @@ pub(crate) fn withdraw(
     let balances = channel.balances();
     let exit = match submitter {
         Role::Payer => Balances { payer: amount, payee: 0 },
-        Role::Payee => Balances { payer: 0, payee: amount },
+        Role::Payee | Role::Hub => Balances { payer: 0, payee: amount },
     };
     let rest = balances.checked_sub(exit).ok_or(WithdrawError::Balance { amount, balances })?;
     if balances.total().is_none_or(|total| total > channel.facts().holdings) {
@@ -178,6 +178,9 @@ fn successor_terms(context: &Context<'_>, channel: &Channel, rest: Balances) -> 
 }
 
 fn check_open(channel: &Channel) -> Result<(), WithdrawError> {
+    if channel.passage.is_some() || !channel.guarantees.is_empty() || !channel.reserved.is_empty() {
+        return Err(WithdrawError::Virtual);
+    }
     let status = channel.status();
     if status != Status::Open {
         return Err(WithdrawError::WrongStatus { status });

@@ -5,18 +5,19 @@ use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Kind, Role, Status, Terms, Wish};
+use crate::protocol::relay::Part;
 use crate::protocol::{self, OpenError, Order, PayError};
 use crate::wallet::error::Error;
 use crate::wallet::input::{Command, Purchase};
 use crate::wallet::machine::Wallet;
 use crate::wallet::spending::SPEND_LOG_KEY;
-use crate::wallet::steps::Change;
 use crate::wire::Message;
 
 impl Wallet {
     pub(super) fn command(&mut self, command: Command, now: u64) -> Result<(), Error> {
         match command {
             Command::OpenChannel(terms) => self.open_channel(terms, now),
+            Command::OpenVirtual { terms, route } => self.open_virtual(terms, route, now),
             Command::Pay { channel_id, amount, purchase, ticks } => {
                 let Purchase { memo, origin, file } = purchase;
                 self.pay(channel_id, Order { amount, memo, ticks, origin, file, needs_voucher: false }, now)
@@ -31,7 +32,7 @@ impl Wallet {
             Command::Fold { channel_id } => self.step(channel_id, now, |context, channel, effects| {
                 match channel.role {
                     Role::Payer => protocol::fold(context, channel, effects)?,
-                    Role::Payee => protocol::request(channel, Wish::Fold, effects)?,
+                    _ => protocol::request(channel, Wish::Fold, effects)?,
                 }
                 Ok(())
             }),
@@ -39,11 +40,13 @@ impl Wallet {
                 Ok(protocol::request(channel, Wish::Give(amount), effects)?)
             }),
             Command::Withdraw { channel_id, amount } => self.withdraw(channel_id, amount, now),
-            Command::CloseChannel { channel_id } => self.step(channel_id, now, |context, channel, effects| {
+            Command::CloseChannel { channel_id } => self.step_with_way(channel_id, now, |context, channel, effects| {
                 Ok(protocol::request_close(context, channel, effects)?)
             }),
             Command::LeaveChannel { channel_id } => {
-                self.step(channel_id, now, |context, channel, effects| Ok(protocol::leave(context, channel, effects)?))
+                self.step_with_way(channel_id, now, |context, channel, effects| {
+                    Ok(protocol::leave(context, channel, effects)?)
+                })
             }
             Command::Snapshot { channel_id } => self
                 .step(channel_id, now, |context, channel, effects| Ok(protocol::snapshot(context, channel, effects)?)),
@@ -67,7 +70,7 @@ impl Wallet {
     }
 
     fn open_channel(&mut self, terms: Terms, now: u64) -> Result<(), Error> {
-        if terms.payer_destination != self.config.destination {
+        if terms.payer_destination != self.config.destination || terms.is_virtual() {
             return Err(OpenError::NotOurs.into());
         }
         let channel_id = terms.channel_id();
@@ -86,7 +89,7 @@ impl Wallet {
                 (Kind::Ledger, Role::Payer) => {
                     protocol::pay_in_ledger(context, channel, amount, effects).map_err(PayError::from)?;
                 }
-                (Kind::Ledger, Role::Payee) => {
+                (Kind::Ledger, _) => {
                     protocol::request(channel, Wish::Give(amount), effects).map_err(PayError::from)?;
                 }
             }
@@ -123,7 +126,7 @@ impl Wallet {
                 });
             }
         }
-        self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+        self.step_with_way(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
     }
 
     /// Stores what no write said yet.
@@ -139,9 +142,10 @@ impl Wallet {
     fn resume(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
         // A signer that was restarted has forgotten what it was asked.
         self.asked.retain(|_, asked| asked.channel_id != channel_id);
-        self.step(channel_id, now, |context, channel, effects| {
+        self.step_with_way(channel_id, now, |context, channel, effects| {
             protocol::complete(context, channel, effects)?;
-            let funded = channel.base_turn() > 0;
+            protocol::relay::outstanding(channel, effects);
+            let funded = channel.base_turn() > 0 && channel.role != Role::Hub;
             if (funded || channel.unsure) && !matches!(channel.status(), Status::Closed | Status::Aborted) {
                 effects.send(protocol::question(channel));
             }
@@ -186,7 +190,7 @@ impl Wallet {
             if channel.base.is_none() {
                 effects.send_all(protocol::outstanding_messages(&channel));
             }
-            self.keep(alloc::vec![Change { channel_id, channel, effects, wanted: Vec::new() }], now)?;
+            self.keep(alloc::vec![Part { channel_id, channel, effects }], &[], now)?;
         }
         Ok(())
     }

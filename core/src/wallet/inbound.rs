@@ -3,9 +3,11 @@
 use alloc::string::ToString;
 
 use crate::channel::{Channel, Closing, Request, Role, Signatures, Status, Wish};
-use crate::protocol::{self, Event, MessageError, Proposed, Said};
+use crate::protocol::relay::{self as relay_protocol, Part};
+use crate::protocol::{self, Context, Event, MessageError, Proposed, Said, UpdateError};
 use crate::wallet::error::Error;
 use crate::wallet::machine::Wallet;
+use crate::wallet::relay;
 use crate::wire::{self, Envelope, Message};
 use crate::{Address, B256};
 
@@ -14,11 +16,12 @@ impl Wallet {
         let envelope = Envelope::open(bytes, self.key.address()).map_err(MessageError::from)?;
         let (channel_id, sender) = (envelope.channel_id, envelope.sender);
         let refusable = match envelope.message {
-            Message::Error { .. } | Message::UpdateError { .. } => None,
+            Message::Error { .. } | Message::UpdateError { .. } | Message::Abort { .. } => None,
             Message::Update { turn, .. } => Some(Some(turn)),
             _ => Some(None),
         };
         let result = match envelope.message {
+            Message::ChannelOpen { route: Some(_), .. } => self.virtual_open(envelope, now),
             Message::ChannelOpen { .. } => self.channel_open(envelope, now),
             Message::SuccessorOpen { .. } => self.successor_open(envelope, now),
             Message::SuccessorAccept { .. } => self.successor_accept(envelope, now),
@@ -53,11 +56,11 @@ impl Wallet {
     }
 
     fn channel_open(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
-        let Message::ChannelOpen { terms, signature } = envelope.message else {
+        let Message::ChannelOpen { terms, signature, .. } = envelope.message else {
             return Ok(());
         };
         let channel_id = terms.channel_id();
-        if envelope.sender != terms.payer || envelope.channel_id != channel_id {
+        if envelope.sender != terms.payer || envelope.channel_id != channel_id || terms.is_virtual() {
             return Err(MessageError::WrongSender.into());
         }
         self.find_or_absent(channel_id)?;
@@ -137,8 +140,16 @@ impl Wallet {
     }
 
     fn channel_message(&mut self, envelope: Envelope, now: u64) -> Result<(), Error> {
+        self.find(envelope.channel_id)?;
+        if self.channel(&envelope.channel_id).is_some_and(|channel| channel.passage.is_some()) {
+            return self.step_on_way(envelope.channel_id, None, now, |context, parts| {
+                Ok(relay::accept(context, parts, envelope)?)
+            });
+        }
         let Envelope { sender, channel_id, sequence, message } = envelope;
-        self.step(channel_id, now, |context, channel, effects| {
+        self.step_on_way(channel_id, Some(&message.clone()), now, |context, parts| {
+            check_changes(context, parts, &message)?;
+            let Some(Part { channel, effects, .. }) = parts.first_mut() else { return Ok(()) };
             check_sender(channel, sender)?;
             // A refusal may come from a peer that lost its record, and with it the count; so may its question. A refused turn
             // stays refused, whatever was said since. A ping is not worth a write.
@@ -155,25 +166,25 @@ impl Wallet {
             }
             let base = channel.base;
             let result: Result<(), MessageError> = match message {
-                Message::ChannelAccept { signature } => {
+                Message::ChannelAccept { signature, .. } => {
                     protocol::accept_channel_accept(channel, signature, effects).map_err(Into::into)
                 }
-                Message::FundingLocked { signature } => {
+                Message::FundingLocked { signature, .. } => {
                     protocol::accept_funding_locked(channel, signature, effects).map_err(Into::into)
                 }
                 Message::ShutdownRequest => {
                     protocol::accept_shutdown_request(context, channel, effects).map_err(Into::into)
                 }
-                Message::Shutdown { turn, balances, submitter, successor, signature } => {
+                Message::Shutdown { turn, balances, submitter, successor, signature, .. } => {
                     let signatures = Signatures::by(Role::Payer, signature);
                     let proposal = Closing { turn, balances, signatures, submitter };
                     protocol::accept_shutdown(context, channel, proposal, successor, effects).map_err(Into::into)
                 }
-                Message::ShutdownAck { signature } => {
+                Message::ShutdownAck { signature, .. } => {
                     protocol::accept_shutdown_ack(channel, signature, effects).map_err(Into::into)
                 }
-                Message::Update { turn, follows, balances, answers, signature } => {
-                    let proposed = Proposed { turn, follows, balances, answers, signature };
+                Message::Update { turn, follows, balances, answers, signature, change } => {
+                    let proposed = Proposed { turn, follows, balances, answers, change, signature };
                     protocol::accept_update(context, channel, proposed, effects).map_err(Into::into)
                 }
                 Message::UpdateAck { turn, signature } => {
@@ -187,8 +198,8 @@ impl Wallet {
                     let request = Request { number, wish };
                     protocol::accept_update_request(context, channel, request, effects).map_err(Into::into)
                 }
-                Message::ChannelReestablish { base, voucher, asks, answers, shown } => {
-                    let said = Said { base, voucher, shown, asks, answers };
+                Message::ChannelReestablish { base, voucher, asks, answers, shown, guarantees } => {
+                    let said = Said { base, voucher, shown, asks, answers, guarantees };
                     protocol::accept_reestablish(context, channel, said, effects).map_err(Into::into)
                 }
                 Message::Ping => {
@@ -208,7 +219,10 @@ impl Wallet {
                     effects.notify(Event::PeerError { channel_id, code, text });
                     Ok(())
                 }
-                Message::ChannelOpen { .. } | Message::SuccessorOpen { .. } | Message::SuccessorAccept { .. } => Ok(()),
+                Message::ChannelOpen { .. }
+                | Message::SuccessorOpen { .. }
+                | Message::SuccessorAccept { .. }
+                | Message::Abort { .. } => Ok(()),
             };
             result?;
             if channel.base != base && channel.facts().dispute.is_some() {
@@ -227,12 +241,39 @@ impl Wallet {
     }
 
     /// Makes sure that it is known whether a channel exists.
-    fn find_or_absent(&mut self, channel_id: B256) -> Result<(), Error> {
+    pub(super) fn find_or_absent(&mut self, channel_id: B256) -> Result<(), Error> {
         match self.find(channel_id) {
             Err(Error::UnknownChannel { .. }) => Ok(()),
             found => found,
         }
     }
+}
+
+/// Checks what a message on a ledger would set aside, or release, against the virtual channel that it is for; notes what the
+/// other side did not sign.
+fn check_changes(context: &Context<'_>, parts: &mut [Part], message: &Message) -> Result<(), Error> {
+    let Some((Part { channel: ledger, .. }, others)) = parts.split_first_mut() else { return Ok(()) };
+    fn channel(parts: &mut [Part], id: B256) -> Option<&mut Channel> {
+        parts.iter_mut().find(|part| part.channel_id == id).map(|part| &mut *part.channel)
+    }
+    let change = match message {
+        Message::Update { change, turn, .. } => change.filter(|_| *turn > ledger.signed_turn),
+        Message::UpdateRequest { number, wish: Wish::Change(change) } => Some(*change).filter(|_| *number > ledger.requests),
+        Message::UpdateError { turn, .. } => {
+            let refused = ledger.proposals.iter().skip_while(|proposal| proposal.base.turn != *turn);
+            for change in refused.filter_map(|proposal| proposal.change) {
+                if let Some(channel) = channel(others, change.channel_id()) {
+                    relay_protocol::not_signed(channel, change);
+                }
+            }
+            None
+        }
+        _ => None,
+    };
+    let Some(change) = change else { return Ok(()) };
+    let channel = channel(others, change.channel_id()).ok_or(UpdateError::UnknownGuarantee);
+    let checked = channel.and_then(|channel| relay_protocol::check_change(context, ledger, channel, change));
+    checked.map_err(|error| MessageError::from(error).into())
 }
 
 fn check_sender(channel: &Channel, sender: Address) -> Result<(), Error> {

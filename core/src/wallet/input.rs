@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::channel::Terms;
+use crate::channel::{Route, Terms};
 use crate::protocol::TransactionKind;
 use crate::{Address, B256, Bytes};
 
@@ -76,6 +76,13 @@ pub enum Command {
     /// Payer: proposes a channel on these terms. The nonce, by [`derive_nonce`](crate::channel::derive_nonce), is where
     /// the host's randomness comes in.
     OpenChannel(Terms),
+    /// Payer: proposes a virtual channel. The first ledger of the route is ours and open.
+    OpenVirtual {
+        /// The terms, with the hubs on the way.
+        terms: Terms,
+        /// The ledgers between payer, hubs and payee, and what each hub earns.
+        route: Route,
+    },
     /// Pays `amount` more base units: the payer in a stream, either side in a ledger.
     Pay {
         /// The channel.
@@ -205,8 +212,8 @@ pub struct Log {
     pub block: u64,
     /// The index in the block.
     pub log_index: u64,
-    /// The data of the call that logged it, wanted for `Checkpointed`, `ChallengeCleared` and `Concluded` only: these logs do
-    /// not say the state, and a restored wallet may not know it. Of a call through another contract, the data that reached
+    /// The data of the call that logged it, wanted for `Checkpointed`, `ChallengeCleared`, `Concluded` and `Reclaimed` only:
+    /// these logs do not say the state, and a restored wallet may not know it. Of a call through another contract, the data that reached
     /// the adjudicator, from a trace.
     pub call: Option<Bytes>,
 }

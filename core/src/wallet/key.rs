@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use crate::channel::{Base, Channel, POSTFUND_TURN, Signatures};
+use crate::channel::{Base, Channel, POSTFUND_TURN, Signatures, Terms};
 use crate::crypto::{SignError, Signature, Signer};
 use crate::payment::TickChain;
 use crate::protocol::{ChainOf, ChannelKey, Purpose};
@@ -25,26 +25,32 @@ impl Key {
     }
 }
 
+/// Signatures that came from outside, by digest.
+pub(super) type Known<'a> = Vec<&'a Vec<(B256, Signature)>>;
+
 /// The key as one step sees it: it signs at once, or notes what has to be asked for.
 pub(super) struct StepKey<'a> {
     key: &'a Key,
-    known: Option<&'a Vec<(B256, Signature)>>,
+    known: Known<'a>,
     chains: &'a RefCell<TickChains>,
-    wanted: RefCell<Vec<(B256, Purpose)>>,
+    wanted: RefCell<Vec<Wanted>>,
+}
+
+/// What a step would have signed and could not.
+pub(super) struct Wanted {
+    pub(super) channel_id: B256,
+    pub(super) digest: B256,
+    pub(super) purpose: Purpose,
 }
 
 impl<'a> StepKey<'a> {
-    /// `known` are the signatures that came from outside for the channel of the step.
-    pub(super) fn new(
-        key: &'a Key,
-        chains: &'a RefCell<TickChains>,
-        known: Option<&'a Vec<(B256, Signature)>>,
-    ) -> Self {
+    /// `known` are the signatures that came from outside for the channels of the step.
+    pub(super) fn new(key: &'a Key, chains: &'a RefCell<TickChains>, known: Known<'a>) -> Self {
         Self { key, known, chains, wanted: RefCell::default() }
     }
 
     /// What the step would have signed and could not.
-    pub(super) fn into_wanted(self) -> Vec<(B256, Purpose)> {
+    pub(super) fn into_wanted(self) -> Vec<Wanted> {
         self.wanted.into_inner()
     }
 }
@@ -54,14 +60,14 @@ impl ChannelKey for StepKey<'_> {
         self.key.address()
     }
 
-    fn sign(&self, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError> {
+    fn sign(&self, of: &Terms, digest: B256, purpose: Purpose) -> Result<Option<Signature>, SignError> {
         match self.key {
             Key::Local(signer) => signer.sign_digest(&digest).map(Some),
             Key::External(_) => {
-                let known = self.known.and_then(|known| known.iter().find(|(of, _)| *of == digest));
+                let known = self.known.iter().flat_map(|known| known.iter()).find(|(of, _)| *of == digest);
                 let known = known.map(|(_, signature)| *signature);
                 if known.is_none() {
-                    self.wanted.borrow_mut().push((digest, purpose));
+                    self.wanted.borrow_mut().push(Wanted { channel_id: of.channel_id(), digest, purpose });
                 }
                 Ok(known)
             }
@@ -73,7 +79,7 @@ impl ChannelKey for StepKey<'_> {
             let balances = channel.terms.deposits();
             let postfund = Base { turn: POSTFUND_TURN, balances, signatures: Signatures::default() };
             let postfund = postfund.state(&channel.terms).digest();
-            self.wanted.borrow_mut().retain(|(digest, _)| *digest != postfund);
+            self.wanted.borrow_mut().retain(|wanted| wanted.digest != postfund);
         }
     }
 

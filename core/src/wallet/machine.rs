@@ -73,6 +73,8 @@ pub struct Wallet {
     pub(super) shallow: Set<(u64, B256)>,
     /// When disputes ask for a transaction, in seconds of the chain's clock.
     pub(super) disputes: Set<(u64, B256)>,
+    /// Virtual channels, and ledgers of some, that have something to do once the records on their way are loaded.
+    pub(super) unadvanced: Set<B256>,
 }
 
 impl core::fmt::Debug for Wallet {
@@ -114,6 +116,7 @@ impl Wallet {
             answers: Set::default(),
             shallow: Set::default(),
             disputes: Set::default(),
+            unadvanced: Set::default(),
         }
     }
 
@@ -186,18 +189,13 @@ impl Wallet {
     fn tick(&mut self, now: u64) -> Result<(), Error> {
         let mut result = Ok(());
         for channel_id in take_due(&mut self.deadlines, now) {
-            result =
-                result.and(self.step(channel_id, now, |context, channel, effects| {
-                    Ok(protocol::expire(context, channel, effects)?)
-                }));
+            result = result.and(self.expire(channel_id, now));
         }
         for channel_id in take_due(&mut self.answers, now) {
             if let Some(slot) = self.set.slots.get_mut(&channel_id) {
                 slot.channel.answer_by = None;
             }
-            result = result.and(self.step(channel_id, now, |context, channel, effects| {
-                Ok(protocol::unanswered(context, channel, effects)?)
-            }));
+            result = result.and(self.unanswered(channel_id, now));
         }
         if let Some(time) = self.wake_at() {
             self.outbox.push(Output::WakeAt(time));

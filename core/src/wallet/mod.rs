@@ -31,6 +31,7 @@ mod key;
 mod machine;
 mod outbox;
 mod output;
+mod relay;
 mod signing;
 mod spending;
 mod steps;

@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::crypto::{SignError, Signature};
-use crate::protocol::{self, ChannelKey, Event, Purpose};
+use crate::protocol::{self, Event, Purpose};
 use crate::wallet::error::Error;
-use crate::wallet::key::{Key, StepKey};
+use crate::wallet::key::{Key, Wanted};
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::Output;
 use crate::wire::{Draft, Message};
@@ -21,8 +21,8 @@ pub(super) struct Asked {
 
 impl Wallet {
     /// Asks for signatures that were not asked for yet.
-    pub(super) fn ask(&mut self, channel_id: B256, wanted: Vec<(B256, Purpose)>, outputs: &mut Vec<Output>) {
-        for (digest, purpose) in wanted {
+    pub(super) fn ask(&mut self, channel_id: B256, wanted: &[Wanted], outputs: &mut Vec<Output>) {
+        for &Wanted { digest, purpose, .. } in wanted.iter().filter(|wanted| wanted.channel_id == channel_id) {
             if self.asked.insert(digest, Box::new(Asked { channel_id, draft: None })).is_none() {
                 outputs.push(Output::Sign { channel_id, digest, purpose });
             }
@@ -39,8 +39,8 @@ impl Wallet {
     ) -> Result<Option<Output>, SignError> {
         let draft = Draft::new(self.key.address(), peer, channel_id, sequence, message);
         let digest = draft.digest();
-        let key = StepKey::new(&self.key, &self.chains, None);
-        if let Some(signature) = key.sign(digest, Purpose::Message)? {
+        if let Key::Local(signer) = &self.key {
+            let signature = signer.sign_digest(&digest)?;
             return Ok(Some(Output::Send { peer, channel_id, bytes: draft.seal(signature) }));
         }
         let asked = Box::new(Asked { channel_id, draft: Some((peer, draft)) });
@@ -65,7 +65,7 @@ impl Wallet {
         if let Some(slot) = self.set.slots.get_mut(&channel_id) {
             slot.known.push((digest, signature));
         }
-        let result = self.step(channel_id, now, |context, channel, effects| {
+        let result = self.step_with_way(channel_id, now, |context, channel, effects| {
             protocol::complete(context, channel, effects)?;
             Ok(protocol::outstanding_transactions(context, channel, effects)?)
         });

@@ -5,23 +5,14 @@ use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Role, Status};
+use crate::protocol::relay::Part;
 use crate::protocol::{self, Context, Effect, Effects, Event, Transaction, TransactionKind};
 use crate::wallet::error::Error;
-use crate::wallet::key::StepKey;
+use crate::wallet::key::{StepKey, Wanted};
 use crate::wallet::machine::Wallet;
 use crate::wallet::output::{Output, Write};
 use crate::wallet::working_set::Slot;
 use crate::wire;
-
-/// A channel after a step, and what follows.
-pub(super) struct Change {
-    pub(super) channel_id: B256,
-    /// A record is large: it is moved by its address.
-    pub(super) channel: Box<Channel>,
-    pub(super) effects: Effects,
-    /// Signatures that an outside signer still owes it.
-    pub(super) wanted: Vec<(B256, protocol::Purpose)>,
-}
 
 /// A channel that goes into memory, and what the host is told of it.
 struct Kept {
@@ -64,13 +55,10 @@ impl Wallet {
     /// One code for all steps, whatever they do.
     fn step_by(&mut self, channel_id: B256, now: u64, change: Box<Step<'_>>) -> Result<(), Error> {
         self.find(channel_id)?;
-        let slot = self.set.slots.get(&channel_id).ok_or(Error::UnknownChannel { channel_id })?;
-        let mut channel = slot.channel.clone();
-        let mut effects = Effects::default();
-        let key = StepKey::new(&self.key, &self.chains, Some(&slot.known));
-        change(&context!(self, key, now), &mut channel, &mut effects)?;
-        let wanted = key.into_wanted();
-        self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
+        self.step_all(&[channel_id], now, |context, parts| match parts.first_mut() {
+            Some(Part { channel, effects, .. }) => change(context, channel, effects),
+            None => Err(Error::UnknownChannel { channel_id }),
+        })
     }
 
     /// Lets `make` build the record of a channel that is not in memory.
@@ -81,10 +69,11 @@ impl Wallet {
         make: impl FnOnce(&Self, &Context<'_>, &mut Effects) -> Result<Channel, Error>,
     ) -> Result<(), Error> {
         let mut effects = Effects::default();
-        let key = StepKey::new(&self.key, &self.chains, self.set.slots.get(&channel_id).map(|slot| &slot.known));
+        let known = self.set.slots.get(&channel_id).map(|slot| &slot.known);
+        let key = StepKey::new(&self.key, &self.chains, known.into_iter().collect());
         let channel = Box::new(make(self, &context!(self, key, now), &mut effects)?);
         let wanted = key.into_wanted();
-        self.keep(alloc::vec![Change { channel_id, channel, effects, wanted }], now)
+        self.keep(alloc::vec![Part { channel_id, channel, effects }], &wanted, now)
     }
 
     /// Lets `change` work on two channels at once: both are stored, or neither. The second one may not exist yet.
@@ -100,29 +89,42 @@ impl Wallet {
         ) -> Result<Option<(B256, Channel)>, Error>,
     ) -> Result<(), Error> {
         self.find(first)?;
-        let slot = self.set.slots.get(&first).ok_or(Error::UnknownChannel { channel_id: first })?;
-        let mut channel = slot.channel.clone();
-        let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| &*slot.channel);
-        let (mut effects, mut effects_other) = (Effects::default(), Effects::default());
-        let key = StepKey::new(&self.key, &self.chains, Some(&slot.known));
-        let made = change(&context!(self, key, now), (&mut channel, &mut effects), (other, &mut effects_other))?;
-        let (wanted_other, wanted) = key.into_wanted().into_iter().partition(|(digest, _)| {
-            made.as_ref().is_some_and(|(_, channel)| {
-                channel.proposals.iter().any(|proposal| proposal.base.state(&channel.terms).digest() == *digest)
-            })
-        });
-        let mut changes = alloc::vec![Change { channel_id: first, channel, effects, wanted }];
-        if let Some((channel_id, channel)) = made {
-            let channel = Box::new(channel);
-            changes.push(Change { channel_id, channel, effects: effects_other, wanted: wanted_other });
+        let other = second.and_then(|id| self.set.slots.get(&id)).map(|slot| slot.channel.clone());
+        self.step_all(&[first], now, |context, parts| {
+            let Some(Part { channel, effects, .. }) = parts.first_mut() else { return Ok(()) };
+            let mut effects_other = Effects::default();
+            if let Some((channel_id, made)) =
+                change(context, (channel, effects), (other.as_deref(), &mut effects_other))?
+            {
+                parts.push(Part { channel_id, channel: Box::new(made), effects: effects_other });
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets `change` work on copies of channels that are in memory: all of them are stored, or none. It may add others.
+    pub(super) fn step_all(
+        &mut self,
+        channel_ids: &[B256],
+        now: u64,
+        change: impl FnOnce(&Context<'_>, &mut Vec<Part>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (mut parts, mut known) = (Vec::new(), Vec::new());
+        for channel_id in channel_ids {
+            let Some(slot) = self.set.slots.get(channel_id) else { continue };
+            parts.push(Part { channel_id: *channel_id, channel: slot.channel.clone(), effects: Effects::default() });
+            known.push(&slot.known);
         }
-        self.keep(changes, now)
+        let key = StepKey::new(&self.key, &self.chains, known);
+        change(&context!(self, key, now), &mut parts)?;
+        let wanted = key.into_wanted();
+        self.keep(parts, &wanted, now)
     }
 
     /// Keeps the new records of channels and holds their effects back until all of them are stored.
-    pub(super) fn keep(&mut self, changes: Vec<Change>, now: u64) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, parts: Vec<Part>, wanted: &[Wanted], now: u64) -> Result<(), Error> {
         let (mut kept, mut writes, mut orphans) = (Vec::new(), Vec::new(), Vec::new());
-        for Change { channel_id, mut channel, effects, wanted } in changes {
+        for Part { channel_id, mut channel, effects } in parts {
             let before = self.set.slots.get(&channel_id);
             let changed = before.is_none_or(|slot| slot.channel != channel);
             let (leased, status) = (effects.leased, channel.status());
@@ -139,10 +141,10 @@ impl Wallet {
             self.ask(channel_id, wanted, &mut outputs);
             for effect in effects {
                 match effect {
-                    Effect::Send(message) => {
+                    Effect::Send(to, message) => {
                         // A message that changes nothing is one sent again, under the number that it had.
                         channel.sent = channel.sent.saturating_add(u64::from(changed));
-                        let (peer, sequence) = (channel.peer(), channel.sent);
+                        let (peer, sequence) = (to.unwrap_or_else(|| channel.peer()), channel.sent);
                         outputs.extend(self.seal(peer, channel_id, sequence, *message)?);
                     }
                     Effect::Pay(payment) => outputs.push(Output::Payment {

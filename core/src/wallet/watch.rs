@@ -151,7 +151,7 @@ impl Wallet {
                 note_shallow(&mut self.shallow, id, &slot.channel);
             }
         }
-        Ok(())
+        self.advance(channel_id, now)
     }
 
     /// Asks for the deposits that waited for the update.
@@ -195,7 +195,7 @@ impl Wallet {
         let due: Vec<(u64, B256)> = self.disputes.keys().take_while(|(due, _)| *due <= time).copied().collect();
         let mut result = Ok(());
         for entry in due {
-            let settled = self.step(entry.1, now, |context, channel, effects| {
+            let settled = self.step_with_way(entry.1, now, |context, channel, effects| {
                 Ok(protocol::outstanding_transactions(context, channel, effects)?)
             });
             match settled {

@@ -137,6 +137,7 @@ impl Wallet {
             }
         }
         let result = if self.storing_failed { Ok(()) } else { self.apply_loaded(keys, now) };
+        let result = result.and(self.advance_waiting(now));
         self.trim(now);
         result
     }
@@ -163,7 +164,7 @@ impl Wallet {
 
     /// Whether a record belongs to this wallet's key.
     pub(super) fn is_ours(&self, channel: &Channel) -> bool {
-        channel.terms.key_of(channel.role) == self.key.address()
+        channel.key() == self.key.address()
     }
 
     /// Drops the channels used longest ago, as many as there are above the limit and idle. Those that are not idle do not

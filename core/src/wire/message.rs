@@ -2,10 +2,11 @@
 //! Messages.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::B256;
 use crate::cbor;
-use crate::channel::{Balances, Base, Role, Terms, Wish};
+use crate::channel::{Balances, Base, Change, Guarantee, Role, Route, Terms, Wish};
 use crate::crypto::Signature;
 use crate::payment::{Shown, SignedVoucher};
 
@@ -18,22 +19,31 @@ pub const MAX_TEXT_BYTES: usize = 512;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
-    /// Payer: proposes a channel, with its signature of the prefund.
+    /// Payer: proposes a channel, with its signature of the prefund. Hubs hand it on, with theirs.
     ChannelOpen {
         /// The whole terms.
         terms: Terms,
         /// The payer's signature of the prefund state.
         signature: Signature,
+        /// The way of a virtual channel.
+        route: Option<Route>,
+        /// The signatures of the hubs that it passed.
+        hubs: Vec<Signature>,
     },
-    /// Payee: accepts, with its signature of the prefund. Both can deposit.
+    /// Payee: accepts, with its signature of the prefund. Both can deposit. Hubs hand it back, with theirs.
     ChannelAccept {
         /// The payee's signature of the prefund state.
         signature: Signature,
+        /// The signatures of the hubs that it passed, in the order of the participants.
+        hubs: Vec<Signature>,
     },
-    /// Either: saw the deposits deep enough and signs the postfund. With both, the channel is open.
+    /// Either: saw the deposits deep enough and signs the postfund. With both, the channel is open. In a virtual channel it
+    /// goes from the payer down, each hub signing once the guarantee before it is held.
     FundingLocked {
-        /// The sender's signature of the postfund state.
+        /// The sender's signature of the postfund state; the payer's in a virtual channel.
         signature: Signature,
+        /// The signatures of the hubs that it passed.
+        hubs: Vec<Signature>,
     },
     /// Payee: asks the payer to close.
     ShutdownRequest,
@@ -49,11 +59,15 @@ pub enum Message {
         successor: Option<B256>,
         /// The payer's signature of the final state.
         signature: Signature,
+        /// The signatures of the hubs that it passed.
+        hubs: Vec<Signature>,
     },
     /// Payee: agrees to the final state.
     ShutdownAck {
         /// The payee's signature of the final state.
         signature: Signature,
+        /// The signatures of the hubs that it passed, in the order of the participants.
+        hubs: Vec<Signature>,
     },
     /// Either: refused a message; nothing changed at the sender's side.
     Error {
@@ -74,6 +88,8 @@ pub enum Message {
         answers: Option<u64>,
         /// The payer's signature of the state.
         signature: Signature,
+        /// The guarantee that a ledger sets aside or releases with it.
+        change: Option<Change>,
     },
     /// Payee: agrees to a new split.
     UpdateAck {
@@ -123,30 +139,38 @@ pub enum Message {
         answers: Option<u64>,
         /// The ticks shown for the voucher.
         shown: Option<Shown>,
+        /// What a ledger sets aside in the base.
+        guarantees: Vec<Guarantee>,
     },
     /// Either: asks whether the other side is there.
     Ping,
     /// Either: is there.
     Pong,
+    /// Whoever takes part in a virtual channel: gave it up before it opened. What was set aside for it goes back.
+    Abort {
+        /// Why, as an error code.
+        code: String,
+    },
 }
 
-cbor::variants!(Message (16) {
-    0 ChannelOpen { terms, signature };
-    1 ChannelAccept { signature };
-    2 FundingLocked { signature };
+cbor::variants!(Message (17) {
+    0 ChannelOpen { terms, signature, route, hubs };
+    1 ChannelAccept { signature, hubs };
+    2 FundingLocked { signature, hubs };
     3 ShutdownRequest;
-    4 Shutdown { turn, balances, submitter, successor, signature };
-    5 ShutdownAck { signature };
+    4 Shutdown { turn, balances, submitter, successor, signature, hubs };
+    5 ShutdownAck { signature, hubs };
     6 Error { code, text };
-    7 Update { turn, follows, balances, answers, signature };
+    7 Update { turn, follows, balances, answers, signature, change };
     8 UpdateAck { turn, signature };
     9 UpdateError { turn, code };
     10 UpdateRequest { number, wish };
     11 SuccessorOpen { predecessor, terms, signature };
     12 SuccessorAccept { signature };
-    13 ChannelReestablish { base, voucher, asks, answers, shown };
+    13 ChannelReestablish { base, voucher, asks, answers, shown, guarantees };
     14 Ping;
     15 Pong;
+    16 Abort { code };
 });
 
 impl Message {
@@ -157,7 +181,7 @@ impl Message {
                 cut(code, MAX_CODE_BYTES);
                 cut(text, MAX_TEXT_BYTES);
             }
-            Self::UpdateError { code, .. } => cut(code, MAX_CODE_BYTES),
+            Self::UpdateError { code, .. } | Self::Abort { code } => cut(code, MAX_CODE_BYTES),
             _ => {}
         }
         self

@@ -46,6 +46,12 @@ pub enum CloseError {
     /// Another final state was signed already.
     #[error("another final state was signed already")]
     Conflict,
+    /// A ledger still sets money aside: the virtual channels through it have to be closed first.
+    #[error("{count} virtual channels run through the ledger: close them first")]
+    Guarantees {
+        /// How many.
+        count: usize,
+    },
     /// The other side's signature is wrong.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -65,6 +71,7 @@ impl CloseError {
             Self::WrongSuccessor => "CLOSE_WRONG_SUCCESSOR",
             Self::Turn { .. } => "CLOSE_TURN",
             Self::Conflict => "CLOSE_CONFLICT",
+            Self::Guarantees { .. } => "CLOSE_GUARANTEES",
             Self::Signature(error) => error.code(),
             Self::Sign(error) => error.code(),
         }
@@ -141,6 +148,9 @@ pub enum WithdrawError {
     /// A top up is not deposited yet.
     #[error("what was pledged is not deposited yet")]
     NotDeposited,
+    /// A virtual channel, or a ledger that sets money aside for one: the chain holds nothing that could be taken out by itself.
+    #[error("virtual channels run through the ledger, or the channel is one: close it first")]
+    Virtual,
     /// The successor's terms are not ours with another nonce, or were proposed too long ago, or its id is taken.
     #[error("terms of the successor do not follow from the channel's")]
     Terms,
@@ -173,6 +183,7 @@ impl WithdrawError {
             Self::ZeroAmount => "WITHDRAW_ZERO_AMOUNT",
             Self::Balance { .. } => "WITHDRAW_BALANCE",
             Self::NotDeposited => "WITHDRAW_NOT_DEPOSITED",
+            Self::Virtual => "WITHDRAW_VIRTUAL",
             Self::Terms => "WITHDRAW_TERMS",
             Self::InvalidTerms(error) => error.code(),
             Self::Underpays { .. } => "WITHDRAW_UNDERPAYS",

@@ -33,6 +33,40 @@ pub enum OpenError {
         /// The policy's limit.
         limit: u32,
     },
+    /// A virtual channel whose route does not fit its hubs, or leads through ledgers that are not between them.
+    #[error("route does not lead through ledgers between the participants")]
+    Route,
+    /// The ledger cannot take the channel now.
+    #[error("ledger on the way is {}", .status.name())]
+    Ledger {
+        /// Where the ledger is.
+        status: Status,
+    },
+    /// We are no hub, or none for this peer or this amount.
+    #[error("not a hub for this channel")]
+    NotServed,
+    /// The hub asks for more.
+    #[error("fee of {offered} is below the {asked} that the hub asks for")]
+    Fee {
+        /// What the route offers, in base units.
+        offered: u128,
+        /// What the hub asks for, in base units.
+        asked: u128,
+    },
+    /// The ledger has too little that is not promised to others.
+    #[error("ledger has {available} of the {needed} that the channel takes")]
+    Liquidity {
+        /// What the channel takes, fees included, in base units.
+        needed: u128,
+        /// What is there, in base units.
+        available: u128,
+    },
+    /// The ledger sets aside for as many channels as it can.
+    #[error("the ledger has {limit} guarantees already")]
+    TooManyGuarantees {
+        /// The limit.
+        limit: usize,
+    },
     /// The other side's signature is wrong.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -56,6 +90,12 @@ impl OpenError {
             Self::NotOurs => "OPEN_NOT_OURS",
             Self::Exists => "CHANNEL_EXISTS",
             Self::TooManyUnfunded { .. } => "OPEN_TOO_MANY_UNFUNDED",
+            Self::Route => "OPEN_ROUTE",
+            Self::Ledger { .. } => "OPEN_LEDGER",
+            Self::NotServed => "HUB_NOT_SERVED",
+            Self::Fee { .. } => "HUB_FEE",
+            Self::Liquidity { .. } => "HUB_LIQUIDITY",
+            Self::TooManyGuarantees { .. } => "GUARANTEE_TOO_MANY",
             Self::Signature(error) => error.code(),
             Self::Sign(error) => error.code(),
             Self::WrongStatus { .. } => "CHANNEL_WRONG_STATUS",

@@ -235,6 +235,25 @@ pub enum UpdateError {
         /// The turn.
         turn: u64,
     },
+    /// The guarantee is for no virtual channel that waits for it, or on other terms than that one's.
+    #[error("no virtual channel of ours waits for this guarantee")]
+    UnknownGuarantee,
+    /// The ledger sets aside for as many channels as can be put on chain.
+    #[error("the ledger has {limit} guarantees already")]
+    TooManyGuarantees {
+        /// The limit.
+        limit: usize,
+    },
+    /// The guarantee would not be split as its channel says.
+    #[error("{paid} of the guarantee for the downstream side is not between {least} and {most}")]
+    GuaranteeSplit {
+        /// Base units for the downstream side.
+        paid: u128,
+        /// What the downstream side may owe itself.
+        least: u128,
+        /// What the upstream side is sure of.
+        most: u128,
+    },
     /// The other side's signature is wrong.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -263,6 +282,9 @@ impl UpdateError {
             Self::Stale { .. } => "UPDATE_STALE",
             Self::GivenUp { .. } => "UPDATE_GIVEN_UP",
             Self::Turn { .. } => "UPDATE_TURN",
+            Self::UnknownGuarantee => "GUARANTEE_UNKNOWN",
+            Self::TooManyGuarantees { .. } => "GUARANTEE_TOO_MANY",
+            Self::GuaranteeSplit { .. } => "GUARANTEE_SPLIT",
             Self::Signature(error) => error.code(),
             Self::Sign(error) => error.code(),
         }
