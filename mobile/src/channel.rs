@@ -58,6 +58,8 @@ pub enum Role {
     Payer,
     /// Collects vouchers, agrees to what is proposed.
     Payee,
+    /// Stands between them in a virtual channel.
+    Hub,
 }
 
 impl From<channel::Role> for Role {
@@ -65,6 +67,7 @@ impl From<channel::Role> for Role {
         match role {
             channel::Role::Payer => Self::Payer,
             channel::Role::Payee => Self::Payee,
+            channel::Role::Hub => Self::Hub,
         }
     }
 }

@@ -133,6 +133,7 @@ impl From<Policy> for protocol::Policy {
             max_unfunded: policy.max_unfunded.unwrap_or(default.max_unfunded),
             funding_timeout: policy.funding_timeout.unwrap_or(default.funding_timeout),
             answer_timeout: policy.answer_timeout.unwrap_or(default.answer_timeout),
+            hub: default.hub,
         }
     }
 }
@@ -210,6 +211,7 @@ impl OpenTerms {
             kind: self.kind.map_or(channel::Kind::Stream, Into::into),
             payee_deposit: self.payee_deposit.unwrap_or(0),
             reserve: self.reserve.unwrap_or(0),
+            hubs: Vec::new(),
         }
     }
 }

@@ -245,6 +245,8 @@ pub enum TransactionKind {
     Challenge,
     /// Pays out a finalised outcome.
     Transfer,
+    /// Splits a guarantee of a finalised ledger as the channel that it is for says.
+    Reclaim,
 }
 
 impl From<TransactionKind> for protocol::TransactionKind {
@@ -256,6 +258,7 @@ impl From<TransactionKind> for protocol::TransactionKind {
             TransactionKind::Conclude => Self::Conclude,
             TransactionKind::Challenge => Self::Challenge,
             TransactionKind::Transfer => Self::Transfer,
+            TransactionKind::Reclaim => Self::Reclaim,
         }
     }
 }
@@ -270,6 +273,7 @@ impl From<protocol::TransactionKind> for TransactionKind {
             From::Conclude => Self::Conclude,
             From::Challenge => Self::Challenge,
             From::Transfer => Self::Transfer,
+            From::Reclaim => Self::Reclaim,
         }
     }
 }

@@ -27,6 +27,8 @@ mod closing;
 mod crash;
 mod funding;
 mod hostile;
+mod hub_world;
+mod hubs;
 mod late;
 mod lease;
 mod ledger;

@@ -186,6 +186,7 @@ impl Party {
             kind: Kind::Stream,
             payee_deposit: 0,
             reserve: 0,
+            hubs: Vec::new(),
         }
     }
 

@@ -30,15 +30,30 @@ impl Recorder {
     pub(crate) fn message(&mut self, bytes: &[u8], peer: Address, record: Option<&Channel>) {
         let envelope = Envelope::open(bytes, peer).expect("what a wallet sends can be read");
         assert_eq!(envelope.sender, self.key, "signed by its sender");
+        if let Some((channel, passage)) = record.and_then(|channel| Some((channel, channel.passage.as_ref()?))) {
+            // Its messages carry signatures of others, too; the record has ours.
+            let place = usize::try_from(passage.place).expect("few participants");
+            let closing = channel.closing.map_or(0, |closing| closing.turn);
+            let sheets =
+                [(PREFUND_TURN, &passage.prefund), (POSTFUND_TURN, &passage.postfund), (closing, &passage.last)];
+            for (turn, sheet) in sheets {
+                if let Some(signature) = sheet.signatures[place] {
+                    self.state(envelope.channel_id, (turn, signature));
+                }
+            }
+            return;
+        }
         let place = match envelope.message {
-            Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature } => (PREFUND_TURN, signature),
-            Message::FundingLocked { signature }
+            Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature, .. } => {
+                (PREFUND_TURN, signature)
+            }
+            Message::FundingLocked { signature, .. }
             | Message::SuccessorOpen { signature, .. }
             | Message::SuccessorAccept { signature } => (POSTFUND_TURN, signature),
             Message::Update { turn, signature, .. }
             | Message::UpdateAck { turn, signature }
             | Message::Shutdown { turn, signature, .. } => (turn, signature),
-            Message::ShutdownAck { signature } => {
+            Message::ShutdownAck { signature, .. } => {
                 let closing = record.and_then(|channel| channel.closing).expect("stored before it is signed");
                 (closing.turn, signature)
             }

@@ -1,9 +1,9 @@
 //! JavaScript values to core values, checked. `field` names the argument in the error.
 
 use js_sys::{Array, ArrayBuffer, JsString, Reflect, Symbol, Uint8Array};
-use millstream_core::channel::Kind;
+use millstream_core::channel::{Kind, Route};
 use millstream_core::payment::Unit;
-use millstream_core::protocol::{Policy, SpendRule, SpendScope, TransactionKind};
+use millstream_core::protocol::{HubPolicy, Policy, SpendRule, SpendScope, TransactionKind};
 use millstream_core::wallet::{ChainUpdate, LeaseTerms, Log, Purchase, StoredRecord};
 use millstream_core::{Address, B256, Bytes, nitro};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -19,6 +19,8 @@ pub(crate) const MAX_SECONDS: u64 = nitro::MAX_UINT48;
 const MAX_RECORD_BYTES: usize = 1024 * 1024;
 /// Far more rules than an owner has.
 const MAX_SPEND_RULES: u32 = 64;
+/// Far more hubs than a route may have; the core says how many it may.
+const MAX_ROUTE: u32 = 64;
 /// The adjudicator's events have two topics, the chain's logs at most four.
 const MAX_TOPICS: u32 = 4;
 
@@ -261,6 +263,35 @@ fn elements<T>(
         .collect()
 }
 
+/// The way of a virtual channel: `{ hubs, ledgers, fees }`; none if it is missing.
+pub(crate) fn route(value: &JsValue) -> Result<Option<(Vec<Address>, Route)>, Failure> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let fields = Fields::of(value, "route")?;
+    let hubs = fields.elements("hubs", MAX_ROUTE, |hub| address(hub, "hubs"))?;
+    let ledgers = fields.elements("ledgers", MAX_ROUTE, |ledger| hash(ledger, "ledgers"))?;
+    let fees = fields.elements("fees", MAX_ROUTE, |fee| amount(fee, "fees"))?;
+    Ok(Some((hubs, Route { ledgers, fees })))
+}
+
+/// A hub's terms: what is missing keeps its default.
+fn hub(value: &JsValue) -> Result<HubPolicy, Failure> {
+    let fields = Fields::of(value, "hub")?;
+    let serves = match fields.get("serves")? {
+        list if list.is_undefined() => Vec::new(),
+        list => elements(&list, "serves", 10_000, |key| address(key, "serves"))?,
+    };
+    let rate = fields.get("feeRate")?;
+    Ok(HubPolicy {
+        serves,
+        fee: fields.amount_or_zero("fee")?,
+        fee_rate: if rate.is_undefined() { 0 } else { uint32(&rate, "feeRate")? },
+        max_amount: fields.amount_or_zero("maxAmount")?,
+        max_per_peer: fields.amount_or_zero("maxPerPeer")?,
+    })
+}
+
 /// A policy: what is missing keeps its default.
 pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
     let mut policy = Policy::default();
@@ -293,6 +324,9 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
         if given(field)? {
             *seconds = fields.seconds(field)?;
         }
+    }
+    if given("hub")? {
+        policy.hub = Some(hub(&fields.get("hub")?)?);
     }
     for (field, number) in [
         ("minConfirmations", &mut policy.min_confirmations),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
-use millstream_core::channel::{Balances, Channel, Kind, Role};
+use millstream_core::channel::{Balances, Channel, Hop, Kind, Role};
 use millstream_core::payment::{Quote, Receipt, SignedVoucher};
 use millstream_core::protocol::{Event, SpendRefusal};
 use millstream_core::wallet::{Output, Write};
@@ -45,7 +45,8 @@ words! {
     CHUNK = "chunk", CLOSING = "closing", CLAIMED = "claimed", AGREED = "agreed", LEAVING = "leaving",
     SIGN = "sign", DIGEST = "digest", PURPOSE = "purpose", UPDATED = "updated", UPDATE_REFUSED = "updateRefused",
     SUCCEEDED = "succeeded", PEER_ALIVE = "peerAlive", PEER_SILENT = "peerSilent", REORGANISED = "reorganised",
-    SIGN_REFUSED = "signRefused", BALANCES = "balances", SUCCESSOR = "successor", PREDECESSOR = "predecessor",
+    SIGN_REFUSED = "signRefused", BALANCES = "balances", SUCCESSOR = "successor", PREDECESSOR = "predecessor", HUB = "hub", HUBS = "hubs", UPSTREAM = "upstream", DOWNSTREAM = "downstream",
+    STAGE = "stage", GUARANTEED = "guaranteed", GUARANTEES = "guarantees", PROMISED = "promised",
     CARRIED = "carried", STREAM = "stream", LEDGER = "ledger", PAYEE_DEPOSIT = "payeeDeposit", RESERVE = "reserve",
     PENDING = "pending", TURN_RECORD = "turnRecord", ASK = "ask", QUESTION = "question", RULE = "rule", WINDOW = "window",
     ASKS = "asks", LIMIT = "limit", SPENT = "spent", SPEND_REFUSED = "spendRefused", REFUSAL = "refusal",
@@ -235,13 +236,14 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
     let role = match channel.role {
         Role::Payer => word(&PAYER),
         Role::Payee => word(&PAYEE),
+        Role::Hub => word(&HUB),
     };
     let kind = match terms.kind {
         Kind::Stream => word(&STREAM),
         Kind::Ledger => word(&LEDGER),
     };
     // What both agreed that the payer puts in: its first deposit, and every top up.
-    let deposit = split.total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit);
+    let deposit = channel.split().total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit);
     let mut info = Plain::new()
         .with(&ID, hash(id))
         .with(&KIND, kind)
@@ -267,8 +269,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&PENDING, !channel.proposals.is_empty() || channel.request.is_some())
         .with(&LEAVING, channel.leaving);
     if let Some(closing) = &channel.closing {
-        let closing =
-            Plain::new().with(&CLAIMED, closing.balances.payee).with(&AGREED, closing.signatures.both().is_some());
+        let closing = Plain::new().with(&CLAIMED, closing.balances.payee).with(&AGREED, channel.is_final_signed());
         info = info.with(&CLOSING, closing);
     }
     if let Some(dispute) = &facts.dispute {
@@ -291,6 +292,27 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
     }
     if let Some(successor) = &channel.successor {
         info = info.with(&SUCCESSOR, hash(&successor.channel_id));
+    }
+    if terms.kind == Kind::Ledger {
+        let aside = channel.split();
+        info = info
+            .with(&GUARANTEED, aside.guaranteed())
+            .with(&GUARANTEES, u32::try_from(aside.guarantees.len()).unwrap_or(u32::MAX))
+            .with(&PROMISED, channel.promised());
+    }
+    if let Some(passage) = &channel.passage {
+        let hop = |hop: &Option<Hop>| match hop {
+            Some(hop) => Plain::new().with(&LEDGER, hash(&hop.ledger)).with(&STAGE, hop.stage.name()).into(),
+            None => JsValue::UNDEFINED,
+        };
+        let hubs = js_sys::Array::new();
+        for hub in &terms.hubs {
+            hubs.push(&address(hub));
+        }
+        info = info
+            .with(&HUBS, JsValue::from(hubs))
+            .with(&UPSTREAM, hop(&passage.upstream))
+            .with(&DOWNSTREAM, hop(&passage.downstream));
     }
     if let Some(code) = &channel.aborted {
         info = info.with(&ABORTED, code);

@@ -6,11 +6,11 @@
 use alloc::vec::Vec;
 
 use crate::B256;
+use crate::U256;
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
 use crate::channel::terms::Terms;
 use crate::nitro::{self, Allocation, AllocationType};
-use crate::U256;
 
 /// How many guarantees a ledger holds at once: all of them have to be put on chain if the other side is gone.
 pub const MAX_GUARANTEES: usize = 32;

@@ -83,7 +83,12 @@ impl cbor::Item for Proposal {}
 impl Proposal {
     /// A state that we decided to sign.
     pub(crate) fn agreed(turn: u64, balances: Balances) -> Self {
-        Self { base: Base { turn, balances, signatures: Signatures::default() }, agreed: true, answers: None, change: None }
+        Self {
+            base: Base { turn, balances, signatures: Signatures::default() },
+            agreed: true,
+            answers: None,
+            change: None,
+        }
     }
 }
 

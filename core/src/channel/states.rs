@@ -1,8 +1,8 @@
 //! The states of a channel as they are signed: bases, redemptions and the final state.
 
 use crate::channel::balances::{Balances, Role};
-use crate::channel::record::Channel;
 use crate::channel::guarantee::Split;
+use crate::channel::record::Channel;
 use crate::channel::signed::{Base, Closing, Signatures, Successor};
 use crate::channel::terms::{Kind, Terms};
 use crate::crypto::{Signature, SignatureError};
@@ -131,8 +131,7 @@ impl Channel {
         };
         let balances = self.terms.deposits();
         let newest_first = [(POSTFUND_TURN, &passage.postfund), (PREFUND_TURN, &passage.prefund)];
-        let (turn, signatures) =
-            newest_first.into_iter().find_map(|(turn, sheet)| Some((turn, sheet.complete()?)))?;
+        let (turn, signatures) = newest_first.into_iter().find_map(|(turn, sheet)| Some((turn, sheet.complete()?)))?;
         let base = Base { turn, balances, signatures: Signatures::default() };
         Some((base, base.state(&self.terms).signed_by(signatures)))
     }
@@ -147,7 +146,7 @@ impl Channel {
     }
 
     /// Whether everyone signed the final state.
-    pub(crate) fn is_final_signed(&self) -> bool {
+    pub fn is_final_signed(&self) -> bool {
         match &self.passage {
             Some(passage) => self.closing.is_some() && passage.last.complete().is_some(),
             None => self.closing.is_some_and(|closing| closing.signatures.both().is_some()),

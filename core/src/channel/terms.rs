@@ -191,7 +191,11 @@ impl Terms {
             return Err(TermsError::TooManyHubs { count: self.hubs.len() });
         }
         let keys = self.participants();
-        if keys.iter().enumerate().any(|(index, key)| keys.iter().skip(index.saturating_add(1)).any(|other| other == key)) {
+        if keys
+            .iter()
+            .enumerate()
+            .any(|(index, key)| keys.iter().skip(index.saturating_add(1)).any(|other| other == key))
+        {
             return Err(TermsError::SameParty);
         }
         if self.is_virtual() && (self.kind != Kind::Stream || self.payee_deposit > 0 || self.reserve > 0) {

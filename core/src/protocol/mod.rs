@@ -45,8 +45,8 @@ pub(crate) use sign::{ChainOf, ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};
 pub(crate) use spending::{SpendLog, Tags, Verdict};
 pub(crate) use update::{
-    MAX_QUEUE, Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
-    request, top_up,
+    MAX_QUEUE, Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold,
+    pay_in_ledger, request, top_up,
 };
 pub(crate) use watch::{Observed, apply_event, is_overtaken, reorganise};
 pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, give_up, withdraw};

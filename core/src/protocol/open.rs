@@ -46,7 +46,12 @@ pub(crate) fn accept_channel_open(
         if let Some(base) = channel.base {
             let ours = base.signatures.payee.filter(|_| base.turn == PREFUND_TURN);
             // A payer that asks again once the channel is open lost its record.
-            effects.send(ours.map_or_else(|| report(channel), |signature| Message::ChannelAccept { signature, hubs: Vec::new() }));
+            effects.send(
+                ours.map_or_else(
+                    || report(channel),
+                    |signature| Message::ChannelAccept { signature, hubs: Vec::new() },
+                ),
+            );
         }
         return Ok(channel.clone());
     }

@@ -104,7 +104,8 @@ fn adopt_base(
     if base.turn <= known_turn(channel) && channel.base.is_some() {
         return Ok(());
     }
-    let state = State::base(&channel.terms, base.turn, &Split { balances: base.balances, guarantees: guarantees.clone() });
+    let state =
+        State::base(&channel.terms, base.turn, &Split { balances: base.balances, guarantees: guarantees.clone() });
     state.verify(&payer, channel.terms.payer)?;
     state.verify(&payee, channel.terms.payee)?;
     let is_it = |index: &usize| channel.proposal_state(*index).is_some_and(|proposed| proposed.hash == state.hash);

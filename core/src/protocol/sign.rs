@@ -6,9 +6,9 @@ use crate::channel::{Base, Channel, Guarantee, POSTFUND_TURN, PREFUND_TURN, Prop
 use crate::crypto::{SignError, Signature};
 use crate::payment::{SignedVoucher, Voucher};
 use crate::protocol::Context;
-use crate::protocol::{close, relay};
 use crate::protocol::effects::{Effects, Event};
 use crate::protocol::outstanding::{closing_message, proposal_message};
+use crate::protocol::{close, relay};
 use crate::wire::Message;
 use crate::{Address, B256};
 

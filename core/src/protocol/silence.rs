@@ -2,9 +2,9 @@
 
 use crate::channel::{Channel, Role, Status};
 use crate::crypto::SignError;
-use crate::protocol::{Context, relay};
 use crate::protocol::dispute::{can_leave, next_transaction, ours_at_stake};
 use crate::protocol::effects::{Effects, Event};
+use crate::protocol::{Context, relay};
 
 /// Whether money is in the channel and the other side owes us an answer.
 pub(crate) fn awaits_peer(channel: &Channel) -> bool {

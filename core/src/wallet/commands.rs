@@ -43,11 +43,9 @@ impl Wallet {
             Command::CloseChannel { channel_id } => self.step_with_way(channel_id, now, |context, channel, effects| {
                 Ok(protocol::request_close(context, channel, effects)?)
             }),
-            Command::LeaveChannel { channel_id } => {
-                self.step_with_way(channel_id, now, |context, channel, effects| {
-                    Ok(protocol::leave(context, channel, effects)?)
-                })
-            }
+            Command::LeaveChannel { channel_id } => self.step_with_way(channel_id, now, |context, channel, effects| {
+                Ok(protocol::leave(context, channel, effects)?)
+            }),
             Command::Snapshot { channel_id } => self
                 .step(channel_id, now, |context, channel, effects| Ok(protocol::snapshot(context, channel, effects)?)),
             Command::ClearChallenge { channel_id } => {

@@ -258,7 +258,9 @@ fn check_changes(context: &Context<'_>, parts: &mut [Part], message: &Message) -
     }
     let change = match message {
         Message::Update { change, turn, .. } => change.filter(|_| *turn > ledger.signed_turn),
-        Message::UpdateRequest { number, wish: Wish::Change(change) } => Some(*change).filter(|_| *number > ledger.requests),
+        Message::UpdateRequest { number, wish: Wish::Change(change) } => {
+            Some(*change).filter(|_| *number > ledger.requests)
+        }
         Message::UpdateError { turn, .. } => {
             let refused = ledger.proposals.iter().skip_while(|proposal| proposal.base.turn != *turn);
             for change in refused.filter_map(|proposal| proposal.change) {

@@ -71,8 +71,7 @@ impl Wallet {
             let (upstream, rest) = parts.split_first_mut().ok_or(MessageError::from(OpenError::Route))?;
             let ours = (&*upstream.channel, rest.first_mut());
             let proposed = relay::Proposed { terms, route, signature, hubs };
-            let made =
-                relay::accept_channel_open(context, sender, destination, unfunded, proposed, ours, &mut effects);
+            let made = relay::accept_channel_open(context, sender, destination, unfunded, proposed, ours, &mut effects);
             let channel = alloc::boxed::Box::new(made.map_err(MessageError::from)?);
             parts.push(Part { channel_id, channel, effects });
             Ok(())
@@ -301,11 +300,7 @@ fn guaranteed(ledger: &Channel) -> Vec<B256> {
 }
 
 /// What a participant of a virtual channel says.
-pub(super) fn accept(
-    context: &Context<'_>,
-    parts: &mut [Part],
-    envelope: Envelope,
-) -> Result<(), MessageError> {
+pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelope) -> Result<(), MessageError> {
     let Envelope { sender, channel_id, message, .. } = envelope;
     let mut way = way(parts, channel_id).ok_or(MessageError::WrongSender)?;
     let Part { channel, effects, .. } = &mut *way.channel;

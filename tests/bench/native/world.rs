@@ -175,6 +175,7 @@ impl World {
             kind: Kind::Stream,
             payee_deposit: 0,
             reserve: 0,
+            hubs: Vec::new(),
         };
         let id = terms.channel_id();
         self.payer.input(Input::Command(Command::OpenChannel(terms)));

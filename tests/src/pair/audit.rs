@@ -108,14 +108,14 @@ fn last_turn(payment: &SignedVoucher) -> u64 {
 /// The turn that a message carries our signature of.
 fn signed_turn(message: &Message, wallet: &Wallet, channel_id: &B256) -> Option<(u64, Signature)> {
     Some(match message {
-        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature } => (PREFUND_TURN, *signature),
-        Message::FundingLocked { signature }
+        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature, .. } => (PREFUND_TURN, *signature),
+        Message::FundingLocked { signature, .. }
         | Message::SuccessorOpen { signature, .. }
         | Message::SuccessorAccept { signature } => (POSTFUND_TURN, *signature),
         Message::Update { turn, signature, .. }
         | Message::UpdateAck { turn, signature }
         | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
-        Message::ShutdownAck { signature } => (wallet.channel(channel_id)?.closing?.turn, *signature),
+        Message::ShutdownAck { signature, .. } => (wallet.channel(channel_id)?.closing?.turn, *signature),
         _ => return None,
     })
 }

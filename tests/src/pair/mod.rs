@@ -103,6 +103,7 @@ impl Pair {
             kind: Kind::Stream,
             payee_deposit: 0,
             reserve: 0,
+            hubs: Vec::new(),
         }
     }
 

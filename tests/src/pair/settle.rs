@@ -27,7 +27,7 @@ impl Pair {
             let payee = balances.payee.min(holdings);
             match channel.role {
                 // What it offered to give back may be taken at any time.
-                Role::Payee => payee.saturating_sub(wished),
+                Role::Payee | Role::Hub => payee.saturating_sub(wished),
                 Role::Payer => {
                     let promised = channel.proposals.iter().map(|proposal| proposal.base.balances.payee);
                     // What left under a lease or by ticks counts, and what waits for its signature: the record may know of

@@ -189,6 +189,7 @@ impl World {
             kind,
             payee_deposit: if two_sided { u128::from(self.random.below(1_000)) } else { 0 },
             reserve: self.random.one_of([0, 0, 0, 20]),
+            hubs: Vec::new(),
         };
         let at = At { party: payer, host: self.random.index(self.parties[payer].hosts.len()) };
         self.say(|world| {

@@ -71,7 +71,7 @@ impl World {
             closing.balances.of(role).min(total)
         } else {
             match role {
-                Role::Payee => self.owed_to_payee(party, channel_id, record).min(total),
+                Role::Payee | Role::Hub => self.owed_to_payee(party, channel_id, record).min(total),
                 Role::Payer => self.owed_to_payer(party, channel_id, record, total),
             }
         };

@@ -101,8 +101,8 @@ impl World {
                         }
                         known.vouchers.extend(voucher);
                     }
-                    Message::ChannelAccept { signature }
-                    | Message::FundingLocked { signature }
+                    Message::ChannelAccept { signature, .. }
+                    | Message::FundingLocked { signature, .. }
                     | Message::UpdateAck { signature, .. }
                     | Message::SuccessorAccept { signature } => {
                         let digest = key.digest_of(&signature);
@@ -260,7 +260,7 @@ impl World {
             let mut signatures = Signatures::default();
             match role {
                 Role::Payer => signatures.payer = Some(signature),
-                Role::Payee => signatures.payee = Some(signature),
+                Role::Payee | Role::Hub => signatures.payee = Some(signature),
             }
             Base { turn, balances, signatures }
         };
@@ -275,27 +275,27 @@ impl World {
                 }
                 let part = states::base(&terms, 0, terms.deposits());
                 let signature = key.sign(states::digest(&terms, &part));
-                Message::ChannelOpen { terms, signature }
+                Message::ChannelOpen { terms, signature, route: None, hubs: Vec::new() }
             }
-            1 => Message::ChannelAccept { signature: base_signature(0, terms.deposits()) },
+            1 => Message::ChannelAccept { signature: base_signature(0, terms.deposits()), hubs: Vec::new() },
             2 => {
                 let signature = base_signature(1, terms.deposits());
                 self.remember_half(channel_id, half(1, terms.deposits(), signature));
-                Message::FundingLocked { signature }
+                Message::FundingLocked { signature, hubs: Vec::new() }
             }
             3 => Message::ShutdownRequest,
             4 | 5 => {
                 let submitter = self.random.one_of([Role::Payer, Role::Payee]);
                 let closing = Closing { turn, balances, signatures: Signatures::default(), submitter };
                 let signature = key.sign(states::digest(terms, &states::closing(terms, &closing, None)));
-                Message::Shutdown { turn, balances, submitter, successor: None, signature }
+                Message::Shutdown { turn, balances, submitter, successor: None, signature, hubs: Vec::new() }
             }
-            6 => Message::ShutdownAck { signature: base_signature(turn, balances) },
+            6 => Message::ShutdownAck { signature: base_signature(turn, balances), hubs: Vec::new() },
             7 | 8 => {
                 let signature = base_signature(turn, balances);
                 self.remember_half(channel_id, half(turn, balances, signature));
                 let answers = self.random.one_of([None, None, Some(1), Some(2)]);
-                Message::Update { turn, follows: newest, balances, answers, signature }
+                Message::Update { turn, follows: newest, balances, answers, signature, change: None }
             }
             9 => {
                 let (turn, balances) =
@@ -327,7 +327,14 @@ impl World {
                     let voucher = self.one_of_list(&on_base).filter(|_| self.random.chance(70));
                     let asks = self.random.chance(50).then(|| self.random.below(4));
                     let answers = self.random.chance(50).then_some(known.question);
-                    Message::ChannelReestablish { base: Some(base), voucher, asks, answers, shown: None }
+                    Message::ChannelReestablish {
+                        base: Some(base),
+                        voucher,
+                        asks,
+                        answers,
+                        shown: None,
+                        guarantees: Vec::new(),
+                    }
                 }
                 None => Message::Pong,
             },

@@ -42,14 +42,14 @@ pub fn with_successor(record: &Channel, exits: Balances) -> Balances {
 /// The state that a message carries a signature of: its turn and the signature.
 fn signed_state(message: &Message) -> Option<(u64, Signature)> {
     Some(match message {
-        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature } => (0, *signature),
-        Message::FundingLocked { signature }
+        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature, .. } => (0, *signature),
+        Message::FundingLocked { signature, .. }
         | Message::SuccessorOpen { signature, .. }
         | Message::SuccessorAccept { signature } => (1, *signature),
         Message::Update { turn, signature, .. }
         | Message::UpdateAck { turn, signature }
         | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
-        Message::ShutdownAck { signature } => (ANY_TURN, *signature),
+        Message::ShutdownAck { signature, .. } => (ANY_TURN, *signature),
         _ => return None,
     })
 }

@@ -28,11 +28,12 @@ impl Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// Payer: proposes a channel. Returns its id.
+    /// Payer: proposes a channel, with a route a virtual one. Returns its id.
     ///
     /// # Errors
     ///
-    /// Those of arguments; `TERMS_...`, `POLICY_...`, `CHANNEL_EXISTS`.
+    /// Those of arguments; `TERMS_...`, `POLICY_...`, `CHANNEL_EXISTS`; with a route `OPEN_...`, `HUB_LIQUIDITY`,
+    /// `GUARANTEE_TOO_MANY`.
     #[wasm_bindgen(js_name = openChannel, unchecked_return_type = "Hex")]
     pub fn open_channel(
         &self,
@@ -58,6 +59,8 @@ impl Core {
         let kind = input::kind(&fields.get("kind")?)?;
         let payee_deposit = fields.amount_or_zero("payeeDeposit")?;
         let reserve = fields.amount_or_zero("reserve")?;
+        let route = input::route(&fields.get("route")?)?;
+        let (hubs, route) = route.map_or_else(|| (Vec::new(), None), |(hubs, route)| (hubs, Some(route)));
         let mut wallet = self.wallet()?;
         let terms = Terms {
             chain: wallet.config().chain,
@@ -73,9 +76,14 @@ impl Core {
             kind,
             payee_deposit,
             reserve,
+            hubs,
         };
         let channel_id = terms.channel_id();
-        wallet.handle(Input::Command(Command::OpenChannel(terms)), now)?;
+        let command = match route {
+            Some(route) => Command::OpenVirtual { terms, route },
+            None => Command::OpenChannel(terms),
+        };
+        wallet.handle(Input::Command(command), now)?;
         Ok(output::hash(&channel_id))
     }
 

@@ -19,7 +19,12 @@ pub(super) fn report(way: &mut Way<'_>) {
         state_hash: dispute.state_hash,
         outcome: dispute.outcome.clone(),
     });
-    let held: Vec<B256> = way.channel.channel.passage.iter().flat_map(|passage| passage.hops())
+    let held: Vec<B256> = way
+        .channel
+        .channel
+        .passage
+        .iter()
+        .flat_map(|passage| passage.hops())
         .filter(|hop| hop.is_bound())
         .map(|hop| hop.ledger)
         .collect();
@@ -44,7 +49,12 @@ pub(super) fn report(way: &mut Way<'_>) {
 /// Goes on chain with the channel when one of its ledgers does, and lets the ledgers do what is their turn.
 pub(super) fn follow(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), MessageError> {
     let channel_id = way.channel.channel_id;
-    let held: Vec<B256> = way.channel.channel.passage.iter().flat_map(|passage| passage.hops())
+    let held: Vec<B256> = way
+        .channel
+        .channel
+        .passage
+        .iter()
+        .flat_map(|passage| passage.hops())
         .filter(|hop| hop.stage == Stage::Held)
         .map(|hop| hop.ledger)
         .collect();

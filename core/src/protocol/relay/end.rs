@@ -65,7 +65,9 @@ pub(crate) fn accept_shutdown_request(
     let status = channel.status();
     match (channel.role, channel.closing) {
         (Role::Payee, _) => Err(CloseError::WrongRole),
-        (Role::Payer, None) if matches!(status, Status::Open | Status::Signed) => propose_final(context, channel, effects),
+        (Role::Payer, None) if matches!(status, Status::Open | Status::Signed) => {
+            propose_final(context, channel, effects)
+        }
         (Role::Hub, None) if matches!(status, Status::Open | Status::Signed | Status::Closing) => {
             channel.close_requested = true;
             effects.send_to(channel.neighbours().0, Message::ShutdownRequest);
@@ -179,9 +181,17 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
     let was_released_below = passage.downstream.is_some_and(|hop| hop.stage == Stage::Released);
     let removals = [
         // The ledger before us brings what we may owe.
-        (true, is_held(passage.upstream) && (settled.is_some() || channel.aborted.is_some() || was_released_below), least),
+        (
+            true,
+            is_held(passage.upstream) && (settled.is_some() || channel.aborted.is_some() || was_released_below),
+            least,
+        ),
         // The one after us costs what we are sure of, or nothing.
-        (false, is_held(passage.downstream) && (settled.is_some() || is_dead), settled.map_or(0, |it| it.payee).min(most)),
+        (
+            false,
+            is_held(passage.downstream) && (settled.is_some() || is_dead),
+            settled.map_or(0, |it| it.payee).min(most),
+        ),
     ];
     for (is_before, is_due, paid) in removals {
         let ledger = if is_before { way.upstream.as_deref_mut() } else { way.downstream.as_deref_mut() };

@@ -1,13 +1,11 @@
 //! The guarantees of a virtual channel in the ledgers on its way: when one may come, and when it may go.
 
-use crate::channel::{
-    Balances, Change, Channel, Hop, Kind, Role, Stage, Status, Wish, is_guarantee,
-};
+use crate::B256;
+use crate::channel::{Balances, Change, Channel, Hop, Kind, Role, Stage, Status, Wish, is_guarantee};
 use crate::nitro;
 use crate::protocol::relay::end::settlement;
 use crate::protocol::relay::{Way, is_held};
 use crate::protocol::{Context, UpdateError};
-use crate::B256;
 
 /// Checks a change of a ledger against the virtual channel that it is for, whoever of both sides proposes it.
 ///
@@ -94,7 +92,9 @@ pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
     let Way { channel, upstream, downstream } = way;
     for ledger in upstream.iter_mut().chain(downstream).map(|part| &mut *part.channel) {
         let ledger_id = ledger.terms.channel_id();
-        let Some(hop) = channel.channel.passage.as_mut().and_then(|passage| passage.hop_mut(&ledger_id)) else { continue };
+        let Some(hop) = channel.channel.passage.as_mut().and_then(|passage| passage.hop_mut(&ledger_id)) else {
+            continue;
+        };
         *hop = synced(context, *hop, ledger, channel_id, settled);
         let is_waiting = hop.stage == Stage::Idle;
         if !is_waiting || channel.channel.aborted.is_some() {
@@ -107,9 +107,7 @@ pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
 }
 
 fn synced(context: &Context<'_>, hop: Hop, ledger: &Channel, channel_id: B256, settled: Option<Balances>) -> Hop {
-    let adds = |change: Option<Change>| {
-        matches!(change, Some(Change::Add { guarantee, .. }) if guarantee.channel_id == channel_id)
-    };
+    let adds = |change: Option<Change>| matches!(change, Some(Change::Add { guarantee, .. }) if guarantee.channel_id == channel_id);
     let offered = ledger.proposals.iter().filter(|proposal| proposal.agreed && adds(proposal.change));
     let offered = offered.map(|proposal| proposal.base.turn).max();
     let turn = hop.turn.max(offered.unwrap_or(0));

@@ -5,12 +5,12 @@
 
 use alloc::vec::Vec;
 
+use crate::Address;
 use crate::channel::{Balances, Base, Channel, POSTFUND_TURN, PREFUND_TURN, Role, Sheet, Signatures, State, Status};
 use crate::crypto::{SignError, Signature, SignatureError};
 use crate::protocol::effects::Effects;
 use crate::protocol::{Context, Purpose};
 use crate::wire::Message;
-use crate::Address;
 
 /// The states of a virtual channel that everyone signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

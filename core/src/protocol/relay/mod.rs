@@ -106,5 +106,6 @@ fn leads(ledger: &Channel) -> bool {
 /// Leaves with a virtual channel, as far as that is not under way.
 fn leave(context: &Context<'_>, part: &mut Part) -> Result<(), MessageError> {
     part.channel.leaving = true;
-    Ok(dispute::next_transaction(context, &part.channel, &mut part.effects).map_err(crate::protocol::CloseError::from)?)
+    Ok(dispute::next_transaction(context, &part.channel, &mut part.effects)
+        .map_err(crate::protocol::CloseError::from)?)
 }

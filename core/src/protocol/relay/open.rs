@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 
 use crate::channel::{
-    Change, Channel, Guarantee, Hop, Kind, MAX_GUARANTEES, Passage, Reservation, Role, Route, Stage, Status, Terms, Wish,
+    Change, Channel, Guarantee, Hop, Kind, MAX_GUARANTEES, Passage, Reservation, Role, Route, Stage, Status, Terms,
+    Wish,
 };
 use crate::crypto::Signature;
 use crate::protocol::effects::Effects;
@@ -112,7 +113,8 @@ pub(crate) fn repeat(channel: &Channel, terms: &Terms, effects: &mut Effects) ->
 /// A ledger on the way is one between us and our neighbour, of the same asset on the same chain, and open.
 fn check_ledger(channel: &Channel, ledger: &Channel, neighbour: Address) -> Result<(), OpenError> {
     let (of, ours) = (&ledger.terms, &channel.terms);
-    let fits = of.kind == Kind::Ledger && of.chain == ours.chain && of.asset == ours.asset && ledger.peer() == neighbour;
+    let fits =
+        of.kind == Kind::Ledger && of.chain == ours.chain && of.asset == ours.asset && ledger.peer() == neighbour;
     if !fits {
         return Err(OpenError::Route);
     }
@@ -131,7 +133,8 @@ fn check_served(
 ) -> Result<(), OpenError> {
     let policy = context.policy.hub.as_ref().ok_or(OpenError::NotServed)?;
     let amount = channel.terms.deposit;
-    if !(policy.serves.is_empty() || policy.serves.contains(&sender)) || (policy.max_amount > 0 && amount > policy.max_amount)
+    if !(policy.serves.is_empty() || policy.serves.contains(&sender))
+        || (policy.max_amount > 0 && amount > policy.max_amount)
     {
         return Err(OpenError::NotServed);
     }
@@ -219,11 +222,8 @@ pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Me
         && passage.downstream.is_some_and(|hop| hop.stage == Stage::Idle)
         && (place == 0 || (is_held(passage.upstream) && passage.postfund.before(place).is_some()));
     let (true, Some(ledger)) = (is_ready, way.downstream.as_deref_mut()) else { return Ok(()) };
-    let guarantee = Guarantee {
-        channel_id: way.channel.channel_id,
-        amount: channel.terms.deposit,
-        payer: ledger.channel.role,
-    };
+    let guarantee =
+        Guarantee { channel_id: way.channel.channel_id, amount: channel.terms.deposit, payer: ledger.channel.role };
     let fee = passage.route.fee_from(place).ok_or(OpenError::Route)?;
     let change = Change::Add { guarantee, fee };
     let offered = offer(context, ledger, change);
@@ -261,7 +261,9 @@ pub(super) fn refuse(way: &mut Way<'_>, code: &str) {
     channel.deadline = None;
     way.channel.effects.send_to(downstream, Message::Abort { code: code.into() });
     way.channel.effects.send_to(upstream, Message::Abort { code: code.into() });
-    if channel.role == Role::Payer && let Some(passage) = &mut channel.passage {
+    if channel.role == Role::Payer
+        && let Some(passage) = &mut channel.passage
+    {
         passage.refused = true;
     }
 }
