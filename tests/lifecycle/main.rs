@@ -27,6 +27,7 @@ mod closing;
 mod crash;
 mod funding;
 mod hostile;
+mod hub_alone;
 mod hub_world;
 mod hubs;
 mod late;

@@ -1,0 +1,120 @@
+//! Virtual channels left on chain: each role alone, whoever else is silent or hostile, with balances to the unit.
+
+use millstream_core::channel::Status;
+use millstream_core::protocol::TransactionKind;
+use millstream_core::wallet::Command;
+
+use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
+use crate::Asset;
+
+crate::with_both_assets!(
+    everyone_can_leave_when_all_others_are_silent,
+    everyone_can_leave_when_one_other_is_silent,
+);
+
+/// How much is paid before somebody leaves.
+const PAID: u128 = 1_234;
+
+/// What everybody should have in the end, if the channel is worth `paid`.
+fn ends(hubs: usize, paid: u128) -> Vec<i128> {
+    let fees = i128::try_from(FEE).expect("small");
+    let paid = i128::try_from(paid).expect("small");
+    let mut ends = vec![fees; hubs + 2];
+    ends[0] = -paid - fees * i128::try_from(hubs).expect("few");
+    ends[hubs + 1] = paid;
+    ends
+}
+
+/// The gain of the party that left, and that nobody who is there lost what is its own.
+fn leaves_alone(asset: Asset, hubs: usize, who: usize, silent: &[usize]) {
+    let mut row = Row::open(asset, hubs);
+    row.paid(PAID);
+    for index in silent {
+        row.gone[*index] = true;
+    }
+    // Whoever leaves, leaves all its ledgers.
+    let ours: Vec<usize> = [who.checked_sub(1), (who < row.ledgers.len()).then_some(who)].into_iter().flatten().collect();
+    for ledger in &ours {
+        row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
+    }
+    row.run_out();
+    let what = format!("party {who} of {hubs} hubs leaves, {silent:?} silent");
+    assert_eq!(row.record(who).status(), Status::Closed, "{what}");
+    // A payee that is silent does not claim: the channel is worth nothing then.
+    let last = row.last();
+    let worth = if silent.contains(&last) { 0 } else { PAID };
+    let (gains, ends) = (row.gains(), ends(hubs, worth));
+    // Deposits that are still in ledgers of others are not back; those of the one that left are.
+    let held: u128 = ours.iter().map(|index| row.chain.holdings(row.asset, row.ledgers[*index])).sum();
+    assert_eq!(held, 0, "{what}");
+    assert_eq!(gains[who], ends[who], "{what}: {gains:?}");
+}
+
+fn everyone_can_leave_when_all_others_are_silent(asset: Asset) {
+    for hubs in 1..=2 {
+        for who in 0..hubs + 2 {
+            let silent: Vec<usize> = (0..hubs + 2).filter(|index| *index != who).collect();
+            leaves_alone(asset, hubs, who, &silent);
+        }
+    }
+}
+
+fn everyone_can_leave_when_one_other_is_silent(asset: Asset) {
+    for who in 0..3 {
+        for silent in (0..3).filter(|silent| *silent != who) {
+            leaves_alone(asset, 1, who, &[silent]);
+        }
+    }
+}
+
+#[test]
+fn a_silent_payer_costs_one_challenge_and_the_ledgers_go_on() {
+    let mut row = Row::open(Asset::Native, 1);
+    row.paid(PAID);
+    row.gone[0] = true;
+    // The payee asks for the close, nobody answers, and it goes on chain with its claim.
+    row.does(2, Command::CloseChannel { channel_id: row.id });
+    row.deliver();
+    row.wait(25 * 3_600);
+    row.run_out();
+    assert_eq!(row.record(2).status(), Status::Closed);
+    let here = row.ledger(1, 1);
+    assert_eq!((here.status(), here.split().guaranteed()), (Status::Open, 0));
+    assert_eq!(row.ledger(1, 2).split(), here.split());
+    assert_eq!(here.balances().payer, LEDGER - PAID, "the hub paid the payee in their ledger, off chain");
+    let mut sent = row.parties[2].transactions.clone();
+    sent.retain(|kind| *kind != TransactionKind::Deposit);
+    assert_eq!(sent, [TransactionKind::Challenge]);
+    // The hub gets it back from the silent payer, on chain.
+    assert_eq!(row.balances(0).payer, LEDGER - AMOUNT - FEE);
+    row.does(1, Command::LeaveChannel { channel_id: row.ledgers[0] });
+    row.run_out();
+    assert_eq!(row.chain.holdings(row.asset, row.ledgers[0]), 0);
+    let paid = i128::try_from(LEDGER).expect("small");
+    assert_eq!(row.gains()[1], i128::try_from(FEE + PAID).expect("small") - paid, "the rest is in the open ledger");
+}
+
+#[test]
+fn a_hub_that_went_silent_in_the_middle_of_opening_costs_nobody_anything() {
+    // After how many parcels the hub is gone.
+    for after in 0..12 {
+        let mut row = Row::new(Asset::Native, 1);
+        row.open_one(AMOUNT);
+        for _ in 0..after {
+            let Some((from, parcel)) = row.next_parcel() else { break };
+            row.bring(from, parcel);
+        }
+        row.gone[1] = true;
+        row.deliver();
+        for party in [0, 2] {
+            let ledger = row.ledgers[if party == 0 { 0 } else { 1 }];
+            row.does(party, Command::LeaveChannel { channel_id: ledger });
+        }
+        row.run_out();
+        let gains = row.gains();
+        assert!(gains[0] == 0 || gains[0] == -i128::try_from(FEE).expect("small"), "after {after}: {gains:?}");
+        assert_eq!(gains[2], 0, "after {after}");
+        let held: Vec<u128> = row.ledgers.iter().map(|id| row.chain.holdings(row.asset, *id)).collect();
+        assert_eq!(held, [0, 0], "after {after}");
+    }
+}
