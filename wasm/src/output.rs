@@ -305,7 +305,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
             Some(hop) => Plain::new().with(&LEDGER, hash(&hop.ledger)).with(&STAGE, hop.stage.name()).into(),
             None => JsValue::UNDEFINED,
         };
-        let hubs = js_sys::Array::new();
+        let hubs = Array::new();
         for hub in &terms.hubs {
             hubs.push(&address(hub));
         }
@@ -351,6 +351,7 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
         .with(&CHALLENGE_DURATION, number(quote.challenge_duration))
         .with(&CONFIRMATIONS, quote.confirmations)
         .with(&EXPIRES_AT, number(quote.expires_at))
+        .with(&HUBS, hash(&quote.hubs))
         .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
         .into()
 }
