@@ -78,7 +78,8 @@ test("the hub sees what a channel may pay and what it paid in the end, and nothi
   for (let count = 1n; count < 6n; count++) assert.ok(!amountIn(count * price), `${count} chunks`);
   assert.ok(amountIn(6n * price), "the sum at the close is what it has to know");
   for (const { to, url, method } of network.traffic)
-    if (to === hub.origin) assert.match(`${method} ${url}`, /^(GET|POST) http:\/\/hub0\.test\/\.well-known\/millstream$/);
+    if (to === hub.origin)
+      assert.match(`${method} ${url}`, /^(GET|POST) http:\/\/hub0\.test\/\.well-known\/millstream$/);
 });
 
 test("from a page that has a ledger, the first paid byte comes with the third round trip", async (t) => {
@@ -97,7 +98,10 @@ test("from a page that has a ledger, the first paid byte comes with the third ro
     return response;
   };
   const page = await network.buyer("page", { store, secret, fetch });
-  await until(() => network.traffic.some(({ from, status }) => from === "page" && status === 200), "the page knows its hub");
+  await until(
+    () => network.traffic.some(({ from, status }) => from === "page" && status === 200),
+    "the page knows its hub",
+  );
   [deepest, depths.length] = [0, 0];
   const response = await page.fetch(seller.url);
   const reader = response.body.getReader();

@@ -106,10 +106,21 @@ export function rpcChain(options: RpcChainOptions): Chain {
   const { url, contracts, account, fetch = globalThis.fetch.bind(globalThis), ...rest } = options;
   checkUrl(url, "url");
   const given = account === undefined ? undefined : checkHex(account, "account", 20);
-  return chainOf(httpRequest(url, fetch), contracts, {
+  return chainOf(oneByOne(httpRequest(url, fetch)), contracts, {
     ...rest,
     account: async (request) => given ?? firstAccount(await request("eth_accounts", []), "eth_accounts"),
   });
+}
+
+/** Sends transactions one after the other: a node that signs for an account may give two at once the same nonce. */
+function oneByOne(request: RpcRequest): RpcRequest {
+  let last: Promise<unknown> = Promise.resolve();
+  return (method, params, signal) => {
+    if (method !== "eth_sendTransaction") return request(method, params, signal);
+    const answer = last.then(() => request(method, params, signal));
+    last = answer.catch(() => {});
+    return answer;
+  };
 }
 
 /** What a chain is made of, besides its requests. */

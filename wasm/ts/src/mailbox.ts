@@ -39,6 +39,9 @@ export class Mailbox {
       if (!reaches(channelId, peer)) this.#put(channelId, peer, bytes);
     });
     driver.signals.on("storeFailed", ({ channelId }) => this.#drop(channelId));
+    driver.stopped.addEventListener("abort", () => {
+      for (const { wake } of this.#held) wake();
+    });
     driver.signals.on("event", (event) => {
       if (event.type !== "statusChanged" || !isOver(event.status)) return;
       // What a virtual channel was given up for is still to be said.
@@ -73,19 +76,18 @@ export class Mailbox {
     const channelId = [...channels].find((id) => this.#awaitsAnswer(id) && !this.#reaches(id, peer));
     if (channelId === undefined || this.#held.size >= MAX_HELD) return;
     if ([...this.#held].filter((held) => held.peer === peer).length >= MAX_HELD_OF_PEER) return;
-    const { stopped } = this.#driver;
+    if (signal?.aborted || this.#driver.stopped.aborted) return;
     await new Promise<void>((resolve) => {
       const wake = () => {
         clearTimeout(timer);
         this.#held.delete(held);
-        for (const source of [signal, stopped]) source?.removeEventListener("abort", wake);
+        signal?.removeEventListener("abort", wake);
         resolve();
       };
       const timer = setTimeout(wake, LONGEST_HOLD);
       const held = { peer, channelId, wake };
       this.#held.add(held);
-      for (const source of [signal, stopped]) source?.addEventListener("abort", wake, { once: true });
-      if (stopped.aborted) wake();
+      signal?.addEventListener("abort", wake, { once: true });
     });
   }
 

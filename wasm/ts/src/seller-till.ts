@@ -154,7 +154,7 @@ export class Till {
       return this.#checkChannel(channelId, listing);
     }
     if (isOver(info.status)) throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
-    if (changes !== this.#changes) return;
+    if (changes !== this.#changes || isOpening(info)) return;
     if (this.#assets.size >= MAX_ASSETS) this.#assets.clear();
     this.#assets.set(channelId, info.asset);
   }
