@@ -164,7 +164,8 @@ class Search {
     // Maybe not the way is wrong, but what is known of it.
     if (isOutdated(error) && (await this.#refresh(way.hubs))) return;
     this.#over.set(nameOf(way), isAbout(error, "HUB_LIQUIDITY") ? amount : 0n);
-    for (const { ledger } of way.legs) this.#refusals.set(ledger, (this.#refusals.get(ledger) ?? 0) + 1);
+    // Of its own ledger the wallet knows itself what it can carry.
+    for (const { ledger } of way.legs.slice(1)) this.#refusals.set(ledger, (this.#refusals.get(ledger) ?? 0) + 1);
   }
 
   nothing(): MillstreamError {
