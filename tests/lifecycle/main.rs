@@ -28,6 +28,8 @@ mod crash;
 mod funding;
 mod hostile;
 mod hub_alone;
+mod hub_faults;
+mod hub_limits;
 mod hub_world;
 mod hubs;
 mod late;

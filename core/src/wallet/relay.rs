@@ -55,16 +55,21 @@ impl Wallet {
         let place = terms.participants().iter().position(|key| *key == self.key.address());
         let place = place.and_then(|place| Some((place.checked_sub(1)?, place))).ok_or(OpenError::NotOurs);
         let (before, after) = place.map_err(MessageError::from)?;
-        let mut ledgers = Vec::new();
+        let (mut ledgers, mut loaded) = (Vec::new(), Ok(()));
         for index in [before, after] {
             if let Some(ledger) = route.ledgers.get(index) {
-                match self.find(*ledger) {
-                    Err(Error::UnknownChannel { .. }) => return Err(MessageError::from(OpenError::Route).into()),
-                    found => found?,
-                }
+                loaded = loaded.and(match self.find(*ledger) {
+                    Err(Error::UnknownChannel { .. }) => Err(MessageError::from(OpenError::Route).into()),
+                    found => found,
+                });
                 ledgers.push(*ledger);
             }
         }
+        if let Err(error) = loaded {
+            self.set.gather(&ledgers);
+            return Err(error);
+        }
+        self.set.gathered();
         let (unfunded, destination) = (self.deadlines.len(), self.config.destination);
         self.step_all(&ledgers, now, |context, parts| {
             let mut effects = Effects::default();
@@ -179,19 +184,24 @@ impl Wallet {
                 result = result.and(self.find_if_there(ledger, &mut ids));
             }
         }
+        if result.is_err() {
+            self.set.gather(&ids);
+        } else {
+            self.set.gathered();
+        }
         result.map(|()| ids)
     }
 
     /// Adds a channel to those that a step needs. One that has no record is left out: a backup may lack it.
     fn find_if_there(&mut self, channel_id: B256, ids: &mut Vec<B256>) -> Result<(), Error> {
-        match self.find(channel_id) {
-            Ok(()) if !ids.contains(&channel_id) => {
-                ids.push(channel_id);
-                Ok(())
-            }
-            Ok(()) | Err(Error::UnknownChannel { .. }) => Ok(()),
-            loading => loading,
+        let found = self.find(channel_id);
+        if matches!(found, Err(Error::UnknownChannel { .. })) {
+            return Ok(());
         }
+        if !ids.contains(&channel_id) {
+            ids.push(channel_id);
+        }
+        found
     }
 
     /// A channel was not opened in time.
