@@ -4,13 +4,10 @@ use millstream_core::channel::Status;
 use millstream_core::protocol::TransactionKind;
 use millstream_core::wallet::Command;
 
-use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
 use crate::Asset;
+use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
 
-crate::with_both_assets!(
-    everyone_can_leave_when_all_others_are_silent,
-    everyone_can_leave_when_one_other_is_silent,
-);
+crate::with_both_assets!(everyone_can_leave_when_all_others_are_silent, everyone_can_leave_when_one_other_is_silent,);
 
 /// How much is paid before somebody leaves.
 const PAID: u128 = 1_234;
@@ -33,7 +30,8 @@ fn leaves_alone(asset: Asset, hubs: usize, who: usize, silent: &[usize]) {
         row.gone[*index] = true;
     }
     // Whoever leaves, leaves all its ledgers.
-    let ours: Vec<usize> = [who.checked_sub(1), (who < row.ledgers.len()).then_some(who)].into_iter().flatten().collect();
+    let ours: Vec<usize> =
+        [who.checked_sub(1), (who < row.ledgers.len()).then_some(who)].into_iter().flatten().collect();
     for ledger in &ours {
         row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
     }

@@ -30,7 +30,12 @@ fn assert_over(row: &Row, paid: u128, what: &str) {
 }
 
 /// Opens, pays and closes, with what `lost` says missing in the opening or in the closing.
-fn lives_through(leads: &[bool], lost_opening: &dyn Fn(usize) -> bool, lost_closing: &dyn Fn(usize) -> bool, what: &str) -> [usize; 2] {
+fn lives_through(
+    leads: &[bool],
+    lost_opening: &dyn Fn(usize) -> bool,
+    lost_closing: &dyn Fn(usize) -> bool,
+    what: &str,
+) -> [usize; 2] {
     let mut row = Row::led_by(Asset::Native, leads);
     row.open_one(AMOUNT);
     let opening = deliver_but(&mut row, lost_opening);

@@ -21,7 +21,11 @@ fn refused(row: &mut Row, command: Command) -> String {
     for index in 0..row.ledgers.len() {
         for party in [index, index + 1] {
             let ledger = row.ledger(index, party);
-            assert_eq!((ledger.promised(), ledger.split().guaranteed()), (0, 0), "ledger {index} at {party}: {code}");
+            assert_eq!(
+                (ledger.reserved.len(), ledger.split().guaranteed()),
+                (0, 0),
+                "ledger {index} at {party}: {code}"
+            );
         }
     }
     code
@@ -78,7 +82,7 @@ fn what_a_hub_does_not_have_is_refused_and_what_it_promised_is_kept() {
     for (terms, route) in [one, other] {
         row.does(0, Command::OpenVirtual { terms, route });
     }
-    assert_eq!(row.ledger(0, 0).promised(), 900_000 + 2 * FEE);
+    assert_eq!(row.ledger(0, 0).promised(Role::Payer), 900_000 + 2 * FEE);
     let (terms, route) = again;
     assert_eq!(row.try_to(0, Command::OpenVirtual { terms, route }).expect_err("too much").code(), "HUB_LIQUIDITY");
     row.deliver();
@@ -86,7 +90,7 @@ fn what_a_hub_does_not_have_is_refused_and_what_it_promised_is_kept() {
         row.id = *id;
         row.assert_open();
     }
-    assert_eq!(row.ledger(0, 0).promised(), 0);
+    assert_eq!(row.ledger(0, 0).promised(Role::Payer), 0);
 }
 
 #[test]
@@ -184,9 +188,12 @@ fn a_channel_that_is_not_funded_in_time_is_given_up_everywhere() {
         }
         let stages = |row: &Row, party: usize| {
             let channel = row.parties[party].wallet.channel(&row.id);
-            channel.and_then(|channel| channel.passage.clone()).map(|it| it.hops().map(|hop| hop.stage).collect::<Vec<_>>())
+            channel
+                .and_then(|channel| channel.passage.clone())
+                .map(|it| it.hops().map(|hop| hop.stage).collect::<Vec<_>>())
         };
-        let is_open = (0..3).all(|party| stages(&row, party).is_some_and(|all| all.iter().all(|it| *it == Stage::Held)));
+        let is_open =
+            (0..3).all(|party| stages(&row, party).is_some_and(|all| all.iter().all(|it| *it == Stage::Held)));
         if is_open {
             row.assert_open();
             row.close();
@@ -195,7 +202,11 @@ fn a_channel_that_is_not_funded_in_time_is_given_up_everywhere() {
             let free = [0, 1].into_iter().filter(|index| (*index..=index + 1).contains(&party));
             for ledger in free {
                 let split = row.ledger(ledger, party).split();
-                assert_eq!((split.guaranteed(), row.ledger(ledger, party).promised()), (0, 0), "after {after}: {party}");
+                assert_eq!(
+                    (split.guaranteed(), row.ledger(ledger, party).reserved.len()),
+                    (0, 0),
+                    "after {after}: {party}"
+                );
             }
         }
     }

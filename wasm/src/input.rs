@@ -320,6 +320,7 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
         ("maxChallengeDuration", &mut policy.max_challenge_duration),
         ("fundingTimeout", &mut policy.funding_timeout),
         ("answerTimeout", &mut policy.answer_timeout),
+        ("openingTimeout", &mut policy.opening_timeout),
     ] {
         if given(field)? {
             *seconds = fields.seconds(field)?;

@@ -298,7 +298,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         info = info
             .with(&GUARANTEED, aside.guaranteed())
             .with(&GUARANTEES, u32::try_from(aside.guarantees.len()).unwrap_or(u32::MAX))
-            .with(&PROMISED, channel.promised());
+            .with(&PROMISED, channel.promised(channel.role));
     }
     if let Some(passage) = &channel.passage {
         let hop = |hop: &Option<Hop>| match hop {

@@ -70,12 +70,14 @@ pub enum Change {
         channel_id: B256,
         /// What of it goes to the downstream side, in base units. The rest goes back.
         paid: u128,
+        /// What of the fee goes back, in base units: that of a channel which never opened.
+        refund: u128,
     },
 }
 
 cbor::variants!(Change (2) {
     0 Add { guarantee, fee };
-    1 Remove { channel_id, paid };
+    1 Remove { channel_id, paid, refund };
 });
 
 impl Change {
@@ -119,10 +121,10 @@ impl Split {
                 let left = balances.lower(guarantee.payer, guarantee.amount.checked_add(fee)?)?;
                 left.raise(guarantee.payer.other(), fee)?
             }
-            (Change::Remove { paid, .. }, Ok(place)) => {
+            (Change::Remove { paid, refund, .. }, Ok(place)) => {
                 let guarantee = guarantees.remove(place);
                 let back = balances.raise(guarantee.payer, guarantee.amount.checked_sub(paid)?)?;
-                back.raise(guarantee.payer.other(), paid)?
+                back.raise(guarantee.payer.other(), paid)?.pay(guarantee.payer.other(), refund)?
             }
             _ => return None,
         };
@@ -152,9 +154,11 @@ pub struct Reservation {
     pub channel_id: B256,
     /// What it will take, fees included, in base units.
     pub amount: u128,
+    /// The side of the ledger whose money it is.
+    pub payer: Role,
 }
 
-cbor::array!(Reservation { channel_id, amount });
+cbor::array!(Reservation { channel_id, amount, payer });
 
 impl cbor::Item for Reservation {}
 

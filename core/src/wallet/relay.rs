@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Role, Route, Status, Terms};
+use crate::channel::{Channel, MAX_GUARANTEES, Role, Route, Status, Terms, Wish};
 use crate::map::Set;
 use crate::protocol::relay::{self, Part, Way};
 use crate::protocol::{self, Context, Effects, Event, MessageError, OpenError};
@@ -74,7 +74,7 @@ impl Wallet {
         self.step_all(&ledgers, now, |context, parts| {
             let mut effects = Effects::default();
             let (upstream, rest) = parts.split_first_mut().ok_or(MessageError::from(OpenError::Route))?;
-            let ours = (&*upstream.channel, rest.first_mut());
+            let ours = (&mut *upstream.channel, rest.first_mut());
             let proposed = relay::Proposed { terms, route, signature, hubs };
             let made = relay::accept_channel_open(context, sender, destination, unfunded, proposed, ours, &mut effects);
             let channel = alloc::boxed::Box::new(made.map_err(MessageError::from)?);
@@ -272,11 +272,11 @@ fn concerned(ledger: &Channel, message: Option<&Message>) -> Vec<B256> {
     }
     match message {
         Some(Message::Update { change: Some(change), .. }) => _ = ids.insert(change.channel_id(), ()),
-        Some(Message::UpdateRequest { wish: crate::channel::Wish::Change(change), .. }) => {
+        Some(Message::UpdateRequest { wish: Wish::Change(change), .. }) => {
             ids.insert(change.channel_id(), ());
         }
         Some(Message::ChannelReestablish { guarantees, .. }) => {
-            for guarantee in guarantees.iter().filter(|one| !ledger.guarantees.contains(one)) {
+            for guarantee in guarantees.iter().take(MAX_GUARANTEES).filter(|one| !ledger.guarantees.contains(one)) {
                 ids.insert(guarantee.channel_id, ());
             }
             for guarantee in ledger.guarantees.iter().filter(|one| !guarantees.contains(one)) {
@@ -332,7 +332,7 @@ pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelo
             Ok(relay::accept_shutdown_ack(channel, signature, &hubs, effects)?)
         }
         Message::Abort { code } if is_before || is_after => {
-            relay::refused(&mut way, is_after, &code);
+            relay::refused(context, &mut way, is_after, &code);
             Ok(())
         }
         Message::Error { code, text } if is_before || is_after || is_end => {
@@ -340,7 +340,7 @@ pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelo
             effects.notify(Event::PeerError { channel_id, code: code.clone(), text });
             if opens && is_after {
                 // Whoever has no record of the channel cannot give it up in any other way.
-                relay::refused(&mut way, true, &code);
+                relay::refused(context, &mut way, true, &code);
             }
             Ok(())
         }

@@ -202,7 +202,7 @@ impl Wallet {
             // deposit without it.
             let unfunded = channel.status() == Status::Aborted && channel.predecessor.is_none();
             let unfunded = unfunded && channel.deadline.is_none();
-            let forget = write && unfunded && channel.role == Role::Payee && channel.terms.payee_deposit == 0;
+            let forget = write && unfunded && channel.role != Role::Payer && channel.terms.payee_deposit == 0;
             if write {
                 let bytes = (!forget).then(|| channel.to_bytes());
                 let wake_at = wake_at(&channel, now);
