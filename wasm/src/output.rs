@@ -251,6 +251,11 @@ fn event(event: &Event) -> JsValue {
     .into()
 }
 
+/// All that came in on a channel, and what its best voucher is for.
+pub(crate) fn taken(paid: u128, memo: &B256) -> JsValue {
+    Plain::new().with(&CUMULATIVE_AMOUNT, big(paid)).with(&MEMO, hash(memo)).into()
+}
+
 fn balances(balances: Balances) -> Plain {
     Plain::new().with(&PAYER, balances.payer).with(&PAYEE, balances.payee)
 }
