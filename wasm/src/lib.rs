@@ -50,6 +50,7 @@ import type {
   Receipt,
   ReceiptIssuer,
   StoredRecord,
+  TakenIn,
   TransactionKind,
   PaymentFields,
 } from "./types.js";
