@@ -29,6 +29,7 @@ mod funding;
 mod hostile;
 mod hub_alone;
 mod hub_faults;
+mod hub_hostile;
 mod hub_limits;
 mod hub_world;
 mod hubs;

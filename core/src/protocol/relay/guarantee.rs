@@ -7,7 +7,7 @@ use crate::protocol::relay::end::settlement;
 use crate::protocol::relay::{Way, is_held};
 use crate::protocol::{Context, UpdateError};
 
-/// Checks a change of a ledger against the virtual channel that it is for, whoever of both sides proposes it.
+/// Checks a change of a ledger that the other side wants against the virtual channel that it is for; or a removal that we do.
 ///
 /// A guarantee may come once everyone signed the prefund, over all of the channel's money, with the fee of the route. It may go
 /// when the downstream side gets at least what it may owe itself, and the upstream side pays at most what it is sure of.
@@ -40,8 +40,8 @@ pub(crate) fn check_change(
             let payer = if is_upstream_side { ledger.role } else { ledger.role.other() };
             let fits = guarantee.amount == amount && guarantee.payer == payer && Some(fee) == fee_due && is_prefunded;
             let is_over = status == Status::Closed || is_dead || is_refused;
-            // Of our money only we decide: the other side proposes it because we asked.
-            let is_ours = !is_upstream_side || super::leads(ledger) || is_asked(ledger, change);
+            // Of our money only we decide: the other side may propose it if we asked, and never ask for it.
+            let is_ours = !is_upstream_side || is_asked(ledger, change);
             if !fits || is_over || !is_ours || ledger.terms.kind != Kind::Ledger {
                 return Err(UpdateError::UnknownGuarantee);
             }
