@@ -116,3 +116,66 @@ fn a_hub_that_went_silent_in_the_middle_of_opening_costs_nobody_anything() {
         assert_eq!(held, [0, 0], "after {after}");
     }
 }
+
+#[test]
+fn a_wallet_that_is_not_told_the_data_of_calls_gets_everything_back() {
+    let mut row = Row::new(Asset::Native, 1);
+    for party in &mut row.parties {
+        party.sees_calls = false;
+    }
+    for _ in 0..3 {
+        row.open_one(AMOUNT);
+        row.deliver();
+        row.paid(PAID);
+    }
+    row.gone[0] = true;
+    for ledger in 0..2 {
+        row.does(1, Command::LeaveChannel { channel_id: row.ledgers[ledger] });
+    }
+    for _ in 0..3 {
+        row.run_out();
+    }
+    let (fees, paid) = (signed(3 * FEE), signed(3 * PAID));
+    assert_eq!(row.gains(), [-fees - paid, fees, paid]);
+}
+
+#[test]
+fn everyone_can_leave_while_it_opens_or_closes() {
+    for closing in [false, true] {
+        for after in 0..14 {
+            for who in 0..3 {
+                let mut row = Row::new(Asset::Native, 1);
+                if closing {
+                    row.open_one(AMOUNT);
+                    row.deliver();
+                    row.paid(PAID);
+                    row.does(0, Command::CloseChannel { channel_id: row.id });
+                } else {
+                    row.open_one(AMOUNT);
+                }
+                for _ in 0..after {
+                    let Some((from, parcel)) = row.next_parcel() else { break };
+                    row.bring(from, parcel);
+                }
+                row.gone = (0..3).map(|party| party != who).collect();
+                row.deliver();
+                let ours: &[usize] = [&[0][..], &[0, 1], &[1]][who];
+                for ledger in ours {
+                    row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
+                }
+                row.run_out();
+                let what = format!("closing {closing}, after {after}: {who}");
+                let held: Vec<u128> = ours.iter().map(|it| row.chain.holdings(row.asset, row.ledgers[*it])).collect();
+                assert!(held.iter().all(|held| *held == 0), "{what}: {held:?}");
+                let gain = row.gains()[who];
+                let paid = if closing { signed(PAID) } else { 0 };
+                let least = [-signed(FEE) - paid, 0, if closing { paid } else { 0 }][who];
+                assert!(gain >= least, "{what}: {gain}");
+            }
+        }
+    }
+}
+
+fn signed(value: u128) -> i128 {
+    i128::try_from(value).expect("small")
+}

@@ -41,7 +41,13 @@ fn says_of(row: &mut Row, from: usize, to: usize, index: usize, message: &Messag
 }
 
 /// The state of a ledger with this split, and `from`'s signature of it.
-fn ledger_signature(terms: &Terms, turn_num: u64, balances: Balances, guarantees: &[Guarantee], from: usize) -> Signature {
+fn ledger_signature(
+    terms: &Terms,
+    turn_num: u64,
+    balances: Balances,
+    guarantees: &[Guarantee],
+    from: usize,
+) -> Signature {
     let mut outcome = terms.outcome(balances);
     let set_aside = guarantees.iter().map(|one| {
         let (left, right) = (terms.destination_of(one.payer.other()), terms.destination_of(one.payer));
@@ -77,7 +83,10 @@ fn update(row: &Row, index: usize, from: usize, change: Change) -> Message {
             let place = guarantees.iter().position(|one| one.channel_id == channel_id).expect("it is there");
             let one = guarantees.remove(place);
             take(&mut balances, one.payer, one.amount - paid + refund);
-            balances = balances.raise(one.payer.other(), paid).and_then(|it| it.lower(one.payer.other(), refund)).expect("enough");
+            balances = balances
+                .raise(one.payer.other(), paid)
+                .and_then(|it| it.lower(one.payer.other(), refund))
+                .expect("enough");
         }
     }
     let follows = ledger.base.expect("open").turn;
@@ -225,9 +234,18 @@ fn messages_count_only_from_the_neighbour_that_sends_them() {
     };
     // The payee speaks as the payer, and as a hub.
     assert_eq!(says(&mut row, 2, 1, id, &shutdown(balances, signature)), "MESSAGE_WRONG_SENDER");
-    assert_eq!(says(&mut row, 2, 1, id, &Message::FundingLocked { signature, hubs: none.clone() }), "MESSAGE_WRONG_SENDER");
-    assert_eq!(says(&mut row, 2, 0, id, &Message::ShutdownAck { signature, hubs: none.clone() }), "MESSAGE_WRONG_SENDER");
-    assert_eq!(says(&mut row, 0, 1, id, &Message::ChannelAccept { signature, hubs: none.clone() }), "MESSAGE_WRONG_SENDER");
+    assert_eq!(
+        says(&mut row, 2, 1, id, &Message::FundingLocked { signature, hubs: none.clone() }),
+        "MESSAGE_WRONG_SENDER"
+    );
+    assert_eq!(
+        says(&mut row, 2, 0, id, &Message::ShutdownAck { signature, hubs: none.clone() }),
+        "MESSAGE_WRONG_SENDER"
+    );
+    assert_eq!(
+        says(&mut row, 0, 1, id, &Message::ChannelAccept { signature, hubs: none.clone() }),
+        "MESSAGE_WRONG_SENDER"
+    );
     // The payer signs less than it owes, or more than there is, or nothing.
     let less = Balances { payer: AMOUNT - 499, payee: 499 };
     let more = Balances { payer: AMOUNT, payee: 500 };

@@ -166,6 +166,9 @@ fn a_ledger_has_room_for_so_many() {
     }
     for _ in 0..8 {
         row.run_out();
+        // What it has to remember for that can be read again.
+        row.parties[1].crash();
+        row.resume();
     }
     assert_eq!([0, 1].map(|index| row.chain.holdings(row.asset, row.ledgers[index])), [0, 0]);
     assert_eq!(row.gains()[1], i128::try_from(FEE).expect("small") * i128::try_from(MAX_GUARANTEES).expect("few"));

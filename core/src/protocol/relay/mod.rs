@@ -26,7 +26,7 @@ mod guarantee;
 mod messages;
 mod open;
 
-pub(crate) use chain::{adopt_postfund, guarantees_in, reclaim, reclaimable_at, reclaimed_outcome};
+pub(crate) use chain::{adopt_postfund, guarantees_in, reclaimable_at, reclaimed};
 pub(crate) use end::{
     accept_shutdown, accept_shutdown_ack, accept_shutdown_request, awaits_peer, not_signed, refused, request_close,
     unanswered,
