@@ -31,6 +31,7 @@ mod hub_alone;
 mod hub_faults;
 mod hub_hostile;
 mod hub_limits;
+mod hub_memory;
 mod hub_world;
 mod hubs;
 mod late;

@@ -91,7 +91,7 @@ pub struct Sheet {
 cbor::array!(Sheet { agreed, signatures });
 
 impl Sheet {
-    fn new(participants: usize) -> Self {
+    pub(crate) fn new(participants: usize) -> Self {
         Self { agreed: false, signatures: alloc::vec![None; participants] }
     }
 
