@@ -52,8 +52,14 @@ fn life(it: &Life) -> Outcome {
         let event = AdjudicatorEvent::decode(&log.topics, &log.data)?;
         let kind = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase();
         write("event", &format!("{life}-{kind}"), &event_input(&log.topics, &log.data))?;
-        if let Some(call) = log.call.as_ref().filter(|call| calls::decode_checkpoint(call).is_ok()) {
-            write("checkpoint", life, call)?;
+        if let Some(call) = &log.call {
+            let targets = [
+                ("checkpoint", calls::decode_checkpoint(call).is_ok()),
+                ("reclaim", calls::decode_reclaim(call).is_ok()),
+            ];
+            for (target, _) in targets.into_iter().filter(|(_, is_its)| *is_its) {
+                write(target, life, call)?;
+            }
         }
         if let AdjudicatorEvent::ChallengeRegistered { candidate, proof, .. } = event {
             for (role, state) in proof.iter().map(|state| ("proof", state)).chain([("candidate", &candidate)]) {
@@ -95,7 +101,7 @@ fn send(life: &Life, from: usize, parcel: &Parcel) -> Outcome {
             let receiver = life.receiver(from, bytes).ok_or("it is for somebody else")?;
             let message = Envelope::open(bytes, receiver)?.message;
             let kind = lives::name_of(&message);
-            write("envelope", kind, bytes)?;
+            write("envelope", &format!("{kind}{}", if life.hosts.len() > 2 { "-hubs" } else { "" }), bytes)?;
             write("message", &format!("{name}-{kind}"), draft_of(bytes)?)
         }
         Parcel::Payment(bytes) => {
