@@ -306,8 +306,7 @@ pub(crate) fn record(channel: &Channel) -> Value {
         json!({
             "channelId": verdict.channel_id,
             "finalizesAt": verdict.finalizes_at,
-            "stateHash": verdict.state_hash,
-            "outcome": hex::encode(&verdict.outcome),
+            "paid": decimal(verdict.paid),
         })
     };
     let promise = |promise: &Reservation| {

@@ -2,6 +2,7 @@
 //!
 //! A virtual channel and our ledgers on its way are stored together whenever one of them changes because of another.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::B256;
@@ -11,6 +12,7 @@ use crate::protocol::relay::{self, Part, Way};
 use crate::protocol::{self, Context, Effects, Event, MessageError, OpenError};
 use crate::wallet::error::Error;
 use crate::wallet::machine::Wallet;
+use crate::wallet::steps::{Step, StepAll};
 use crate::wire::{Envelope, Message};
 
 impl Wallet {
@@ -28,7 +30,7 @@ impl Wallet {
         self.step_all(&[ledger], now, |context, parts| {
             let mut effects = Effects::default();
             let ledger = parts.first_mut().ok_or(OpenError::Route)?;
-            let channel = alloc::boxed::Box::new(relay::propose(context, terms, route, ledger, &mut effects)?);
+            let channel = Box::new(relay::propose(context, terms, route, ledger, &mut effects)?);
             parts.push(Part { channel_id, channel, effects });
             Ok(())
         })
@@ -77,7 +79,7 @@ impl Wallet {
             let ours = (&mut *upstream.channel, rest.first_mut());
             let proposed = relay::Proposed { terms, route, signature, hubs };
             let made = relay::accept_channel_open(context, sender, destination, unfunded, proposed, ours, &mut effects);
-            let channel = alloc::boxed::Box::new(made.map_err(MessageError::from)?);
+            let channel = Box::new(made.map_err(MessageError::from)?);
             parts.push(Part { channel_id, channel, effects });
             Ok(())
         })
@@ -90,6 +92,11 @@ impl Wallet {
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.step_with_way_by(channel_id, now, Box::new(change))
+    }
+
+    /// One code for all steps, whatever they do.
+    fn step_with_way_by(&mut self, channel_id: B256, now: u64, change: Box<Step<'_>>) -> Result<(), Error> {
         self.step_on_way(channel_id, None, now, |context, parts| match parts.first_mut() {
             Some(Part { channel, effects, .. }) => change(context, channel, effects),
             None => Err(Error::UnknownChannel { channel_id }),
@@ -103,6 +110,16 @@ impl Wallet {
         message: Option<&Message>,
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Vec<Part>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.step_on_way_by(channel_id, message, now, Box::new(change))
+    }
+
+    fn step_on_way_by(
+        &mut self,
+        channel_id: B256,
+        message: Option<&Message>,
+        now: u64,
+        change: Box<StepAll<'_>>,
     ) -> Result<(), Error> {
         let ids = self.on_way(channel_id, message)?;
         // What the other side refused is not offered again at once.
