@@ -7,63 +7,8 @@ use millstream_core::wallet::Command;
 use crate::Asset;
 use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
 
-crate::with_both_assets!(everyone_can_leave_when_all_others_are_silent, everyone_can_leave_when_one_other_is_silent,);
-
 /// How much is paid before somebody leaves.
 const PAID: u128 = 1_234;
-
-/// What everybody should have in the end, if the channel is worth `paid`.
-fn ends(hubs: usize, paid: u128) -> Vec<i128> {
-    let fees = i128::try_from(FEE).expect("small");
-    let paid = i128::try_from(paid).expect("small");
-    let mut ends = vec![fees; hubs + 2];
-    ends[0] = -paid - fees * i128::try_from(hubs).expect("few");
-    ends[hubs + 1] = paid;
-    ends
-}
-
-/// The gain of the party that left, and that nobody who is there lost what is its own.
-fn leaves_alone(asset: Asset, hubs: usize, who: usize, silent: &[usize]) {
-    let mut row = Row::open(asset, hubs);
-    row.paid(PAID);
-    for index in silent {
-        row.gone[*index] = true;
-    }
-    // Whoever leaves, leaves all its ledgers.
-    let ours: Vec<usize> =
-        [who.checked_sub(1), (who < row.ledgers.len()).then_some(who)].into_iter().flatten().collect();
-    for ledger in &ours {
-        row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
-    }
-    row.run_out();
-    let what = format!("party {who} of {hubs} hubs leaves, {silent:?} silent");
-    assert_eq!(row.record(who).status(), Status::Closed, "{what}");
-    // A payee that is silent does not claim: the channel is worth nothing then.
-    let last = row.last();
-    let worth = if silent.contains(&last) { 0 } else { PAID };
-    let (gains, ends) = (row.gains(), ends(hubs, worth));
-    // Deposits that are still in ledgers of others are not back; those of the one that left are.
-    let held: u128 = ours.iter().map(|index| row.chain.holdings(row.asset, row.ledgers[*index])).sum();
-    assert_eq!(held, 0, "{what}");
-    assert_eq!(gains[who], ends[who], "{what}: {gains:?}");
-}
-
-fn everyone_can_leave_when_all_others_are_silent(asset: Asset) {
-    for hubs in 1..=2 {
-        for who in 0..hubs + 2 {
-            let silent: Vec<usize> = (0..hubs + 2).filter(|index| *index != who).collect();
-            leaves_alone(asset, hubs, who, &silent);
-        }
-    }
-}
-
-fn everyone_can_leave_when_one_other_is_silent(asset: Asset) {
-    for who in 0..3 {
-        for silent in (0..3).filter(|silent| *silent != who) {
-            leaves_alone(asset, 1, who, &[silent]);
-        }
-    }
-}
 
 #[test]
 fn a_silent_payer_costs_one_challenge_and_the_ledgers_go_on() {

@@ -265,88 +265,8 @@ fn messages_count_only_from_the_neighbour_that_sends_them() {
     row.assert_ledgers(&[LEDGER - 500 - FEE, LEDGER - 500], 0);
 }
 
-/// A party that is replaced by one with an older memory, which leaves with what it has.
-fn cheats(mut row: Row, who: usize, mut old: crate::party::Party, leaves: &[B256], ends: &[i128]) {
-    row.gone[who] = true;
-    for channel_id in leaves {
-        old.command(&mut row.chain, Command::LeaveChannel { channel_id: *channel_id }).expect("an old state");
-    }
-    row.run_out();
-    // What is left open between honest parties is closed by them.
-    for index in 0..row.ledgers.len() {
-        for party in [index, index + 1].into_iter().filter(|party| *party != who) {
-            let _ = row.try_to(party, Command::LeaveChannel { channel_id: row.ledgers[index] });
-        }
-    }
-    row.run_out();
-    let gains = row.gains();
-    for index in (0..row.parties.len()).filter(|index| *index != who) {
-        assert!(gains[index] >= ends[index], "party {index} got {gains:?} of {ends:?}");
-    }
-    let held: Vec<u128> = row.ledgers.iter().map(|id| row.chain.holdings(row.asset, *id)).collect();
-    assert!(held.iter().all(|held| *held == 0), "{held:?}");
-}
-
 fn signed(value: u128) -> i128 {
     i128::try_from(value).expect("small")
-}
-
-#[test]
-fn an_old_ledger_state_is_answered() {
-    for who in 0..3 {
-        // From before the channel.
-        let mut row = Row::new(Asset::Native, 1);
-        let old = row.parties[who].cheat();
-        row.open_one(AMOUNT);
-        row.deliver();
-        row.paid(500);
-        let ledgers: Vec<B256> = match who {
-            0 => vec![row.ledgers[0]],
-            1 => row.ledgers.clone(),
-            _ => vec![row.ledgers[1]],
-        };
-        cheats(row, who, old, &ledgers, &[-500 - signed(FEE), signed(FEE), 500]);
-        // From while it was open, after it was closed.
-        let mut row = Row::open(Asset::Native, 1);
-        row.paid(500);
-        let old = row.parties[who].cheat();
-        row.paid(250);
-        row.close();
-        cheats(row, who, old, &ledgers, &[-750 - signed(FEE), signed(FEE), 750]);
-    }
-}
-
-#[test]
-fn an_old_state_of_the_channel_is_answered() {
-    let mut row = Row::open(Asset::Native, 1);
-    let old = row.parties[0].cheat();
-    row.paid(500);
-    let id = row.id;
-    // The payer has paid nothing yet, as far as the old state says.
-    cheats(row, 0, old, &[id], &[0, signed(FEE), 500]);
-}
-
-#[test]
-fn a_payer_that_stops_after_the_final_state_does_not_leave_the_hub_with_the_bill() {
-    let mut row = Row::open(Asset::Native, 1);
-    row.paid(500);
-    let old = row.parties[0].cheat();
-    row.does(0, Command::CloseChannel { channel_id: row.id });
-    // Everything but what the payer would say to the last.
-    while row.parties[1].channel(&row.id).passage.as_ref().and_then(|it| it.downstream).map(|hop| hop.stage)
-        != Some(Stage::Released)
-    {
-        let (from, parcel) = row.next_parcel().expect("they talk");
-        row.bring(from, parcel);
-        // The payer has the final state, and keeps still.
-        let is_signed = row.record(1).passage.as_ref().is_some_and(|it| it.last.complete().is_some());
-        row.parties[0].outgoing.retain(|_| !is_signed);
-    }
-    assert_eq!(row.ledger(0, 1).split().guaranteed(), AMOUNT, "the payer's guarantee is still there");
-    let id = row.id;
-    let ledger = row.ledgers[0];
-    // It tries to have the channel end as if nothing had been paid.
-    cheats(row, 0, old, &[id, ledger], &[0, signed(FEE), 500]);
 }
 
 #[test]

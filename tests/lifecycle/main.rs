@@ -32,6 +32,7 @@ mod hub_faults;
 mod hub_hostile;
 mod hub_limits;
 mod hub_memory;
+mod hub_rows;
 mod hub_world;
 mod hubs;
 mod late;
