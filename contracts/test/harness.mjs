@@ -43,7 +43,8 @@ export const VOUCHER_TYPES = {
 
 export const HOUR = 3_600;
 
-const GAS_LIMIT = 1_000_000;
+/** The most that a transaction may use on Ethereum (EIP-7825). */
+export const GAS_LIMIT = 2 ** 24;
 
 /** Order of the secp256k1 group (SEC 2, 2.4.1). */
 export const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -371,3 +372,17 @@ export async function assertReverts(promise, name, args = []) {
     return true;
   });
 }
+
+/** For `assert.rejects`: reverted by a `require` with exactly this reason. */
+export const refusedWith = (reason) => (reverted) => {
+  assert.ok(reverted instanceof Reverted, reverted);
+  assert.deepEqual(reverted.error, { name: "Error", args: [reason] });
+  return true;
+};
+
+/** For `assert.rejects`: reverted without any data. */
+export const refusedSilently = (reverted) => {
+  assert.ok(reverted instanceof Reverted, reverted);
+  assert.equal(reverted.data, "0x");
+  return true;
+};

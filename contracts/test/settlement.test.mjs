@@ -6,7 +6,6 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { ZeroAddress } from "ethers";
 
 import {
-  Reverted,
   Stream,
   assertReverts,
   challengerSignature,
@@ -15,6 +14,7 @@ import {
   freshAddress,
   highS,
   key,
+  refusedWith,
   signed,
   startEnv,
   stateHash,
@@ -51,12 +51,6 @@ async function assertPaidOut(stream, payer, payee, left = 0n) {
   assert.equal(await env.balance(asset, destinations[1]), payee);
   assert.equal(await env.holdings(asset, id), left);
 }
-
-const refusedWith = (reason) => (reverted) => {
-  assert.ok(reverted instanceof Reverted, reverted);
-  assert.deepEqual(reverted.error, { name: "Error", args: [reason] });
-  return true;
-};
 
 const turnNumRecord = async (stream) => (await env.call(env.adjudicator, "unpackStatus", [stream.id]))[0];
 

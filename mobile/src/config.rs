@@ -133,6 +133,7 @@ impl From<Policy> for protocol::Policy {
             max_unfunded: policy.max_unfunded.unwrap_or(default.max_unfunded),
             funding_timeout: policy.funding_timeout.unwrap_or(default.funding_timeout),
             answer_timeout: policy.answer_timeout.unwrap_or(default.answer_timeout),
+            opening_timeout: default.opening_timeout,
             hub: default.hub,
         }
     }

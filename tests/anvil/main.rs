@@ -35,6 +35,10 @@ mod world;
 mod closing;
 #[path = "../lifecycle/funding.rs"]
 mod funding;
+#[path = "../lifecycle/hub_rows.rs"]
+mod hub_rows;
+#[path = "../lifecycle/hub_world.rs"]
+mod hub_world;
 #[path = "../lifecycle/rows.rs"]
 mod rows;
 #[path = "../lifecycle/topup.rs"]

@@ -3,7 +3,7 @@
 
 import * as ethers from "ethers";
 
-const NOW = 1_800_000_000;
+export const NOW = 1_800_000_000;
 export const CHAIN_ID = 31_337;
 export const STREAM_APP = `0x${"5a".repeat(20)}`;
 const ADJUDICATOR = `0x${"ad".repeat(20)}`;
@@ -18,7 +18,7 @@ const adjudicator = new ethers.Interface([
   "event Deposited(bytes32 indexed destination, address asset, uint256 destinationHoldings)",
 ]);
 
-class Host {
+export class Host {
   constructor(wasm, name, config) {
     this.core = new wasm.Core({
       chainId: CHAIN_ID,
@@ -47,6 +47,23 @@ class Host {
   }
 }
 
+/** Terms of a channel of the native asset to a host of that name. */
+export const openTerms = (payee, name) => ({
+  payee: payee.core.address(),
+  payeeDestination: ethers.id(name).slice(0, 42),
+  asset: NATIVE,
+  deposit: DEPOSIT,
+  challengeDuration: 86_400,
+  confirmations: CONFIRMATIONS,
+});
+
+/** A block in which a channel came to hold so much, deep enough. */
+export function deposited(channelId, amount, block) {
+  const { topics, data } = adjudicator.encodeEventLog("Deposited", [channelId, NATIVE, amount]);
+  const log = { address: ADJUDICATOR, topics, data: ethers.getBytes(data), block, logIndex: 0 };
+  return { fromBlock: block, headBlock: block + CONFIRMATIONS, headTime: NOW, logs: [log] };
+}
+
 /**
  * Opens a channel of the native asset. `config` is what the payer's core has beside the usual: a lease.
  *
@@ -57,22 +74,10 @@ class Host {
 export function openChannel(wasm, config) {
   const payer = new Host(wasm, "payer", config);
   const payee = new Host(wasm, "payee");
-  const channelId = payer.core.openChannel(
-    {
-      payee: payee.core.address(),
-      payeeDestination: ethers.id("payee").slice(0, 42),
-      asset: NATIVE,
-      deposit: DEPOSIT,
-      challengeDuration: 86_400,
-      confirmations: CONFIRMATIONS,
-    },
-    NOW,
-  );
+  const channelId = payer.core.openChannel(openTerms(payee, "payee"), NOW);
   talk(payer, payee);
-  const { topics, data } = adjudicator.encodeEventLog("Deposited", [channelId, NATIVE, DEPOSIT]);
-  const log = { address: ADJUDICATOR, topics, data: ethers.getBytes(data), block: 1, logIndex: 0 };
-  for (const { core } of [payer, payee])
-    core.chainUpdate({ fromBlock: 0, headBlock: CONFIRMATIONS, headTime: NOW, logs: [log] }, NOW);
+  const update = deposited(channelId, DEPOSIT, 1);
+  for (const { core } of [payer, payee]) core.chainUpdate(update, NOW);
   talk(payer, payee);
   for (const { core } of [payer, payee]) {
     const { status } = core.channel(channelId);

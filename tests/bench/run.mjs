@@ -1,6 +1,6 @@
 // Runs the benchmarks and prints a table of each, then what they say about the targets.
 //
-//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,stream,work,download,x402,size]
+//   node tests/bench/run.mjs [--json] [--quick] [--only crypto,voucher,machine,stream,work,virtual,download,x402,size]
 //
 // With --json the last line is one JSON object; its keys are listed in README.md.
 
@@ -14,11 +14,12 @@ import * as machine from "./machine.mjs";
 import * as size from "./size.mjs";
 import * as stream from "./stream.mjs";
 import { judge } from "./targets.mjs";
+import * as virtual from "./virtual.mjs";
 import * as voucher from "./voucher.mjs";
 import * as work from "./work.mjs";
 import * as x402 from "./x402.mjs";
 
-const SUITES = { crypto, voucher, machine, stream, work, download, x402, size };
+const SUITES = { crypto, voucher, machine, stream, work, virtual, download, x402, size };
 const USAGE = `usage: node tests/bench/run.mjs [--json] [--quick] [--only ${Object.keys(SUITES).join(",")}]`;
 
 function options() {

@@ -5,7 +5,7 @@
 // over whole downloads drowns in the noise of hashing and the network, which take many times as much.
 //
 // Buyer: `channel.pay`, and the header of the request. Seller: the whole answer to a paid request for a chunk of one byte less
-// the same answer unpaid, with its records in memory; and with them on the disk, where a payment is two flushes.
+// the same answer unpaid, with its records in memory; and with them on the disk, where payment and purchase are one flush.
 //
 // Each one right after the other, as on a busy seller; and `_paced`: at 80 a second in a process that does nothing else, where
 // every call finds its code and data gone from the caches and the processor asleep.

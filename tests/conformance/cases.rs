@@ -74,6 +74,8 @@ const BREAKS: [Break; 29] = [
     Break::AppDataDirty,
 ];
 
+const TYPES: [AllocationType; 3] = [AllocationType::Simple, AllocationType::WithdrawHelper, AllocationType::Guarantee];
+
 pub(crate) struct Case {
     pub(crate) fixed: FixedPart,
     pub(crate) proof: Vec<RecoveredVariablePart>,
@@ -92,7 +94,7 @@ impl Case {
         let is = |kind| broken.contains(&kind);
 
         let payer = random.signer();
-        let count = 2 + random.below(3) as usize;
+        let count = 2 + random.below(4) as usize;
         let mut participants = vec![payer.address()];
         participants.extend((1..count).map(|_| Address::from_word(random.word())));
         let fixed = FixedPart {
@@ -153,13 +155,19 @@ impl Case {
         // Half of 2^256 and more, where moving the claim over would wrap.
         let had =
             if is(Break::PayeeOverflow) { U256::MAX - claimed / U256::from(2) } else { U256::from(random.bits(128)) };
-        let simple = |random: &mut Random, amount| Allocation {
+        // Those of a channel with money of its own, those of one that ledgers guarantee, and any two.
+        let types = match random.below(4) {
+            0 => [AllocationType::Simple; 2],
+            1 | 2 => [AllocationType::Guarantee; 2],
+            _ => [random.one_of(TYPES), random.one_of(TYPES)],
+        };
+        let allocations = [had, available].into_iter().zip(types).map(|(amount, allocation_type)| Allocation {
             destination: random.word(),
             amount,
-            allocation_type: AllocationType::Simple,
+            allocation_type,
             metadata: random.metadata(),
-        };
-        let allocations = vec![simple(&mut random, had), simple(&mut random, available)];
+        });
+        let allocations = allocations.collect();
         let mut base = SingleAssetExit {
             asset: if random.below(2) == 0 { Address::ZERO } else { Address::from_word(random.word()) },
             asset_type: if is(Break::AssetType) { AssetType::Erc721 } else { AssetType::Default },
@@ -175,7 +183,9 @@ impl Case {
                 Break::AssetMetadata => exit.asset_metadata = random.word().to_vec().into(),
                 Break::Destination => random.pick(&mut exit.allocations).destination = random.word(),
                 Break::AllocationType => {
-                    random.pick(&mut exit.allocations).allocation_type = AllocationType::Guarantee;
+                    let allocation = random.pick(&mut exit.allocations);
+                    let others = TYPES.into_iter().filter(|&other| other != allocation.allocation_type);
+                    allocation.allocation_type = *random.pick(&mut others.collect::<Vec<_>>());
                 }
                 Break::Amounts => {
                     let allocation = random.pick(&mut exit.allocations);

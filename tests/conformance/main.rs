@@ -8,7 +8,7 @@ mod cases;
 mod evm;
 
 use alloy_sol_types::{SolCall, sol};
-use millstream_core::nitro::{self, RecoveredVariablePart};
+use millstream_core::nitro::{self, AllocationType, RecoveredVariablePart};
 use millstream_core::payment::stream_app::state_is_supported;
 use millstream_tests::model::stream_app_revert;
 
@@ -64,6 +64,7 @@ fn contract_and_rust_agree_on_random_claims() {
     let mut chain = TestChain::new();
     let domain = chain.contracts().voucher_domain();
     let mut accepted = 0u32;
+    let mut guaranteed = std::collections::BTreeMap::<usize, u32>::new(); // valid redemptions, by participants
     let mut refused = std::collections::BTreeMap::<&str, u32>::new();
     for number in 0..CASES {
         let Case { fixed, proof, candidate, broken } = Case::generate(number, CHAIN_ID, chain.stream_app);
@@ -84,6 +85,10 @@ fn contract_and_rust_agree_on_random_claims() {
                 assert!(decoded._0, "case {number}");
                 assert!(broken.is_empty(), "case {number} is broken ({broken:?}) and was accepted");
                 accepted += 1;
+                let allocations = &candidate.variable_part.outcome[0].allocations;
+                if !proof.is_empty() && allocations.iter().all(|a| a.allocation_type == AllocationType::Guarantee) {
+                    *guaranteed.entry(fixed.participants.len()).or_default() += 1;
+                }
             }
             (Err(revert), Err(error)) => {
                 assert_eq!(revert, stream_app_revert(&error), "case {number} {broken:?}: Rust says {error:?}");
@@ -97,5 +102,9 @@ fn contract_and_rust_agree_on_random_claims() {
     }
     println!("{accepted} accepted, refused {refused:#?}");
     assert!(accepted > 500, "too few valid cases: {accepted}");
+    println!("redemptions of type 2 by participants: {guaranteed:?}");
+    for participants in 2..=5 {
+        assert!(guaranteed.get(&participants).is_some_and(|&count| count > 40), "too few: {guaranteed:?}");
+    }
     assert_eq!(refused.len(), 22, "some kind of invalid claim never came up: {:?}", refused.keys());
 }

@@ -14,7 +14,7 @@ use millstream_core::keys::{Backup, BackupRecord, KdfParams, Mnemonic, export_re
 use millstream_core::nitro::{AdjudicatorEvent, calls, encode_outcome};
 use millstream_core::payment::{Claim, Quote, Shown, TickChain, Unit, Voucher};
 use millstream_core::wire::{Envelope, Payment, Tick, decode_payment, encode_payment};
-use millstream_tests::pair::{ALICE, BOB, Pair, Parcel, byte, lives};
+use millstream_tests::pair::{ALICE, BOB, Pair, Parcel, byte, lives, lives::Life};
 use serde_json::Value;
 
 mod histories;
@@ -32,28 +32,34 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> Outcome {
 }
 
 /// Everything that the two parties of a life sent and stored, and what the chain said.
-fn life((life, pair): &(&str, Pair)) -> Outcome {
-    for (side, host) in ["payer", "payee"].into_iter().zip(&pair.hosts) {
-        let receiver = pair.hosts.iter().find(|other| other.account != host.account).ok_or("two parties")?;
+fn life(it: &Life) -> Outcome {
+    let Life { name: life, chain, hosts, channels } = it;
+    for (index, host) in hosts.iter().enumerate() {
         for parcel in &host.sent {
-            send(life, parcel, receiver.wallet.address())?;
+            send(it, index, parcel)?;
         }
         for (key, bytes) in &host.history {
             let channel = Channel::from_bytes(*key, bytes)?;
-            let place = pair.channels.iter().position(|id| id == key).unwrap_or_default();
-            let name = format!("{life}-{place}-{side}-{}", channel.status().name());
+            let place = channels.iter().position(|id| id == key).unwrap_or_default();
+            let name = format!("{life}-{place}-{}-{}", channel.role.name(), channel.status().name());
             write("record", &name, bytes)?;
             if let Some(dispute) = &channel.facts().dispute {
                 write("outcome", &name, &dispute.outcome)?;
             }
         }
     }
-    for log in pair.chain.update(0).logs.iter().filter(|log| log.address == pair.chain.contracts().adjudicator) {
+    for log in chain.update(0).logs.iter().filter(|log| log.address == chain.contracts().adjudicator) {
         let event = AdjudicatorEvent::decode(&log.topics, &log.data)?;
         let kind = format!("{event:?}").split([' ', '{']).next().unwrap_or_default().to_lowercase();
         write("event", &format!("{life}-{kind}"), &event_input(&log.topics, &log.data))?;
-        if let Some(call) = log.call.as_ref().filter(|call| calls::decode_checkpoint(call).is_ok()) {
-            write("checkpoint", life, call)?;
+        if let Some(call) = &log.call {
+            let targets = [
+                ("checkpoint", calls::decode_checkpoint(call).is_ok()),
+                ("reclaim", calls::decode_reclaim(call).is_ok()),
+            ];
+            for (target, _) in targets.into_iter().filter(|(_, is_its)| *is_its) {
+                write(target, life, call)?;
+            }
         }
         if let AdjudicatorEvent::ChallengeRegistered { candidate, proof, .. } = event {
             for (role, state) in proof.iter().map(|state| ("proof", state)).chain([("candidate", &candidate)]) {
@@ -64,10 +70,10 @@ fn life((life, pair): &(&str, Pair)) -> Outcome {
             }
         }
     }
-    for (index, id) in pair.channels.iter().enumerate() {
-        let holdings = U256::from(pair.chain.holdings(Address::ZERO, *id));
+    for (index, id) in channels.iter().enumerate() {
+        let holdings = U256::from(chain.holdings(Address::ZERO, *id));
         write("answer", &format!("{life}-{index}-holdings"), &holdings.to_be_bytes::<32>())?;
-        write("answer", &format!("{life}-{index}-status"), pair.chain.status_of(*id).as_slice())?;
+        write("answer", &format!("{life}-{index}-status"), chain.status_of(*id).as_slice())?;
     }
     Ok(())
 }
@@ -88,17 +94,19 @@ fn event_input(topics: &[B256], data: &[u8]) -> Vec<u8> {
     input
 }
 
-fn send(life: &str, parcel: &Parcel, receiver: Address) -> Outcome {
+fn send(life: &Life, from: usize, parcel: &Parcel) -> Outcome {
+    let name = life.name;
     match parcel {
         Parcel::Message(bytes) => {
+            let receiver = life.receiver(from, bytes).ok_or("it is for somebody else")?;
             let message = Envelope::open(bytes, receiver)?.message;
-            let name = lives::name_of(&message);
-            write("envelope", name, bytes)?;
-            write("message", &format!("{life}-{name}"), draft_of(bytes)?)
+            let kind = lives::name_of(&message);
+            write("envelope", &format!("{kind}{}", if life.hosts.len() > 2 { "-hubs" } else { "" }), bytes)?;
+            write("message", &format!("{name}-{kind}"), draft_of(bytes)?)
         }
         Parcel::Payment(bytes) => {
             let payment = decode_payment(bytes)?;
-            let name = format!("{life}-{}-{}", payment.serial(), payment.ticks());
+            let name = format!("{name}-{}-{}", payment.serial(), payment.ticks());
             write("payment", &name, bytes)?;
             payment.voucher().map_or(Ok(()), |signed| write("signature", &name, &signed.signature.to_bytes()))
         }

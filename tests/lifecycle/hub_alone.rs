@@ -4,68 +4,11 @@ use millstream_core::channel::Status;
 use millstream_core::protocol::TransactionKind;
 use millstream_core::wallet::Command;
 
-use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
 use crate::Asset;
-
-crate::with_both_assets!(
-    everyone_can_leave_when_all_others_are_silent,
-    everyone_can_leave_when_one_other_is_silent,
-);
+use crate::hub_world::{AMOUNT, FEE, LEDGER, Row};
 
 /// How much is paid before somebody leaves.
 const PAID: u128 = 1_234;
-
-/// What everybody should have in the end, if the channel is worth `paid`.
-fn ends(hubs: usize, paid: u128) -> Vec<i128> {
-    let fees = i128::try_from(FEE).expect("small");
-    let paid = i128::try_from(paid).expect("small");
-    let mut ends = vec![fees; hubs + 2];
-    ends[0] = -paid - fees * i128::try_from(hubs).expect("few");
-    ends[hubs + 1] = paid;
-    ends
-}
-
-/// The gain of the party that left, and that nobody who is there lost what is its own.
-fn leaves_alone(asset: Asset, hubs: usize, who: usize, silent: &[usize]) {
-    let mut row = Row::open(asset, hubs);
-    row.paid(PAID);
-    for index in silent {
-        row.gone[*index] = true;
-    }
-    // Whoever leaves, leaves all its ledgers.
-    let ours: Vec<usize> = [who.checked_sub(1), (who < row.ledgers.len()).then_some(who)].into_iter().flatten().collect();
-    for ledger in &ours {
-        row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
-    }
-    row.run_out();
-    let what = format!("party {who} of {hubs} hubs leaves, {silent:?} silent");
-    assert_eq!(row.record(who).status(), Status::Closed, "{what}");
-    // A payee that is silent does not claim: the channel is worth nothing then.
-    let last = row.last();
-    let worth = if silent.contains(&last) { 0 } else { PAID };
-    let (gains, ends) = (row.gains(), ends(hubs, worth));
-    // Deposits that are still in ledgers of others are not back; those of the one that left are.
-    let held: u128 = ours.iter().map(|index| row.chain.holdings(row.asset, row.ledgers[*index])).sum();
-    assert_eq!(held, 0, "{what}");
-    assert_eq!(gains[who], ends[who], "{what}: {gains:?}");
-}
-
-fn everyone_can_leave_when_all_others_are_silent(asset: Asset) {
-    for hubs in 1..=2 {
-        for who in 0..hubs + 2 {
-            let silent: Vec<usize> = (0..hubs + 2).filter(|index| *index != who).collect();
-            leaves_alone(asset, hubs, who, &silent);
-        }
-    }
-}
-
-fn everyone_can_leave_when_one_other_is_silent(asset: Asset) {
-    for who in 0..3 {
-        for silent in (0..3).filter(|silent| *silent != who) {
-            leaves_alone(asset, 1, who, &[silent]);
-        }
-    }
-}
 
 #[test]
 fn a_silent_payer_costs_one_challenge_and_the_ledgers_go_on() {
@@ -117,4 +60,67 @@ fn a_hub_that_went_silent_in_the_middle_of_opening_costs_nobody_anything() {
         let held: Vec<u128> = row.ledgers.iter().map(|id| row.chain.holdings(row.asset, *id)).collect();
         assert_eq!(held, [0, 0], "after {after}");
     }
+}
+
+#[test]
+fn a_wallet_that_is_not_told_the_data_of_calls_gets_everything_back() {
+    let mut row = Row::new(Asset::Native, 1);
+    for party in &mut row.parties {
+        party.sees_calls = false;
+    }
+    for _ in 0..3 {
+        row.open_one(AMOUNT);
+        row.deliver();
+        row.paid(PAID);
+    }
+    row.gone[0] = true;
+    for ledger in 0..2 {
+        row.does(1, Command::LeaveChannel { channel_id: row.ledgers[ledger] });
+    }
+    for _ in 0..3 {
+        row.run_out();
+    }
+    let (fees, paid) = (signed(3 * FEE), signed(3 * PAID));
+    assert_eq!(row.gains(), [-fees - paid, fees, paid]);
+}
+
+#[test]
+fn everyone_can_leave_while_it_opens_or_closes() {
+    for closing in [false, true] {
+        for after in 0..14 {
+            for who in 0..3 {
+                let mut row = Row::new(Asset::Native, 1);
+                if closing {
+                    row.open_one(AMOUNT);
+                    row.deliver();
+                    row.paid(PAID);
+                    row.does(0, Command::CloseChannel { channel_id: row.id });
+                } else {
+                    row.open_one(AMOUNT);
+                }
+                for _ in 0..after {
+                    let Some((from, parcel)) = row.next_parcel() else { break };
+                    row.bring(from, parcel);
+                }
+                row.gone = (0..3).map(|party| party != who).collect();
+                row.deliver();
+                let ours: &[usize] = [&[0][..], &[0, 1], &[1]][who];
+                for ledger in ours {
+                    row.does(who, Command::LeaveChannel { channel_id: row.ledgers[*ledger] });
+                }
+                row.run_out();
+                let what = format!("closing {closing}, after {after}: {who}");
+                let held: Vec<u128> = ours.iter().map(|it| row.chain.holdings(row.asset, row.ledgers[*it])).collect();
+                assert!(held.iter().all(|held| *held == 0), "{what}: {held:?}");
+                let gain = row.gains()[who];
+                let paid = if closing { signed(PAID) } else { 0 };
+                let least = [-signed(FEE) - paid, 0, if closing { paid } else { 0 }][who];
+                assert!(gain >= least, "{what}: {gain}");
+            }
+        }
+    }
+}
+
+fn signed(value: u128) -> i128 {
+    i128::try_from(value).expect("small")
 }

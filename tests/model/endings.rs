@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use alloy_primitives::B256;
+use millstream_core::nitro::AdjudicatorEvent;
+use millstream_core::wallet::ChainUpdate;
 use millstream_tests::model::{Revert, Transaction};
 
 /// Success.
@@ -122,7 +125,11 @@ const FUNCTIONS: &[(&str, &str, &[&str])] = &[
 
 /// How often each function ended in each way.
 #[derive(Debug, Default)]
-pub(crate) struct Endings(BTreeMap<(&'static str, String), u32>);
+pub(crate) struct Endings {
+    calls: BTreeMap<(&'static str, String), u32>,
+    /// How many ledgers were paid out after so many guarantees were taken back.
+    ledgers: BTreeMap<usize, u32>,
+}
 
 impl Endings {
     pub(crate) fn count(&mut self, transaction: &Transaction, result: &Result<(), Revert>) {
@@ -137,14 +144,39 @@ impl Endings {
             }
             Err(Revert(data)) => alloy_primitives::hex::encode(&data[..4]),
         };
-        *self.0.entry((function, ending)).or_default() += 1;
+        *self.calls.entry((function, ending)).or_default() += 1;
+    }
+
+    /// Counts the ledgers that were paid out after a reclaim, by the number of reclaims.
+    pub(crate) fn count_ledgers(&mut self, history: &ChainUpdate) {
+        let mut reclaimed = BTreeMap::<B256, usize>::new();
+        for log in &history.logs {
+            match AdjudicatorEvent::decode(&log.topics, &log.data) {
+                Ok(AdjudicatorEvent::Reclaimed { channel_id, .. }) => {
+                    *reclaimed.entry(channel_id).or_default() += 1;
+                }
+                Ok(AdjudicatorEvent::AllocationUpdated { channel_id, .. }) => {
+                    if let Some(count) = reclaimed.remove(&channel_id) {
+                        *self.ledgers.entry(count).or_default() += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Checks that ledgers were paid out after one, two and three guarantees were taken back.
+    pub(crate) fn assert_ledgers(&self) {
+        for count in 1..=3 {
+            assert!(self.ledgers.contains_key(&count), "no ledger was paid out after {count} reclaims");
+        }
     }
 
     /// Checks that every ending that is listed above has come up.
     pub(crate) fn assert_complete(&self) {
         for &(_, function, endings) in FUNCTIONS {
             for &ending in endings {
-                let found = self.0.contains_key(&(function, ending.to_owned()));
+                let found = self.calls.contains_key(&(function, ending.to_owned()));
                 assert!(found, "{function} never ended with {ending:?}");
             }
         }
@@ -153,9 +185,9 @@ impl Endings {
 
 impl fmt::Display for Endings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ((function, ending), count) in &self.0 {
+        for ((function, ending), count) in &self.calls {
             writeln!(f, "{count:6} {function}: {ending}")?;
         }
-        Ok(())
+        writeln!(f, "ledgers paid out, by guarantees taken back before: {:?}", self.ledgers)
     }
 }

@@ -15,7 +15,7 @@ use millstream_tests::model::{ModelChain, Revert, Transaction};
 use crate::endings::Endings;
 use crate::evm::{Snapshot, TestChain};
 
-const SEEDS: &str = "0..300";
+const SEEDS: &str = "0..400";
 const CALLS: usize = 30;
 
 /// The seeds to run: `MODEL_SEEDS`, or the usual ones.
@@ -55,6 +55,7 @@ impl Run<'_> {
             }
             self.compare(&place);
         }
+        self.endings.count_ledgers(&self.evm.update(0));
     }
 
     fn block(&mut self, place: &str, seconds: u64, transactions: &[Transaction]) {
@@ -111,5 +112,6 @@ fn model_and_bytecode_agree_on_random_histories() {
     println!("{endings}");
     if std::env::var_os("MODEL_SEEDS").is_none() {
         endings.assert_complete();
+        endings.assert_ledgers();
     }
 }

@@ -9,11 +9,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, hex};
-use millstream_core::channel::Channel;
+use millstream_core::channel::{Change, Channel, Wish};
 use millstream_core::crypto::LocalSigner;
 use millstream_core::payment::{Quote, Shown, TickChain, Unit, Voucher, VoucherDomain};
-use millstream_core::wire::{Envelope, Payment, Tick, decode_payment, encode_payment};
-use millstream_tests::pair::{Pair, Parcel, lives};
+use millstream_core::wire::{Envelope, Message, Payment, Tick, decode_payment, encode_payment};
+use millstream_tests::pair::{Parcel, lives, lives::Life};
 use serde_json::{Value, json};
 
 mod meaning;
@@ -44,36 +44,63 @@ fn features(channel: &Channel) -> String {
         ("successor", channel.successor.is_some()),
         ("request", channel.request.is_some()),
         ("posted", channel.posted.is_some()),
+        ("virtual", channel.passage.is_some()),
+        ("refused", channel.passage.as_ref().is_some_and(|passage| passage.refused)),
+        ("guarantees", !channel.guarantees.is_empty()),
+        ("reserved", !channel.reserved.is_empty()),
+        ("verdicts", !channel.verdicts.is_empty()),
+        ("changes", channel.proposals.iter().any(|proposal| proposal.change.is_some())),
     ];
     let present = flags.iter().filter(|(_, present)| *present).map(|(name, _)| format!("-{name}"));
     format!("{}-{}{}", channel.role.name(), channel.status().name(), present.collect::<String>())
 }
 
-fn life((life, pair): &(&str, Pair), seen: &mut BTreeSet<String>) -> Outcome {
-    for host in &pair.hosts {
-        let receiver = pair.hosts.iter().find(|other| other.account != host.account).ok_or("two parties")?;
+/// What a message has that others of its kind have not.
+fn variant(message: &Message) -> &'static str {
+    match message {
+        Message::ChannelOpen { route: Some(_), hubs, .. } if hubs.is_empty() => "-route",
+        Message::ChannelOpen { hubs, .. }
+        | Message::ChannelAccept { hubs, .. }
+        | Message::FundingLocked { hubs, .. }
+        | Message::Shutdown { hubs, .. }
+        | Message::ShutdownAck { hubs, .. }
+            if !hubs.is_empty() =>
+        {
+            "-hubs"
+        }
+        Message::Update { change: Some(Change::Add { .. }), .. }
+        | Message::UpdateRequest { wish: Wish::Change(Change::Add { .. }), .. } => "-add",
+        Message::Update { change: Some(_), .. } | Message::UpdateRequest { wish: Wish::Change(_), .. } => "-remove",
+        Message::ChannelReestablish { guarantees, .. } if !guarantees.is_empty() => "-guarantees",
+        _ => "",
+    }
+}
+
+fn life(life: &Life, seen: &mut BTreeSet<String>) -> Outcome {
+    for (index, host) in life.hosts.iter().enumerate() {
         for parcel in &host.sent {
             match parcel {
                 Parcel::Message(bytes) => {
-                    let Envelope { sender, channel_id, sequence, message } =
-                        Envelope::open(bytes, receiver.wallet.address())?;
+                    let receiver = life.receiver(index, bytes).ok_or("it is for somebody else")?;
+                    let Envelope { sender, channel_id, sequence, message } = Envelope::open(bytes, receiver)?;
                     let name = lives::name_of(&message);
-                    if seen.insert(format!("message {name}")) {
+                    let file = format!("{name}{}", variant(&message));
+                    if seen.insert(format!("message {file}")) {
                         let fixture = json!({
                             "name": name,
                             "sender": sender,
-                            "receiver": receiver.wallet.address(),
+                            "receiver": receiver,
                             "channelId": channel_id,
                             "sequence": sequence,
                             "message": meaning::message(&message),
                         });
-                        write("message", name, fixture, bytes)?;
+                        write("message", &file, fixture, bytes)?;
                     }
                 }
                 Parcel::Payment(bytes) => {
                     let payment = decode_payment(bytes)?;
-                    if seen.insert(format!("payment {life}")) {
-                        write("payment", life, json!({ "payment": meaning::payment(&payment) }), bytes)?;
+                    if seen.insert(format!("payment {}", life.name)) {
+                        write("payment", life.name, json!({ "payment": meaning::payment(&payment) }), bytes)?;
                     }
                 }
             }

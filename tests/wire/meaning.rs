@@ -3,7 +3,10 @@
 use std::fmt::Debug;
 
 use alloy_primitives::hex;
-use millstream_core::channel::{Balances, Base, Channel, Proposal, Role, Signatures, Terms, Wish};
+use millstream_core::channel::{
+    Balances, Base, Change, Channel, Guarantee, Hop, Passage, Proposal, Reservation, Role, Route, Sheet, Signatures,
+    Terms, Verdict, Wish,
+};
 use millstream_core::crypto::Signature;
 use millstream_core::payment::{Quote, Shown, SignedVoucher, Voucher};
 use millstream_core::wire::Message;
@@ -36,7 +39,60 @@ fn base(base: &Base) -> Value {
 }
 
 fn proposal(proposal: &Proposal) -> Value {
-    json!({ "base": base(&proposal.base), "agreed": proposal.agreed, "answers": proposal.answers })
+    let said = json!({ "base": base(&proposal.base), "agreed": proposal.agreed, "answers": proposal.answers });
+    with(said, [("change", proposal.change.map(change))])
+}
+
+/// Adds what only virtual channels and their ledgers have: elsewhere it is left out, here as on the wire.
+fn with<const N: usize>(mut said: Value, more: [(&str, Option<Value>); N]) -> Value {
+    for (name, value) in more {
+        if let Some(value) = value {
+            said[name] = value;
+        }
+    }
+    said
+}
+
+/// A list, unless it is empty.
+fn list<T>(items: &[T], meaning: impl Fn(&T) -> Value) -> Option<Value> {
+    (!items.is_empty()).then(|| items.iter().map(meaning).collect())
+}
+
+fn guarantee(guarantee: &Guarantee) -> Value {
+    json!({
+        "channelId": guarantee.channel_id, "amount": decimal(guarantee.amount), "payer": role(guarantee.payer),
+    })
+}
+
+fn change(change: Change) -> Value {
+    match change {
+        Change::Add { guarantee: added, fee } => json!({ "add": guarantee(&added), "fee": decimal(fee) }),
+        Change::Remove { channel_id, paid, refund } => {
+            json!({ "remove": channel_id, "paid": decimal(paid), "refund": decimal(refund) })
+        }
+    }
+}
+
+fn route(route: &Route) -> Value {
+    json!({ "ledgers": route.ledgers, "fees": route.fees.iter().copied().map(decimal).collect::<Vec<_>>() })
+}
+
+fn passage(passage: &Passage) -> Value {
+    let hop = |hop: &Hop| json!({ "ledger": hop.ledger, "stage": hop.stage.name(), "turn": hop.turn, "paid": decimal(hop.paid) });
+    let sheet = |sheet: &Sheet| {
+        let signatures = sheet.signatures.iter().map(|by| by.as_ref().map(signature)).collect::<Vec<_>>();
+        json!({ "agreed": sheet.agreed, "signatures": signatures })
+    };
+    json!({
+        "route": route(&passage.route),
+        "place": passage.place,
+        "upstream": passage.upstream.as_ref().map(hop),
+        "downstream": passage.downstream.as_ref().map(hop),
+        "prefund": sheet(&passage.prefund),
+        "postfund": sheet(&passage.postfund),
+        "final": sheet(&passage.last),
+        "refused": passage.refused,
+    })
 }
 
 fn wish(wish: Wish) -> Value {
@@ -44,11 +100,12 @@ fn wish(wish: Wish) -> Value {
         Wish::Fold => json!({ "fold": null }),
         Wish::Give(amount) => json!({ "give": decimal(amount) }),
         Wish::Withdraw(amount) => json!({ "withdraw": decimal(amount) }),
+        Wish::Change(wished) => json!({ "change": change(wished) }),
     }
 }
 
 fn terms(terms: &Terms) -> Value {
-    json!({
+    let said = json!({
         "chainId": terms.chain.chain_id,
         "adjudicator": terms.chain.adjudicator,
         "streamApp": terms.chain.stream_app,
@@ -65,7 +122,8 @@ fn terms(terms: &Terms) -> Value {
         "kind": lower(terms.kind),
         "payeeDeposit": decimal(terms.payee_deposit),
         "reserve": decimal(terms.reserve),
-    })
+    });
+    with(said, [("hubs", list(&terms.hubs, |hub| json!(hub)))])
 }
 
 /// The name of a variant without fields.
@@ -127,38 +185,49 @@ pub(crate) fn quote(quote: &Quote) -> Value {
 
 pub(crate) fn message(message: &Message) -> Value {
     match message {
-        Message::ChannelOpen { terms: proposed, signature: by } => {
-            json!({ "terms": terms(proposed), "signature": signature(by) })
+        Message::ChannelOpen { terms: proposed, signature: by, route: way, hubs } => {
+            let said = json!({ "terms": terms(proposed), "signature": signature(by) });
+            with(said, [("route", way.as_ref().map(route)), ("hubs", list(hubs, signature))])
         }
-        Message::ChannelAccept { signature: by }
-        | Message::FundingLocked { signature: by }
-        | Message::ShutdownAck { signature: by }
-        | Message::SuccessorAccept { signature: by } => json!({ "signature": signature(by) }),
-        Message::Shutdown { turn, balances: split, submitter, successor, signature: by } => json!({
-            "turn": turn,
-            "balances": balances(split),
-            "submitter": role(*submitter),
-            "successor": successor,
-            "signature": signature(by),
-        }),
+        Message::ChannelAccept { signature: by, hubs }
+        | Message::FundingLocked { signature: by, hubs }
+        | Message::ShutdownAck { signature: by, hubs } => {
+            with(json!({ "signature": signature(by) }), [("hubs", list(hubs, signature))])
+        }
+        Message::SuccessorAccept { signature: by } => json!({ "signature": signature(by) }),
+        Message::Shutdown { turn, balances: split, submitter, successor, signature: by, hubs } => {
+            let said = json!({
+                "turn": turn,
+                "balances": balances(split),
+                "submitter": role(*submitter),
+                "successor": successor,
+                "signature": signature(by),
+            });
+            with(said, [("hubs", list(hubs, signature))])
+        }
+        Message::Abort { code } => json!({ "code": code }),
         Message::Error { code, text } => json!({ "code": code, "text": text }),
-        Message::Update { turn, follows, balances: split, answers, signature: by } => json!({
-            "turn": turn,
-            "follows": follows,
-            "balances": balances(split),
-            "answers": answers,
-            "signature": signature(by),
-        }),
+        Message::Update { turn, follows, balances: split, answers, signature: by, change: changed } => {
+            let said = json!({
+                "turn": turn,
+                "follows": follows,
+                "balances": balances(split),
+                "answers": answers,
+                "signature": signature(by),
+            });
+            with(said, [("change", changed.map(change))])
+        }
         Message::UpdateAck { turn, signature: by } => json!({ "turn": turn, "signature": signature(by) }),
         Message::UpdateError { turn, code } => json!({ "turn": turn, "code": code }),
         Message::UpdateRequest { number, wish: wished } => json!({ "number": number, "wish": wish(*wished) }),
         Message::SuccessorOpen { predecessor, terms: proposed, signature: by } => {
             json!({ "predecessor": predecessor, "terms": terms(proposed), "signature": signature(by) })
         }
-        Message::ChannelReestablish { base: newest, voucher, asks, answers, shown: ticks } => {
+        Message::ChannelReestablish { base: newest, voucher, asks, answers, shown: ticks, guarantees } => {
             let (base, voucher) = (newest.as_ref().map(base), voucher.as_ref().map(signed));
             let ticks = ticks.as_ref().map(shown);
-            json!({ "base": base, "voucher": voucher, "asks": asks, "answers": answers, "shown": ticks })
+            let said = json!({ "base": base, "voucher": voucher, "asks": asks, "answers": answers, "shown": ticks });
+            with(said, [("guarantees", list(guarantees, guarantee))])
         }
         Message::ShutdownRequest | Message::Ping | Message::Pong => json!({}),
         other => panic!("a message without a meaning here: {other:?}"),
@@ -204,7 +273,7 @@ pub(crate) fn record(channel: &Channel) -> Value {
             "signature": signature(&posted.signature),
         })
     });
-    json!({
+    let said = json!({
         "terms": terms(&channel.terms),
         "role": role(channel.role),
         "status": channel.status().name(),
@@ -233,5 +302,24 @@ pub(crate) fn record(channel: &Channel) -> Value {
         "request": channel.request.map(|request| json!({ "number": request.number, "wish": wish(request.wish) })),
         "requests": channel.requests,
         "posted": posted,
-    })
+    });
+    let verdict = |verdict: &Verdict| {
+        json!({
+            "channelId": verdict.channel_id,
+            "finalizesAt": verdict.finalizes_at,
+            "paid": decimal(verdict.paid),
+        })
+    };
+    let promise = |promise: &Reservation| {
+        json!({
+            "channelId": promise.channel_id, "amount": decimal(promise.amount), "payer": role(promise.payer),
+        })
+    };
+    let more = [
+        ("guarantees", list(&channel.guarantees, guarantee)),
+        ("reserved", list(&channel.reserved, promise)),
+        ("verdicts", list(&channel.verdicts, verdict)),
+        ("passage", channel.passage.as_deref().map(passage)),
+    ];
+    with(said, more)
 }

@@ -1,6 +1,6 @@
 //! JavaScript values to core values, checked. `field` names the argument in the error.
 
-use js_sys::{Array, ArrayBuffer, JsString, Reflect, Symbol, Uint8Array};
+use js_sys::{Array, JsString, Object, Reflect, Symbol, Uint8Array};
 use millstream_core::channel::{Kind, Route};
 use millstream_core::payment::Unit;
 use millstream_core::protocol::{HubPolicy, Policy, SpendRule, SpendScope, TransactionKind};
@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::error::Failure;
+use crate::output;
 
 /// The largest integer that every `number` below it can express: 2^53 - 1.
 pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -123,10 +124,10 @@ pub(crate) fn amount(value: &JsValue, field: &'static str) -> Result<u128, Failu
 
 /// A bigint or a number between 0 and 2^64 - 1.
 pub(crate) fn uint64(value: &JsValue, field: &'static str) -> Result<u64, Failure> {
-    if value.is_bigint() {
-        u64::try_from(value.clone()).map_err(|_| Failure::amount(field, 64))
-    } else {
-        integer(value, field, MAX_SAFE_INTEGER)
+    // Numbers first: an id of a commit is one, and that it is no bigint is one question more.
+    match integer(value, field, MAX_SAFE_INTEGER) {
+        Err(_) if value.is_bigint() => u64::try_from(value.clone()).map_err(|_| Failure::amount(field, 64)),
+        read => read,
     }
 }
 
@@ -175,37 +176,40 @@ pub(crate) fn address(value: &JsValue, field: &'static str) -> Result<Address, F
 
 #[wasm_bindgen]
 extern "C" {
-    /// `new Uint8Array(source)`: a copy whose length is what it says, whatever `source` pretends.
-    #[wasm_bindgen(js_name = Uint8Array)]
-    type Copied;
-    #[wasm_bindgen(constructor, catch, js_class = "Uint8Array")]
-    fn of(source: &JsValue) -> Result<Copied, JsValue>;
+    /// What an accessor that all typed arrays share says of `value`; undefined or an exception if that is none.
+    #[wasm_bindgen(js_namespace = Reflect, js_name = get)]
+    fn said_by(accessors: &Object, name: &JsValue, value: &JsValue) -> JsValue;
+    /// Copies all of `source`. It throws if `source` is detached or longer.
+    #[wasm_bindgen(js_namespace = Uint8Array, js_name = "prototype.set.call", catch)]
+    fn copy_all(target: &mut [u8], source: &JsValue) -> Result<(), JsValue>;
 }
 
-/// Whether `value` is a `Uint8Array`, also one of another realm (a frame, a test runner's sandbox), to which
-/// `instanceof` is blind.
-fn is_byte_array(value: &JsValue) -> bool {
-    if !ArrayBuffer::is_view(value) {
-        return false;
-    }
-    let tag = Reflect::get(value, &Symbol::to_string_tag());
-    tag.is_ok_and(|tag| tag.as_string().as_deref() == Some("Uint8Array"))
+thread_local! {
+    /// Where the accessors of typed arrays are, which say what one is and not what it pretends to be.
+    static TYPED_ARRAY: Object = {
+        let prototype = |value: &Object| Object::get_prototype_of(value);
+        prototype(&prototype(&Uint8Array::new_with_length(0)))
+    };
+    static TAG: JsValue = Symbol::to_string_tag().into();
+}
+
+/// The length of a `Uint8Array`, also of one of another realm (a frame, a test runner's sandbox), to which `instanceof` is
+/// blind. `None` if it is something else. No code of the caller runs meanwhile.
+fn length_of(value: &JsValue) -> Option<usize> {
+    TYPED_ARRAY.with(|accessors| {
+        let tag = TAG.with(|name| said_by(accessors, name, value));
+        let is_byte_array = output::BYTE_ARRAY.with(|name| tag == ***name);
+        // Only now: it is an exception for anything else.
+        let length = || output::LENGTH.with(|name| said_by(accessors, name, value)).as_f64();
+        is_byte_array.then(length)?.map(|length| length as usize)
+    })
 }
 
 /// A copy of a `Uint8Array` of at most `limit` bytes; `Err(length)` inside if it is longer.
 fn copy(value: &JsValue, field: &'static str, limit: usize) -> Result<Result<Vec<u8>, usize>, Failure> {
     let failure = || Failure::argument(field, "a Uint8Array that is not detached");
-    if !is_byte_array(value) {
-        return Err(failure());
-    }
-    let length = Reflect::get(value, &"length".into()).map_err(|_| failure())?;
+    let length = length_of(value).ok_or_else(failure)?;
     // Nothing large is copied only to be refused.
-    let said = length.as_f64().ok_or_else(failure)?;
-    if said > limit as f64 {
-        return Ok(Err(said as usize));
-    }
-    let copied: Uint8Array = Copied::of(value).map_err(|_| failure())?.unchecked_into();
-    let length = copied.length() as usize;
     if length > limit {
         return Ok(Err(length));
     }
@@ -213,7 +217,7 @@ fn copy(value: &JsValue, field: &'static str, limit: usize) -> Result<Result<Vec
     // Out of memory is an error of this call, not the end of the module.
     bytes.try_reserve_exact(length).map_err(|_| Failure::too_large(field, limit))?;
     bytes.resize(length, 0);
-    copied.copy_to(&mut bytes);
+    copy_all(&mut bytes, value).map_err(|_| failure())?;
     Ok(Ok(bytes))
 }
 
@@ -320,6 +324,7 @@ pub(crate) fn policy(value: &JsValue) -> Result<Policy, Failure> {
         ("maxChallengeDuration", &mut policy.max_challenge_duration),
         ("fundingTimeout", &mut policy.funding_timeout),
         ("answerTimeout", &mut policy.answer_timeout),
+        ("openingTimeout", &mut policy.opening_timeout),
     ] {
         if given(field)? {
             *seconds = fields.seconds(field)?;

@@ -52,6 +52,7 @@ import type {
   Receipt,
   ReceiptIssuer,
   StoredRecord,
+  TakenIn,
   TransactionKind,
   PaymentFields,
 } from "./types.js";

@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
+use js_sys::{Array, JsString, Object, Uint8Array};
 use millstream_core::channel::{Balances, Channel, Hop, Kind, Role};
 use millstream_core::payment::{Quote, Receipt, SignedVoucher};
 use millstream_core::protocol::{Event, SpendRefusal};
 use millstream_core::wallet::{Output, Write};
 use millstream_core::wire::Payment;
 use millstream_core::{Address, B256};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 
 /// Property names and the words of discriminators, made once when the module starts instead of with every output.
 macro_rules! words {
@@ -19,7 +19,7 @@ macro_rules! words {
         #[wasm_bindgen]
         extern "C" {
             $(#[wasm_bindgen(thread_local_v2, static_string)]
-            static $name: JsString = $text;)+
+            pub(crate) static $name: JsString = $text;)+
         }
     };
 }
@@ -50,24 +50,49 @@ words! {
     CARRIED = "carried", STREAM = "stream", LEDGER = "ledger", PAYEE_DEPOSIT = "payeeDeposit", RESERVE = "reserve",
     PENDING = "pending", TURN_RECORD = "turnRecord", ASK = "ask", QUESTION = "question", RULE = "rule", WINDOW = "window",
     ASKS = "asks", LIMIT = "limit", SPENT = "spent", SPEND_REFUSED = "spendRefused", REFUSAL = "refusal",
+    BYTE_ARRAY = "Uint8Array",
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A fresh plain object: it takes every property, so setting one need not be guarded as `Reflect.set` is.
+    #[wasm_bindgen(js_name = Object)]
+    type Fresh;
+    #[wasm_bindgen(method, structural, indexing_setter)]
+    fn set(this: &Fresh, name: &JsString, value: &JsValue);
+    /// Numbers need not become values of their own first.
+    #[wasm_bindgen(method, structural, indexing_setter)]
+    fn set_number(this: &Fresh, name: &JsString, value: f64);
 }
 
 /// A plain object under construction.
-struct Plain(Object);
+struct Plain(Fresh);
 
 impl Plain {
     fn new() -> Self {
-        Self(Object::new())
+        Self(Object::new().unchecked_into())
     }
 
     /// One variant of a union, told apart by its `type`.
     fn of_type(name: &'static Word) -> Self {
-        Self::new().with(&TYPE, word(name))
+        Self::new().with_word(&TYPE, name)
     }
 
     fn with(self, name: &'static Word, value: impl Into<JsValue>) -> Self {
-        // A fresh plain object takes every property.
-        let _ = name.with(|name| Reflect::set(&self.0, name, &value.into()));
+        let value = value.into();
+        name.with(|name| self.0.set(name, &value));
+        self
+    }
+
+    fn with_word(self, name: &'static Word, value: &'static Word) -> Self {
+        name.with(|name| value.with(|value| self.0.set(name, value)));
+        self
+    }
+
+    /// Exact up to 2^53; above it (a damaged record, never a real time or block) the nearest number.
+    fn with_number(self, name: &'static Word, value: impl Into<u64>) -> Self {
+        let value: u64 = value.into();
+        name.with(|name| self.0.set_number(name, value as f64));
         self
     }
 }
@@ -136,7 +161,7 @@ pub(crate) fn number(value: u64) -> JsValue {
 pub(crate) fn output(output: Output) -> JsValue {
     match output {
         Output::Commit { id, writes } => Plain::of_type(&COMMIT)
-            .with(&ID, number(id))
+            .with_number(&ID, id)
             .with(&WRITES, writes.iter().map(write).collect::<Array>())
             .into(),
         Output::Load { keys } => Plain::of_type(&LOAD).with(&KEYS, keys.iter().map(hash).collect::<Array>()).into(),
@@ -148,8 +173,8 @@ pub(crate) fn output(output: Output) -> JsValue {
         Output::Payment { channel_id, serial, ticks, amount, cumulative_amount, bytes: payment } => {
             Plain::of_type(&PAYMENT)
                 .with(&CHANNEL_ID, hash(&channel_id))
-                .with(&SERIAL, serial)
-                .with(&TICKS, ticks)
+                .with_number(&SERIAL, serial)
+                .with_number(&TICKS, ticks)
                 .with(&AMOUNT, big(amount))
                 .with(&CUMULATIVE_AMOUNT, big(cumulative_amount))
                 .with(&BYTES, bytes(&payment))
@@ -168,12 +193,12 @@ pub(crate) fn output(output: Output) -> JsValue {
             .with(&DATA, bytes(&transaction.data))
             .into(),
         Output::Ask { id, channel_id, question } => Plain::of_type(&ASK)
-            .with(&ID, number(id))
+            .with_number(&ID, id)
             .with(&CHANNEL_ID, hash(&channel_id))
             .with(&QUESTION, refusal(&question))
             .into(),
         Output::Notify(happened) => Plain::of_type(&NOTIFY).with(&EVENT, event(&happened)).into(),
-        Output::WakeAt(time) => Plain::of_type(&WAKE_AT).with(&TIME, number(time)).into(),
+        Output::WakeAt(time) => Plain::of_type(&WAKE_AT).with_number(&TIME, time).into(),
     }
 }
 
@@ -181,7 +206,7 @@ fn write(write: &Write) -> JsValue {
     let stored = write.bytes.as_deref().map(bytes);
     Plain::new()
         .with(&KEY, hash(&write.key))
-        .with(&EXPECTED_VERSION, number(write.expected_version))
+        .with_number(&EXPECTED_VERSION, write.expected_version)
         .with(&BYTES, stored.unwrap_or(JsValue::UNDEFINED))
         .with(&WAKE_AT, write.wake_at.map_or(JsValue::UNDEFINED, number))
         .into()
@@ -193,23 +218,23 @@ fn event(event: &Event) -> JsValue {
         Event::StatusChanged { channel_id, status } => of(&STATUS_CHANGED, channel_id).with(&STATUS, status.name()),
         Event::PaymentReceived { channel_id, serial, ticks, amount, cumulative_amount, memo } => {
             of(&PAYMENT_RECEIVED, channel_id)
-                .with(&SERIAL, *serial)
-                .with(&TICKS, *ticks)
+                .with_number(&SERIAL, *serial)
+                .with_number(&TICKS, *ticks)
                 .with(&AMOUNT, big(*amount))
                 .with(&CUMULATIVE_AMOUNT, big(*cumulative_amount))
                 .with(&MEMO, hash(memo))
         }
         Event::Challenged { channel_id, finalizes_at, ours } => {
-            of(&CHALLENGED, channel_id).with(&FINALIZES_AT, number(*finalizes_at)).with(&OURS, *ours)
+            of(&CHALLENGED, channel_id).with_number(&FINALIZES_AT, *finalizes_at).with(&OURS, *ours)
         }
         Event::Closed { channel_id, paid, refunded, carried } => {
             of(&CLOSED, channel_id).with(&PAID, *paid).with(&REFUNDED, *refunded).with(&CARRIED, *carried)
         }
         Event::Updated { channel_id, turn, balances: split } => {
-            of(&UPDATED, channel_id).with(&TURN, number(*turn)).with(&BALANCES, balances(*split))
+            of(&UPDATED, channel_id).with_number(&TURN, *turn).with(&BALANCES, balances(*split))
         }
         Event::UpdateRefused { channel_id, turn, code } => {
-            of(&UPDATE_REFUSED, channel_id).with(&TURN, number(*turn)).with(&CODE, code)
+            of(&UPDATE_REFUSED, channel_id).with_number(&TURN, *turn).with(&CODE, code)
         }
         Event::Succeeded { channel_id, successor } => of(&SUCCEEDED, channel_id).with(&SUCCESSOR, hash(successor)),
         Event::PeerAlive { channel_id } => of(&PEER_ALIVE, channel_id),
@@ -220,11 +245,16 @@ fn event(event: &Event) -> JsValue {
         Event::PeerError { channel_id, code, text } => of(&PEER_ERROR, channel_id).with(&CODE, code).with(&TEXT, text),
         Event::CommitFailed { channel_id } => of(&COMMIT_FAILED, channel_id),
         Event::UnreadableLog { channel_id, block, code } => {
-            of(&UNREADABLE_LOG, channel_id).with(&BLOCK, number(*block)).with(&CODE, code)
+            of(&UNREADABLE_LOG, channel_id).with_number(&BLOCK, *block).with(&CODE, code)
         }
         _ => Plain::new().with(&TYPE, "unknown"),
     }
     .into()
+}
+
+/// All that came in on a channel, and what its best voucher is for.
+pub(crate) fn taken(paid: u128, memo: &B256) -> JsValue {
+    Plain::new().with(&CUMULATIVE_AMOUNT, big(paid)).with(&MEMO, hash(memo)).into()
 }
 
 fn balances(balances: Balances) -> Plain {
@@ -259,13 +289,13 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         .with(&BALANCES, balances(split))
         .with(&CUMULATIVE_AMOUNT, channel.paid())
         .with(&REMAINING, channel.remaining())
-        .with(&SERIAL, channel.last_serial())
-        .with(&TICKS, channel.shown.map_or(0, |shown| shown.ticks))
-        .with(&BASE_TURN, number(channel.base.map_or(0, |base| base.turn)))
+        .with_number(&SERIAL, channel.last_serial())
+        .with_number(&TICKS, channel.shown.map_or(0, |shown| shown.ticks))
+        .with_number(&BASE_TURN, channel.base.map_or(0, |base| base.turn))
         .with(&HOLDINGS, facts.holdings)
-        .with(&TURN_RECORD, number(facts.turn_record))
-        .with(&CHALLENGE_DURATION, number(terms.challenge_duration))
-        .with(&CONFIRMATIONS, terms.confirmations)
+        .with_number(&TURN_RECORD, facts.turn_record)
+        .with_number(&CHALLENGE_DURATION, terms.challenge_duration)
+        .with_number(&CONFIRMATIONS, terms.confirmations)
         .with(&PENDING, !channel.proposals.is_empty() || channel.request.is_some())
         .with(&LEAVING, channel.leaving);
     if let Some(closing) = &channel.closing {
@@ -274,9 +304,9 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
     }
     if let Some(dispute) = &facts.dispute {
         let dispute = Plain::new()
-            .with(&FINALIZES_AT, number(dispute.finalizes_at))
+            .with_number(&FINALIZES_AT, dispute.finalizes_at)
             .with(&OURS, dispute.ours)
-            .with(&TURN, number(dispute.turn));
+            .with_number(&TURN, dispute.turn);
         info = info.with(&DISPUTE, dispute);
     }
     if let Some(payout) = &facts.payout {
@@ -285,7 +315,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         info = info.with(&PAYOUT, payout);
     }
     if let Some(block) = channel.seen_block() {
-        info = info.with(&SEEN_BLOCK, number(block));
+        info = info.with_number(&SEEN_BLOCK, block);
     }
     if let Some(predecessor) = &channel.predecessor {
         info = info.with(&PREDECESSOR, hash(predecessor));
@@ -298,7 +328,7 @@ pub(crate) fn channel(id: &B256, channel: &Channel) -> JsValue {
         info = info
             .with(&GUARANTEED, aside.guaranteed())
             .with(&GUARANTEES, u32::try_from(aside.guarantees.len()).unwrap_or(u32::MAX))
-            .with(&PROMISED, channel.promised());
+            .with(&PROMISED, channel.promised(channel.role));
     }
     if let Some(passage) = &channel.passage {
         let hop = |hop: &Option<Hop>| match hop {
@@ -325,7 +355,7 @@ pub(crate) fn refusal(refusal: &SpendRefusal) -> JsValue {
     let rule = &refusal.rule;
     Plain::new()
         .with(&RULE, rule.scope.name())
-        .with(&WINDOW, number(rule.window))
+        .with_number(&WINDOW, rule.window)
         .with(&ASKS, rule.asks)
         .with(&LIMIT, refusal.limit)
         .with(&SPENT, refusal.spent)
@@ -338,19 +368,19 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
     Plain::new()
         .with(&HASH, hash(&quote.hash()))
         .with(&CONTENT_ROOT, hash(&quote.content_root))
-        .with(&LENGTH, number(quote.length))
-        .with(&CHUNK_SIZE, quote.chunk_size)
-        .with(&CHUNKS, quote.chunks)
+        .with_number(&LENGTH, quote.length)
+        .with_number(&CHUNK_SIZE, quote.chunk_size)
+        .with_number(&CHUNKS, quote.chunks)
         .with(&UNIT, JsValue::from_str(quote.unit.name()))
-        .with(&UNITS, number(quote.units))
+        .with_number(&UNITS, quote.units)
         .with(&PRICE, quote.price)
         .with(&CREDIT, quote.credit)
         .with(&ASSET, address(&quote.asset))
         .with(&PAYEE, address(&quote.payee))
         .with(&PAYEE_DESTINATION, address(destination))
-        .with(&CHALLENGE_DURATION, number(quote.challenge_duration))
-        .with(&CONFIRMATIONS, quote.confirmations)
-        .with(&EXPIRES_AT, number(quote.expires_at))
+        .with_number(&CHALLENGE_DURATION, quote.challenge_duration)
+        .with_number(&CONFIRMATIONS, quote.confirmations)
+        .with_number(&EXPIRES_AT, quote.expires_at)
         .with(&HUBS, hash(&quote.hubs))
         .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
         .into()
@@ -360,27 +390,27 @@ pub(crate) fn receipt(receipt: &Receipt) -> JsValue {
     Plain::new()
         .with(&CHANNEL_ID, hash(&receipt.channel_id))
         .with(&QUOTE, hash(&receipt.quote))
-        .with(&CHUNK, number(receipt.chunk))
-        .with(&CHUNKS, number(receipt.chunks))
+        .with_number(&CHUNK, receipt.chunk)
+        .with_number(&CHUNKS, receipt.chunks)
         .with(&CUMULATIVE_AMOUNT, receipt.cumulative_amount)
-        .with(&ISSUED_AT, number(receipt.issued_at))
+        .with_number(&ISSUED_AT, receipt.issued_at)
         .into()
 }
 
 pub(crate) fn payment(payment: &Payment) -> JsValue {
     let common = Plain::new()
         .with(&CHANNEL_ID, hash(&payment.channel_id()))
-        .with(&SERIAL, payment.serial())
-        .with(&TICKS, payment.ticks());
+        .with_number(&SERIAL, payment.serial())
+        .with_number(&TICKS, payment.ticks());
     let (shown, common) = match payment {
         Payment::Tick(tick) => (Some(tick.shown), common),
         Payment::Claim { signed: SignedVoucher { voucher, signature }, shown } => {
             let common = common
-                .with(&BASE_TURN, number(voucher.base_turn))
+                .with_number(&BASE_TURN, voucher.base_turn)
                 .with(&CUMULATIVE_AMOUNT, voucher.cumulative_amount)
                 .with(&TICK_TIP, hash(&voucher.tick_tip))
                 .with(&TICK_PRICE, voucher.tick_price)
-                .with(&TICK_LIMIT, voucher.tick_limit)
+                .with_number(&TICK_LIMIT, voucher.tick_limit)
                 .with(&MEMO, hash(&voucher.memo))
                 .with(&SIGNATURE, bytes(&signature.to_bytes()));
             (*shown, common)

@@ -119,6 +119,60 @@ test("what could not be stored was not bought", async () => {
   assert.equal((await buy(ledger, 2, 20n)).bought, "now");
 });
 
+test("a purchase is in the write of its payment, or nowhere", async () => {
+  const { store, state } = watched();
+  const ledger = open(store);
+  /** Takes a payment in that brings the channel to so much, and says what came of it. */
+  const payAndBuy = async (index, cumulativeAmount, commit = (write) => store.commit([write])) => {
+    const pay = async (along) => {
+      const write = along({ cumulativeAmount, memo: quote.hash });
+      if (write) await commit(write);
+      return { cumulativeAmount };
+    };
+    return (await ledger.payAndBuy(ID, () => purchase(index), pay)).bought?.outcome;
+  };
+  const statement = async (cumulativeAmount) => {
+    const { unspent, bought } = await ledger.statement(ID, quote.hash, { cumulativeAmount });
+    assert.deepEqual(await open(store).statement(ID, quote.hash, { cumulativeAmount }), { unspent, owed: 0n, bought });
+    return [unspent, ...bought];
+  };
+  assert.deepEqual(await payAndBuy(0, 10n), { bought: "now", count: 1 });
+  assert.equal(state.commits, 1);
+  assert.deepEqual(await statement(10n), [0n, 0, 0]);
+
+  // What cannot be bought, or has been, is in no write.
+  assert.equal(await payAndBuy(1, 19n), undefined);
+  assert.equal(await payAndBuy(0, 20n), undefined);
+  assert.equal(state.commits, 1);
+
+  // A payment that is not stored bought nothing, and nothing was received.
+  state.before = () => Promise.reject(new Error("disk full"));
+  await assert.rejects(payAndBuy(1, 20n), /disk full/);
+  state.before = async () => {};
+  assert.deepEqual(await statement(10n), [0n, 0, 0]);
+  assert.deepEqual(await payAndBuy(1, 20n), { bought: "now", count: 2 });
+
+  // While that write is under way others wait for the next one, and fail with it.
+  let waiting;
+  await assert.rejects(
+    payAndBuy(2, 30n, async () => {
+      assert.equal(await payAndBuy(3, 40n), undefined);
+      waiting = buy(ledger, 3, 40n);
+      await sleep(10);
+      throw new Error("disk full");
+    }),
+    /disk full/,
+  );
+  await assert.rejects(waiting, /disk full/);
+  assert.deepEqual(await statement(40n), [20n, 0, 1]);
+
+  // Another process wrote first: the payment is taken in once more, alone.
+  await buy(open(store), 2, 40n);
+  assert.equal(await payAndBuy(3, 40n), undefined);
+  assert.deepEqual(await statement(40n), [10n, 0, 2]);
+  assert.deepEqual(await buy(ledger, 3, 40n), { bought: "now", count: 4 });
+});
+
 test("two processes on one store charge every chunk once", async () => {
   const store = memoryStore();
   const ledgers = [open(store), open(store)];

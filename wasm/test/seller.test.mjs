@@ -334,6 +334,30 @@ test("a payment is taken only once the store has it", async (t) => {
   assert.equal(paidTo(seller, channel), PRICE);
 });
 
+test("a paid chunk is one write, and two where another process of the seller wrote first", async (t) => {
+  const store = memoryStore();
+  const commits = [];
+  const counted = { ...store, commit: (writes) => (commits.push(writes.map(({ key }) => key)), store.commit(writes)) };
+  const context = await setUp(t, { sellerOptions: { store: counted } });
+  const { seller, channel } = context;
+  const memo = await memoOf(context);
+  const buyChunk = async (index) => {
+    const { bytes } = await channel.pay(PRICE, { memo, ticks: 10 });
+    commits.splice(0);
+    assert.equal((await getChunk(seller, context, index, bytes)).status, 206);
+    return commits.splice(0);
+  };
+  const [[first, second], ...others] = await buyChunk(0);
+  assert.deepEqual([first, others], [channel.id, []]);
+  assert.deepEqual(await buyChunk(1), [[channel.id, second]]);
+
+  const [{ version, bytes }] = await store.read([second]);
+  await store.commit([{ key: second, expectedVersion: version, bytes }]);
+  assert.deepEqual(await buyChunk(2), [[channel.id, second], [channel.id], [second]]);
+  assert.deepEqual(await buyChunk(3), [[channel.id, second]]);
+  assert.equal(paidTo(seller, channel), 4n * PRICE);
+});
+
 test("a quote holds until the end of its time, and the one after it does not pay twice", async (t) => {
   const context = await setUp(t, { sellerOptions: { quoteLifetime: 4 } });
   const { seller, channel, buyer } = context;

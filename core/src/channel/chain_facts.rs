@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::cbor;
+use crate::channel::guarantee::reclaimed;
 use crate::channel::terms::Terms;
 use crate::nitro::{self, Allocation, AllocationType};
 use crate::{B256, U256};
@@ -13,6 +14,8 @@ use crate::{B256, U256};
 /// How many events can be taken back. Older ones are folded away, so that strangers who deposit dust cannot make a record
 /// grow.
 const MAX_RECENT: usize = 32;
+/// How many bytes of outcomes can be taken back, so that the challenges of a ledger with many guarantees fit into a record.
+const MAX_RECENT_BYTES: usize = 24 * 1024;
 
 /// A place in the chain. Ordered as the chain orders events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,8 +86,8 @@ pub(crate) enum ChainEvent {
     Paid(u128, u128),
     /// This much came from the channel that this one succeeds. The adjudicator logs it of that channel only.
     Carried(u128),
-    /// A guarantee was reclaimed: the outcome since then.
-    Reclaimed(Vec<u8>),
+    /// A ledger's guarantee was reclaimed: its place in the outcome, and what of it went to the downstream side.
+    Reclaimed(u64, u128),
 }
 
 cbor::variants!(ChainEvent (6) {
@@ -93,7 +96,7 @@ cbor::variants!(ChainEvent (6) {
     2 Recorded(turn);
     3 Paid(before, after);
     4 Carried(amount);
-    5 Reclaimed(outcome);
+    5 Reclaimed(index, paid);
 });
 
 /// A confirmed event, and where it was seen.
@@ -138,9 +141,12 @@ impl Facts {
                 self.turn_record = *turn;
                 self.dispute = None;
             }
-            ChainEvent::Reclaimed(outcome) => {
-                if let Some(dispute) = self.dispute.as_mut() {
-                    dispute.outcome.clone_from(outcome);
+            ChainEvent::Reclaimed(index, paid) => {
+                let index = usize::try_from(*index).unwrap_or(usize::MAX);
+                if let Some(dispute) = self.dispute.as_mut()
+                    && let Some(outcome) = reclaimed(&dispute.outcome, index, *paid)
+                {
+                    dispute.outcome = outcome;
                 }
             }
             ChainEvent::Carried(amount) => self.holdings = self.holdings.saturating_add(*amount),
@@ -302,11 +308,20 @@ impl ChainFacts {
         } else if let Some(confirmed) = self.recent.last() {
             self.now.apply(terms, &confirmed.event);
         }
-        if self.recent.len() > MAX_RECENT {
+        while self.recent.len() > MAX_RECENT || (self.recent.len() > 1 && self.outcome_bytes() > MAX_RECENT_BYTES) {
             let oldest = self.recent.remove(0);
             self.folded.apply(terms, &oldest.event);
             self.folded_to = Some(oldest.position);
         }
+    }
+
+    /// How much the outcomes of the events that can be taken back take, in bytes.
+    fn outcome_bytes(&self) -> usize {
+        let size = |confirmed: &Confirmed| match &confirmed.event {
+            ChainEvent::Disputed(dispute) => dispute.outcome.len(),
+            _ => 0,
+        };
+        self.recent.iter().map(size).fold(0, usize::saturating_add)
     }
 
     /// Takes in what came from the channel that this one succeeds, in place of what was thought to come; `None` if

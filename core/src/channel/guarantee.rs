@@ -70,12 +70,14 @@ pub enum Change {
         channel_id: B256,
         /// What of it goes to the downstream side, in base units. The rest goes back.
         paid: u128,
+        /// What of the fee goes back, in base units: that of a channel which never opened.
+        refund: u128,
     },
 }
 
 cbor::variants!(Change (2) {
     0 Add { guarantee, fee };
-    1 Remove { channel_id, paid };
+    1 Remove { channel_id, paid, refund };
 });
 
 impl Change {
@@ -119,10 +121,10 @@ impl Split {
                 let left = balances.lower(guarantee.payer, guarantee.amount.checked_add(fee)?)?;
                 left.raise(guarantee.payer.other(), fee)?
             }
-            (Change::Remove { paid, .. }, Ok(place)) => {
+            (Change::Remove { paid, refund, .. }, Ok(place)) => {
                 let guarantee = guarantees.remove(place);
                 let back = balances.raise(guarantee.payer, guarantee.amount.checked_sub(paid)?)?;
-                back.raise(guarantee.payer.other(), paid)?
+                back.raise(guarantee.payer.other(), paid)?.pay(guarantee.payer.other(), refund)?
             }
             _ => return None,
         };
@@ -152,43 +154,41 @@ pub struct Reservation {
     pub channel_id: B256,
     /// What it will take, fees included, in base units.
     pub amount: u128,
+    /// The side of the ledger whose money it is.
+    pub payer: Role,
 }
 
-cbor::array!(Reservation { channel_id, amount });
+cbor::array!(Reservation { channel_id, amount, payer });
 
 impl cbor::Item for Reservation {}
 
-/// What the chain says of a virtual channel that a ledger guarantees: what `reclaim` has to be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the chain says of a virtual channel that a ledger guarantees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The virtual channel.
     pub channel_id: B256,
     /// When its state becomes final, in seconds of the chain's clock.
     pub finalizes_at: u64,
-    /// The hash of that state, zero if it was concluded.
-    pub state_hash: B256,
-    /// Its ABI-encoded outcome.
-    pub outcome: Vec<u8>,
+    /// What that state pays to the payee, in base units.
+    pub paid: u128,
 }
 
-cbor::array!(Verdict { channel_id, finalizes_at, state_hash, outcome });
+cbor::array!(Verdict { channel_id, finalizes_at, paid });
 
 impl cbor::Item for Verdict {}
 
-/// The outcome of a ledger after a guarantee was reclaimed, as `compute_reclaim_effects` computes it; `None` if it would
-/// revert.
-pub(crate) fn reclaimed(ledger: &[u8], index: usize, target: &[u8]) -> Option<Vec<u8>> {
+/// The outcome of a ledger after the guarantee at `index` was reclaimed, of which `paid` went to the downstream side, as
+/// `compute_reclaim_effects` computes it; `None` if it would revert.
+pub(crate) fn reclaimed(ledger: &[u8], index: usize, paid: u128) -> Option<Vec<u8>> {
     let mut outcome = nitro::decode_outcome(ledger).ok()?;
-    let target = nitro::decode_outcome(target).ok()?;
-    let shares = &target.first()?.allocations;
     let allocations = &mut outcome.first_mut()?.allocations;
     if index >= allocations.len() {
         return None;
     }
     let guarantee = allocations.remove(index);
     let nitro::Guarantee { left, right } = nitro::Guarantee::decode(&guarantee.metadata).ok()?;
-    for (side, destination) in [left, right].into_iter().enumerate() {
-        let share = shares.get(side)?.amount;
+    let paid = U256::from(paid);
+    for (destination, share) in [(left, paid), (right, guarantee.amount.checked_sub(paid)?)] {
         let owner = allocations.iter_mut().find(|allocation| allocation.destination == destination)?;
         owner.amount = owner.amount.checked_add(share)?;
     }

@@ -15,7 +15,6 @@ mod terms;
 pub use balances::{Balances, Role};
 pub(crate) use chain_facts::{ChainEvent, Confirmed, is_guarantee};
 pub use chain_facts::{Dispute, Facts, Payout, Position};
-pub(crate) use guarantee::reclaimed;
 pub use guarantee::{Change, Guarantee, MAX_GUARANTEES, Reservation, Split, Verdict};
 pub use passage::{Hop, Passage, Route, Sheet, Stage};
 pub use record::{Channel, MAX_RECORD_BYTES, RecordError, Status};

@@ -62,13 +62,15 @@ pub struct Hop {
     pub turn: u64,
     /// What of the guarantee went to the downstream side when it was removed, in base units.
     pub paid: u128,
+    /// What of the fee went back then, in base units.
+    pub refund: u128,
 }
 
-cbor::array!(Hop { ledger, stage, turn, paid });
+cbor::array!(Hop { ledger, stage, turn, paid, refund });
 
 impl Hop {
     pub(crate) const fn new(ledger: B256) -> Self {
-        Self { ledger, stage: Stage::Idle, turn: 0, paid: 0 }
+        Self { ledger, stage: Stage::Idle, turn: 0, paid: 0, refund: 0 }
     }
 
     /// Whether the guarantee may be, or come, on chain.
@@ -89,7 +91,7 @@ pub struct Sheet {
 cbor::array!(Sheet { agreed, signatures });
 
 impl Sheet {
-    fn new(participants: usize) -> Self {
+    pub(crate) fn new(participants: usize) -> Self {
         Self { agreed: false, signatures: alloc::vec![None; participants] }
     }
 

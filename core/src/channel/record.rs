@@ -373,7 +373,7 @@ impl Channel {
     /// guaranteed. In a ledger also less what is promised to virtual channels.
     pub fn remaining(&self) -> u128 {
         let balances = self.balances();
-        let spendable = balances.payer.saturating_sub(self.terms.reserve).saturating_sub(self.promised());
+        let spendable = balances.payer.saturating_sub(self.terms.reserve).saturating_sub(self.promised(Role::Payer));
         if self.base_turn() < POSTFUND_TURN {
             return spendable;
         }
@@ -385,9 +385,10 @@ impl Channel {
         payout(&self.terms, outcome, self.backing()).unwrap_or_default()
     }
 
-    /// What of a ledger's money is promised to virtual channels that are being opened, in base units.
-    pub fn promised(&self) -> u128 {
-        self.reserved.iter().fold(0, |sum, promise| sum.saturating_add(promise.amount))
+    /// What of one side's money in a ledger is promised to virtual channels that are being opened, in base units.
+    pub fn promised(&self, side: Role) -> u128 {
+        let promises = self.reserved.iter().filter(|promise| promise.payer == side);
+        promises.fold(0, |sum, promise| sum.saturating_add(promise.amount))
     }
 
     /// The serial of the last voucher on the base, zero before the first.

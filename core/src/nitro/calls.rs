@@ -177,11 +177,10 @@ pub fn decode_conclude(data: &[u8]) -> Result<SignedVariablePart, DecodeError> {
 /// # Errors
 ///
 /// [`DecodeError::TooLarge`] above [`MAX_EVENT_BYTES`], [`DecodeError::Malformed`] if the bytes are no such call.
-pub fn decode_reclaim(data: &[u8]) -> Result<(usize, Bytes), DecodeError> {
+pub fn decode_reclaim(data: &[u8]) -> Result<(u64, Bytes), DecodeError> {
     let arguments = data.strip_prefix(&selector::RECLAIM).ok_or(DecodeError::Malformed)?;
     let (args,): (abi::ReclaimArgs,) = abi::decode_call(arguments, MAX_EVENT_BYTES)?;
-    let index = usize::try_from(args.index_of_target_in_source).map_err(|_| DecodeError::Malformed)?;
-    Ok((index, args.target_outcome_bytes))
+    Ok((args.index_of_target_in_source, args.target_outcome_bytes))
 }
 
 /// Decodes the answer to [`holdings`]: base units of the asset.

@@ -123,13 +123,13 @@ pub fn destination_address(destination: B256) -> Option<Address> {
     (address.into_word() == destination).then_some(address)
 }
 
-/// The metadata of an [`AllocationType::Guarantee`]: the two participants that may claim what is left of the
-/// guaranteed channel. Source: `MultiAssetHolder`'s `Guarantee`.
+/// The metadata of an [`AllocationType::Guarantee`]: which shares of the ledger grow when it is reclaimed. Source:
+/// `MultiAssetHolder`'s `Guarantee`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guarantee {
-    /// The destination of the participant with the lower index in the guaranteed channel.
+    /// Gets what the first allocation of the guaranteed channel has: its payee's. So it is the side nearer the payee.
     pub left: B256,
-    /// The destination of the next participant.
+    /// Gets what the second one has: the side nearer the payer.
     pub right: B256,
 }
 

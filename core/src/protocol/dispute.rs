@@ -140,7 +140,8 @@ pub(crate) fn next_transaction(
                 return Ok(());
             }
             let is_due = channel.passage.is_none() && due(channel).is_some_and(|due| context.chain_time >= due);
-            if is_due && !relay::reclaim(context, channel, dispute, effects) {
+            // While anything is set aside nobody can be paid out: the channels that it is for have it reclaimed.
+            if is_due && relay::guarantees_in(channel, &dispute.outcome).is_empty() {
                 transfer(channel, dispute, effects);
             }
             return Ok(());

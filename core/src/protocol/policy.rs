@@ -36,6 +36,8 @@ pub struct Policy {
     pub funding_timeout: u64,
     /// How long the other side may take to answer once money is in a channel, in seconds. Then we leave without it.
     pub answer_timeout: u64,
+    /// How long a virtual channel may take to open, in seconds: until then money is promised to it.
+    pub opening_timeout: u64,
     /// On which terms we stand between others, if we do.
     pub hub: Option<HubPolicy>,
 }
@@ -83,6 +85,7 @@ impl Default for Policy {
             max_unfunded: 1_000,
             funding_timeout: 1_800,
             answer_timeout: 24 * 3_600,
+            opening_timeout: 120,
             hub: None,
         }
     }

@@ -161,6 +161,10 @@ pub(crate) fn give_up_unsigned(channel: &mut Channel, effects: &mut Effects) {
         effects.send(Message::UpdateError { turn: first.base.turn, code: "SIGN_REFUSED".into() });
     }
     channel.proposals.retain(is_kept);
+    if channel.passage.is_some() {
+        relay::give_up_unsigned(channel);
+        return;
+    }
     channel.closing = channel.closing.filter(|closing| closing.signatures.of(role).is_some());
     channel.close_requested &= channel.closing.is_some() || role == Role::Payee;
 }

@@ -101,8 +101,8 @@ pub(crate) fn apply_event(
             channel.chain.push(&terms, confirmed(ChainEvent::Disputed(dispute)));
         }
         AdjudicatorEvent::Reclaimed { .. } => {
-            if let Some(outcome) = relay::reclaimed_outcome(channel, call.as_ref().map(AsRef::as_ref)) {
-                channel.chain.push(&terms, confirmed(ChainEvent::Reclaimed(outcome)));
+            if let Some((index, paid)) = relay::reclaimed(channel, call.as_ref().map(AsRef::as_ref)) {
+                channel.chain.push(&terms, confirmed(ChainEvent::Reclaimed(index, paid)));
             }
             next_transaction(context, channel, effects)?;
         }

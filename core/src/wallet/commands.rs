@@ -184,7 +184,7 @@ impl Wallet {
             self.chain.distrust(channel_id);
             self.chain.remember(channel_id, &channel);
             let mut effects = protocol::Effects::default();
-            if channel.unsure {
+            if channel.unsure && channel.role != Role::Hub {
                 effects.send(protocol::question(&channel));
             }
             if channel.base.is_none() {

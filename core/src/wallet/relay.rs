@@ -2,15 +2,17 @@
 //!
 //! A virtual channel and our ledgers on its way are stored together whenever one of them changes because of another.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::B256;
-use crate::channel::{Channel, Role, Route, Status, Terms};
+use crate::channel::{Channel, MAX_GUARANTEES, Role, Route, Status, Terms, Wish};
 use crate::map::Set;
 use crate::protocol::relay::{self, Part, Way};
 use crate::protocol::{self, Context, Effects, Event, MessageError, OpenError};
 use crate::wallet::error::Error;
 use crate::wallet::machine::Wallet;
+use crate::wallet::steps::{Step, StepAll};
 use crate::wire::{Envelope, Message};
 
 impl Wallet {
@@ -28,7 +30,7 @@ impl Wallet {
         self.step_all(&[ledger], now, |context, parts| {
             let mut effects = Effects::default();
             let ledger = parts.first_mut().ok_or(OpenError::Route)?;
-            let channel = alloc::boxed::Box::new(relay::propose(context, terms, route, ledger, &mut effects)?);
+            let channel = Box::new(relay::propose(context, terms, route, ledger, &mut effects)?);
             parts.push(Part { channel_id, channel, effects });
             Ok(())
         })
@@ -55,24 +57,29 @@ impl Wallet {
         let place = terms.participants().iter().position(|key| *key == self.key.address());
         let place = place.and_then(|place| Some((place.checked_sub(1)?, place))).ok_or(OpenError::NotOurs);
         let (before, after) = place.map_err(MessageError::from)?;
-        let mut ledgers = Vec::new();
+        let (mut ledgers, mut loaded) = (Vec::new(), Ok(()));
         for index in [before, after] {
             if let Some(ledger) = route.ledgers.get(index) {
-                match self.find(*ledger) {
-                    Err(Error::UnknownChannel { .. }) => return Err(MessageError::from(OpenError::Route).into()),
-                    found => found?,
-                }
+                loaded = loaded.and(match self.find(*ledger) {
+                    Err(Error::UnknownChannel { .. }) => Err(MessageError::from(OpenError::Route).into()),
+                    found => found,
+                });
                 ledgers.push(*ledger);
             }
         }
+        if let Err(error) = loaded {
+            self.set.gather(&ledgers);
+            return Err(error);
+        }
+        self.set.gathered();
         let (unfunded, destination) = (self.deadlines.len(), self.config.destination);
         self.step_all(&ledgers, now, |context, parts| {
             let mut effects = Effects::default();
             let (upstream, rest) = parts.split_first_mut().ok_or(MessageError::from(OpenError::Route))?;
-            let ours = (&*upstream.channel, rest.first_mut());
+            let ours = (&mut *upstream.channel, rest.first_mut());
             let proposed = relay::Proposed { terms, route, signature, hubs };
             let made = relay::accept_channel_open(context, sender, destination, unfunded, proposed, ours, &mut effects);
-            let channel = alloc::boxed::Box::new(made.map_err(MessageError::from)?);
+            let channel = Box::new(made.map_err(MessageError::from)?);
             parts.push(Part { channel_id, channel, effects });
             Ok(())
         })
@@ -85,6 +92,11 @@ impl Wallet {
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.step_with_way_by(channel_id, now, Box::new(change))
+    }
+
+    /// One code for all steps, whatever they do.
+    fn step_with_way_by(&mut self, channel_id: B256, now: u64, change: Box<Step<'_>>) -> Result<(), Error> {
         self.step_on_way(channel_id, None, now, |context, parts| match parts.first_mut() {
             Some(Part { channel, effects, .. }) => change(context, channel, effects),
             None => Err(Error::UnknownChannel { channel_id }),
@@ -98,6 +110,16 @@ impl Wallet {
         message: Option<&Message>,
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Vec<Part>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.step_on_way_by(channel_id, message, now, Box::new(change))
+    }
+
+    fn step_on_way_by(
+        &mut self,
+        channel_id: B256,
+        message: Option<&Message>,
+        now: u64,
+        change: Box<StepAll<'_>>,
     ) -> Result<(), Error> {
         let ids = self.on_way(channel_id, message)?;
         // What the other side refused is not offered again at once.
@@ -179,19 +201,24 @@ impl Wallet {
                 result = result.and(self.find_if_there(ledger, &mut ids));
             }
         }
+        if result.is_err() {
+            self.set.gather(&ids);
+        } else {
+            self.set.gathered();
+        }
         result.map(|()| ids)
     }
 
     /// Adds a channel to those that a step needs. One that has no record is left out: a backup may lack it.
     fn find_if_there(&mut self, channel_id: B256, ids: &mut Vec<B256>) -> Result<(), Error> {
-        match self.find(channel_id) {
-            Ok(()) if !ids.contains(&channel_id) => {
-                ids.push(channel_id);
-                Ok(())
-            }
-            Ok(()) | Err(Error::UnknownChannel { .. }) => Ok(()),
-            loading => loading,
+        let found = self.find(channel_id);
+        if matches!(found, Err(Error::UnknownChannel { .. })) {
+            return Ok(());
         }
+        if !ids.contains(&channel_id) {
+            ids.push(channel_id);
+        }
+        found
     }
 
     /// A channel was not opened in time.
@@ -262,11 +289,11 @@ fn concerned(ledger: &Channel, message: Option<&Message>) -> Vec<B256> {
     }
     match message {
         Some(Message::Update { change: Some(change), .. }) => _ = ids.insert(change.channel_id(), ()),
-        Some(Message::UpdateRequest { wish: crate::channel::Wish::Change(change), .. }) => {
+        Some(Message::UpdateRequest { wish: Wish::Change(change), .. }) => {
             ids.insert(change.channel_id(), ());
         }
         Some(Message::ChannelReestablish { guarantees, .. }) => {
-            for guarantee in guarantees.iter().filter(|one| !ledger.guarantees.contains(one)) {
+            for guarantee in guarantees.iter().take(MAX_GUARANTEES).filter(|one| !ledger.guarantees.contains(one)) {
                 ids.insert(guarantee.channel_id, ());
             }
             for guarantee in ledger.guarantees.iter().filter(|one| !guarantees.contains(one)) {
@@ -322,7 +349,7 @@ pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelo
             Ok(relay::accept_shutdown_ack(channel, signature, &hubs, effects)?)
         }
         Message::Abort { code } if is_before || is_after => {
-            relay::refused(&mut way, is_after, &code);
+            relay::refused(context, &mut way, is_after, &code);
             Ok(())
         }
         Message::Error { code, text } if is_before || is_after || is_end => {
@@ -330,7 +357,7 @@ pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelo
             effects.notify(Event::PeerError { channel_id, code: code.clone(), text });
             if opens && is_after {
                 // Whoever has no record of the channel cannot give it up in any other way.
-                relay::refused(&mut way, true, &code);
+                relay::refused(context, &mut way, true, &code);
             }
             Ok(())
         }

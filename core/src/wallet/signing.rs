@@ -87,7 +87,7 @@ impl Wallet {
         if is_message {
             return Ok(());
         }
-        self.step(channel_id, now, |_, channel, effects| {
+        self.step_with_way(channel_id, now, |_, channel, effects| {
             protocol::give_up_unsigned(channel, effects);
             effects.notify(Event::SignRefused { channel_id });
             Ok(())

@@ -23,7 +23,10 @@ struct Kept {
 }
 
 /// What a step does to the copy of a channel.
-type Step<'a> = dyn FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error> + 'a;
+pub(super) type Step<'a> = dyn FnOnce(&Context<'_>, &mut Channel, &mut Effects) -> Result<(), Error> + 'a;
+
+/// What a step does to the copies of several channels.
+pub(super) type StepAll<'a> = dyn FnOnce(&Context<'_>, &mut Vec<Part>) -> Result<(), Error> + 'a;
 
 /// What the protocol may look at, with the key that signs for `channel_id`.
 macro_rules! context {
@@ -52,7 +55,6 @@ impl Wallet {
         self.step_by(channel_id, now, Box::new(change))
     }
 
-    /// One code for all steps, whatever they do.
     fn step_by(&mut self, channel_id: B256, now: u64, change: Box<Step<'_>>) -> Result<(), Error> {
         self.find(channel_id)?;
         self.step_all(&[channel_id], now, |context, parts| match parts.first_mut() {
@@ -109,6 +111,11 @@ impl Wallet {
         now: u64,
         change: impl FnOnce(&Context<'_>, &mut Vec<Part>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.step_all_by(channel_ids, now, Box::new(change))
+    }
+
+    /// One code for all steps, whatever they do.
+    fn step_all_by(&mut self, channel_ids: &[B256], now: u64, change: Box<StepAll<'_>>) -> Result<(), Error> {
         let (mut parts, mut known) = (Vec::new(), Vec::new());
         for channel_id in channel_ids {
             let Some(slot) = self.set.slots.get(channel_id) else { continue };
@@ -202,7 +209,7 @@ impl Wallet {
             // deposit without it.
             let unfunded = channel.status() == Status::Aborted && channel.predecessor.is_none();
             let unfunded = unfunded && channel.deadline.is_none();
-            let forget = write && unfunded && channel.role == Role::Payee && channel.terms.payee_deposit == 0;
+            let forget = write && unfunded && channel.role != Role::Payer && channel.terms.payee_deposit == 0;
             if write {
                 let bytes = (!forget).then(|| channel.to_bytes());
                 let wake_at = wake_at(&channel, now);

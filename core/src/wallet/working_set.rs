@@ -51,6 +51,8 @@ pub(super) struct WorkingSet {
     pub(super) slots: Map<B256, Box<Slot>>,
     loading: Set<B256>,
     absent: Set<B256>,
+    /// What an input that is to be fed again needs together: one must not push another out.
+    gathering: Set<B256>,
     /// The slots that may be dropped, the one used longest ago first.
     recency: Set<(u64, B256)>,
     clock: u64,
@@ -60,6 +62,23 @@ impl WorkingSet {
     /// Forgets which channels have no record: another process may have opened them since.
     pub(super) fn forget_absent(&mut self) {
         self.absent = Set::default();
+    }
+
+    /// Notes which records an input needs that could not be handled without all of them.
+    pub(super) fn gather(&mut self, channel_ids: &[B256]) {
+        for channel_id in channel_ids {
+            self.gathering.insert(*channel_id, ());
+        }
+    }
+
+    /// The input was handled: what it needed is idle again.
+    pub(super) fn gathered(&mut self) {
+        let gathering = core::mem::take(&mut self.gathering);
+        for channel_id in gathering.keys() {
+            if let Some(slot) = self.remove(channel_id) {
+                self.insert(*channel_id, *slot);
+            }
+        }
     }
 
     /// Puts a channel in, as the one used last.
@@ -183,6 +202,9 @@ impl Wallet {
             // An event of a withdrawal waits for both channels, and each would push the other one out, for ever: it is not
             // idle, and counts again once it has taken the event in.
             if self.chain.waits_for(&channel_id) && !self.chain.is_too_young(&channel_id) {
+                continue;
+            }
+            if self.set.gathering.contains(&channel_id) {
                 continue;
             }
             if self.outbox.is_waiting(&channel_id) || slot.is_pinned() {

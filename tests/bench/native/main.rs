@@ -6,6 +6,7 @@
 
 mod allocator;
 mod stream;
+mod virtual_channels;
 mod world;
 
 use std::collections::BTreeMap;
@@ -186,6 +187,12 @@ fn main() {
         return;
     }
     let quick = std::env::args().any(|argument| argument == "--quick");
+    if std::env::args().any(|argument| argument == "--virtual") {
+        let mut figures = BTreeMap::new();
+        virtual_channels::measure(if quick { 1_000 } else { 10_000 }, &mut figures);
+        println!("{}", json!(figures));
+        return;
+    }
     let effort = if quick {
         Effort { rounds: 3, payments: 200, channels: 20 }
     } else {

@@ -12,9 +12,9 @@ use millstream_core::wallet::{
 };
 
 pub(crate) const NOW: u64 = 1_800_000_000;
-const DEPOSIT: u128 = 1 << 100;
-const CONFIRMATIONS: u32 = 2;
-const CHAIN: Chain = Chain {
+pub(crate) const DEPOSIT: u128 = 1 << 100;
+pub(crate) const CONFIRMATIONS: u32 = 2;
+pub(crate) const CHAIN: Chain = Chain {
     chain_id: 31_337,
     adjudicator: Address::repeat_byte(0xad),
     stream_app: Address::repeat_byte(0x5a),
@@ -35,23 +35,29 @@ pub(crate) struct Kinds {
 pub(crate) struct Host {
     pub(crate) wallet: Wallet,
     store: HashMap<B256, (u64, Vec<u8>)>,
-    /// What left: messages and payments.
-    outgoing: Vec<Vec<u8>>,
-    /// Bytes of messages and payments, and of records written.
+    /// What left: messages with their receivers, and payments.
+    outgoing: Vec<(Option<Address>, Vec<u8>)>,
+    /// Messages and payments, their bytes, and bytes of records written.
+    pub(crate) messages: usize,
     pub(crate) sent: usize,
     pub(crate) written: usize,
 }
 
 impl Host {
     fn new(seed: u8, kinds: Kinds) -> Self {
-        let signer = LocalSigner::from_secret_bytes(&[seed; 32]).expect("a key");
         let mut config = Config::new(CHAIN, Address::repeat_byte(seed).into_word());
         if kinds.all_loaded {
             config.max_loaded = usize::MAX;
         }
         config.lease = kinds.lease.then_some(LeaseTerms { payments: 1_000, amount: DEPOSIT >> 20 });
+        Self::with(seed, config)
+    }
+
+    /// A host whose wallet is made of this.
+    pub(crate) fn with(seed: u8, config: Config) -> Self {
+        let signer = LocalSigner::from_secret_bytes(&[seed; 32]).expect("a key");
         let wallet = Wallet::new(config, Box::new(signer));
-        Self { wallet, store: HashMap::new(), outgoing: Vec::new(), sent: 0, written: 0 }
+        Self { wallet, store: HashMap::new(), outgoing: Vec::new(), messages: 0, sent: 0, written: 0 }
     }
 
     pub(crate) fn input(&mut self, input: Input) {
@@ -79,13 +85,17 @@ impl Host {
                     let records = keys.into_iter().map(|key| self.record(key)).collect();
                     self.wallet.handle(Input::Loaded(records), NOW).expect("a record of ours");
                 }
-                Output::Send { bytes, .. } | Output::Payment { bytes, .. } => {
-                    self.sent += bytes.len();
-                    self.outgoing.push(bytes);
-                }
+                Output::Send { bytes, peer, .. } => self.leaves(Some(peer), bytes),
+                Output::Payment { bytes, .. } => self.leaves(None, bytes),
                 _ => {}
             }
         }
+    }
+
+    fn leaves(&mut self, to: Option<Address>, bytes: Vec<u8>) {
+        self.messages += 1;
+        self.sent += bytes.len();
+        self.outgoing.push((to, bytes));
     }
 
     fn record(&self, key: B256) -> StoredRecord {
@@ -111,6 +121,11 @@ impl Host {
 
     /// What left since the last time.
     pub(crate) fn take_outgoing(&mut self) -> Vec<Vec<u8>> {
+        self.take_addressed().into_iter().map(|(_, bytes)| bytes).collect()
+    }
+
+    /// The same, with the receivers of messages.
+    pub(crate) fn take_addressed(&mut self) -> Vec<(Option<Address>, Vec<u8>)> {
         std::mem::take(&mut self.outgoing)
     }
 
@@ -124,6 +139,17 @@ impl Host {
     pub(crate) fn stored(&self) -> usize {
         self.store.values().map(|(_, bytes)| bytes.len()).sum()
     }
+}
+
+/// A block with the whole deposit of each channel, deep enough.
+pub(crate) fn deposits(block: u64, ids: &[B256]) -> ChainUpdate {
+    let log = |(index, id): (usize, &B256)| {
+        let topics = vec![DEPOSITED.parse().expect("a hash"), *id];
+        let data = (Address::ZERO, U256::from(DEPOSIT)).abi_encode_params().into();
+        Log { address: CHAIN.adjudicator, topics, data, block, log_index: index as u64, call: None }
+    };
+    let logs = ids.iter().enumerate().map(log).collect();
+    ChainUpdate { from_block: block, head_block: block + u64::from(CONFIRMATIONS), head_time: NOW, logs }
 }
 
 fn nonce(index: usize) -> u64 {
@@ -192,15 +218,9 @@ impl World {
 
     /// The next block, deep enough, with deposits into channels in it.
     pub(crate) fn deposited(&mut self, ids: &[B256]) -> ChainUpdate {
-        let block = self.block;
-        self.block += u64::from(CONFIRMATIONS);
-        let log = |(index, id): (usize, &B256)| {
-            let topics = vec![DEPOSITED.parse().expect("a hash"), *id];
-            let data = (Address::ZERO, U256::from(DEPOSIT)).abi_encode_params().into();
-            Log { address: CHAIN.adjudicator, topics, data, block, log_index: index as u64, call: None }
-        };
-        let logs = ids.iter().enumerate().map(log).collect();
-        ChainUpdate { from_block: block, head_block: self.block, head_time: NOW, logs }
+        let update = deposits(self.block, ids);
+        self.block = update.head_block;
+        update
     }
 
     /// A block in which nothing of ours happened.
@@ -212,10 +232,10 @@ impl World {
 
     fn talk(&mut self) {
         while !self.payer.outgoing.is_empty() || !self.payee.outgoing.is_empty() {
-            for bytes in std::mem::take(&mut self.payer.outgoing) {
+            for bytes in self.payer.take_outgoing() {
                 self.payee.input(Input::Message(bytes));
             }
-            for bytes in std::mem::take(&mut self.payee.outgoing) {
+            for bytes in self.payee.take_outgoing() {
                 self.payer.input(Input::Message(bytes));
             }
         }
@@ -237,7 +257,7 @@ impl World {
             purchase: Purchase::default(),
             ticks: 0,
         }));
-        let payment = self.payer.outgoing.pop().expect("a payment");
+        let payment = self.payer.take_outgoing().pop().expect("a payment");
         self.payee.input(Input::Payment(payment));
     }
 }

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: two parties with known keys, CBOR by hand, and what holds of every decoder.
+//! What the fuzz targets share: parties with known keys, CBOR by hand, and what holds of every decoder.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -19,9 +19,14 @@ fn signer(byte: u8) -> LocalSigner {
     LocalSigner::from_secret_bytes(&[byte; 32]).expect("below the group order")
 }
 
-/// The party with this address, and the other one.
+/// Those after the first two in a row with hubs.
+static FURTHER: LazyLock<[LocalSigner; 2]> = LazyLock::new(|| [0xc3, 0xd4].map(signer));
+
+/// The party with this address, and another one.
 pub fn parties(address: Address) -> Option<(&'static LocalSigner, &'static LocalSigner)> {
-    [(&*PAYER, &*PAYEE), (&*PAYEE, &*PAYER)].into_iter().find(|(party, _)| party.address() == address)
+    let all = [&*PAYER, &*PAYEE].into_iter().chain(&*FURTHER);
+    let party = all.clone().find(|party| party.address() == address)?;
+    all.into_iter().find(|other| other.address() != address).map(|other| (party, other))
 }
 
 /// The envelope around a draft: `[draft, signature]` in CBOR. Source: docs/protocol.md, Messages.

@@ -20,6 +20,10 @@ pub(super) struct Channel {
     pub(super) asset: Address,
     /// Outcomes that the adjudicator may hold the fingerprint of, with the state hashes that go with them.
     pub(super) known: Vec<(Outcome, B256)>,
+    /// What ledgers guarantee it, if they do: its states share out that much, and cannot be paid out.
+    pub(super) guaranteed: Option<u128>,
+    /// Whether some guarantee of it was to be reclaimed.
+    pub(super) reclaimed: bool,
 }
 
 impl Channel {
@@ -44,7 +48,15 @@ impl Channel {
                 app_definition,
                 challenge_duration: random.one_of([0, 2, 3, 10, 10, 60, 3_600, (1 << 48) - 1]),
             };
-            channels.push(Self { id: fixed.channel_id(), fixed, members, asset, known: Vec::new() });
+            channels.push(Self {
+                id: fixed.channel_id(),
+                fixed,
+                members,
+                asset,
+                known: Vec::new(),
+                guaranteed: None,
+                reclaimed: false,
+            });
         }
         channels
     }
@@ -62,14 +74,29 @@ impl Maker {
     pub(super) fn renew(&mut self, channel: usize) -> usize {
         let Channel { fixed, members, asset, .. } = &self.channels[channel];
         let fixed = FixedPart { channel_nonce: self.random.bits(64) as u64, ..fixed.clone() };
-        let new = Channel { id: fixed.channel_id(), fixed, members: members.clone(), asset: *asset, known: Vec::new() };
-        self.channels.push(new);
+        self.channels.push(Channel {
+            id: fixed.channel_id(),
+            fixed,
+            members: members.clone(),
+            asset: *asset,
+            known: Vec::new(),
+            guaranteed: None,
+            reclaimed: false,
+        });
         self.channels.len() - 1
     }
 
     /// An outcome for a channel: what it holds, or somewhat more or less, in two shares or in strange ones.
     pub(super) fn outcome(&mut self, channel: usize) -> Outcome {
-        let asset = self.channels[channel].asset;
+        let Channel { asset, guaranteed, .. } = self.channels[channel];
+        if let Some(total) = guaranteed.filter(|_| self.random.chance(95)) {
+            let first = self.random.bits(127) % (total + 1);
+            let mut exit = self.exit(asset, &[first, total - first]);
+            for allocation in &mut exit.allocations {
+                allocation.allocation_type = AllocationType::Guarantee;
+            }
+            return vec![exit];
+        }
         let held = self.holdings(channel, asset);
         let total = match self.random.below(6) {
             0 => held.saturating_sub(u128::from(self.random.below(100))),
@@ -119,9 +146,9 @@ impl Maker {
         let index = self.random.index(self.channels.len());
         match self.random.below(40) {
             0..10 => self.channels[index].id,
-            10 => self.contracts.adjudicator.into_word(),
-            11 => Address::ZERO.into_word(),
-            12 => self.random.word(),
+            10 | 11 => self.contracts.adjudicator.into_word(),
+            12 => Address::ZERO.into_word(),
+            13 => self.random.word(),
             _ => self.accounts[self.random.index(4)].into_word(),
         }
     }
@@ -147,6 +174,40 @@ impl Maker {
         };
         let position = self.random.index(exit.allocations.len() + 1);
         exit.allocations.insert(position, guarantee);
+        vec![exit]
+    }
+
+    /// A new stream of a ledger's asset that ledgers guarantee, mostly through a hub.
+    pub(super) fn guaranteed_stream(&mut self, asset: Address) -> usize {
+        let direct = usize::from(asset != Address::ZERO);
+        let through_hub = self.channels[4].asset == asset && self.random.chance(70);
+        let stream = self.renew(if through_hub { 4 } else { direct });
+        self.channels[stream].guaranteed = Some(u128::from(self.random.below(1_000)));
+        stream
+    }
+
+    /// A ledger's outcome that guarantees several streams what they share out: guarantees first, or here and there.
+    pub(super) fn guaranteeing_all(&mut self, asset: Address, streams: &[usize]) -> Outcome {
+        let other = self.random.one_of([1, 1, 1, 0]); // an account may be both sides
+        let sides = [self.accounts[0].into_word(), self.accounts[other].into_word()];
+        let own = [u128::from(self.random.below(100)), u128::from(self.random.below(100))];
+        let mut exit = self.exit(asset, &own);
+        let first = self.random.chance(75);
+        for (allocation, destination) in exit.allocations.iter_mut().zip(sides) {
+            allocation.destination = destination;
+        }
+        for (&stream, place) in streams.iter().zip(0..) {
+            let Channel { id, guaranteed, .. } = self.channels[stream];
+            let [left, right] = self.random.one_of([sides, [sides[1], sides[0]]]);
+            let guarantee = Allocation {
+                destination: id,
+                amount: U256::from(guaranteed.unwrap_or_default()),
+                allocation_type: AllocationType::Guarantee,
+                metadata: Guarantee { left, right }.encode(),
+            };
+            let place = if first { place } else { self.random.index(exit.allocations.len() + 1) };
+            exit.allocations.insert(place, guarantee);
+        }
         vec![exit]
     }
 

@@ -65,6 +65,8 @@ impl History {
 /// Makes a history.
 struct Maker {
     random: Random,
+    /// Whether it is mostly about ledgers that guarantee streams. One in four is.
+    of_ledgers: bool,
     contracts: Contracts,
     /// The chain as far as the history goes.
     chain: ModelChain,
@@ -95,6 +97,7 @@ impl Maker {
         let channels = Channel::some(&mut random, contracts, senders);
         Self {
             random,
+            of_ledgers: seed % 4 == 3,
             contracts,
             chain,
             keys,

@@ -5,8 +5,8 @@ use crate::model::Transaction;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, sol};
 use millstream_core::nitro::{
-    ChannelMode, Outcome, ReclaimArgs, SignedVariablePart, VariablePart, calls, encode_outcome, sign_challenge,
-    state_hash,
+    AllocationType, ChannelMode, Outcome, ReclaimArgs, SignedVariablePart, VariablePart, calls, encode_outcome,
+    sign_challenge, state_hash,
 };
 
 // What wallets never call.
@@ -20,15 +20,23 @@ sol! {
 }
 
 impl Maker {
-    /// A call, now and then two that belong together.
+    /// A call, now and then some that belong together.
     pub(super) fn call(&mut self) -> Vec<Transaction> {
+        let mut calls = if self.of_ledgers && self.random.chance(80) { self.of_ledgers() } else { self.of_any() };
+        for call in &mut calls {
+            self.break_in(call);
+        }
+        calls
+    }
+
+    fn of_any(&mut self) -> Vec<Transaction> {
         let mut channel = self.random.index(self.channels.len());
         let kind = self.random.below(100);
         // A channel that is over answers every dispute in the same way: mostly another one takes its place.
         if (20..66).contains(&kind) && self.over(channel) && self.random.chance(75) {
             channel = self.renew(channel);
         }
-        let mut calls = match kind {
+        match kind {
             0..20 => vec![self.deposit(channel)],
             20..42 => {
                 let data = self.challenge(channel);
@@ -66,11 +74,21 @@ impl Maker {
             },
             89..96 => vec![self.token_call()],
             _ => vec![self.plain()],
-        };
-        for call in &mut calls {
-            self.break_in(call);
         }
-        calls
+    }
+
+    /// What is done with ledgers and the streams that they guarantee.
+    fn of_ledgers(&mut self) -> Vec<Transaction> {
+        let data = match (self.random.below(10), self.reclaimable()) {
+            (0, _) => return self.route(),
+            (1..6, Some(found)) => self.reclaim(found),
+            (_, None) if self.channels.iter().all(|channel| channel.guaranteed.is_none()) => return self.route(),
+            _ => {
+                let channel = self.random.index(self.channels.len());
+                self.payout(channel)
+            }
+        };
+        vec![self.for_adjudicator(data)]
     }
 
     fn for_adjudicator(&mut self, data: Bytes) -> Transaction {
@@ -122,8 +140,14 @@ impl Maker {
     /// Pays out what the adjudicator was told last, or something else.
     fn payout(&mut self, channel: usize) -> Bytes {
         // More often than not one that can be paid out.
-        let ready = (0..self.channels.len()).find(|&index| self.ready(index));
-        let channel = ready.filter(|_| self.random.chance(75)).unwrap_or(channel);
+        let mut ready: Vec<_> = (0..self.channels.len()).filter(|&index| self.ready(index)).collect();
+        // Best a ledger that has nothing left to reclaim.
+        let mut settled = ready.clone();
+        settled.retain(|&index| self.channels[index].reclaimed && !self.guarantees(index));
+        if !settled.is_empty() && self.random.chance(60) {
+            ready = settled;
+        }
+        let channel = if ready.is_empty() || self.random.chance(25) { channel } else { *self.random.pick(&mut ready) };
         let (outcome, hash) = self.told(channel);
         let id = self.channels[channel].id;
         let hash = if self.random.chance(95) { hash } else { B256::ZERO };
@@ -156,6 +180,13 @@ impl Maker {
     /// Whether a channel can be paid out by now, with an outcome that is known.
     fn ready(&self, channel: usize) -> bool {
         self.over(channel) && self.channels[channel].told(&self.status(channel)).is_some()
+    }
+
+    /// Whether a channel's outcome still has a guarantee.
+    fn guarantees(&self, channel: usize) -> bool {
+        let told = self.channels[channel].told(&self.status(channel));
+        let mut allocations = told.iter().flat_map(|(outcome, _)| outcome).flat_map(|exit| &exit.allocations);
+        allocations.any(|allocation| allocation.allocation_type == AllocationType::Guarantee)
     }
 
     fn told(&mut self, channel: usize) -> (Outcome, B256) {
@@ -204,26 +235,90 @@ impl Maker {
         calls.map(|data| self.for_adjudicator(data)).into()
     }
 
+    /// A funded ledger that guarantees one to three streams, on their way to become final, and now and then dust for one.
+    fn route(&mut self) -> Vec<Transaction> {
+        let ledger = self.random.one_of([2, 3]);
+        let ledger = self.renew(ledger);
+        let asset = self.channels[ledger].asset;
+        let streams: Vec<_> = (0..1 + self.random.below(3)).map(|_| self.guaranteed_stream(asset)).collect();
+        let outcome = self.guaranteeing_all(asset, &streams);
+        let total = outcome[0].allocations.iter().fold(U256::ZERO, |sum, allocation| sum + allocation.amount);
+        let dust = streams[0];
+        let part = VariablePart { outcome, app_data: Bytes::new(), turn_num: 3, is_final: true };
+        let candidate = self.signed(ledger, part, None);
+        let mut calls = vec![self.deposit_into(ledger, asset, total)];
+        let data = calls::conclude(&self.channels[ledger].fixed, &candidate);
+        calls.push(self.for_adjudicator(data));
+        for stream in streams {
+            let data = if self.random.chance(60) {
+                let (_, conclusion) = self.agreed(stream, true);
+                calls::conclude(&self.channels[stream].fixed, &conclusion)
+            } else {
+                self.challenge(stream)
+            };
+            calls.push(self.for_adjudicator(data));
+        }
+        if self.random.chance(30) {
+            calls.push(self.deposit_into(dust, asset, U256::ONE));
+        }
+        calls
+    }
+
+    fn deposit_into(&mut self, channel: usize, asset: Address, amount: U256) -> Transaction {
+        let data = calls::deposit(asset, self.channels[channel].id, U256::ZERO, amount);
+        let value = if asset == Address::ZERO { amount.to() } else { 0 };
+        Transaction { value, ..self.for_adjudicator(data) }
+    }
+
     /// Two finalized channels of which one has an entry for the other: source, position of the asset, index of the
     /// entry, target.
-    fn reclaimable(&self) -> Option<[usize; 4]> {
+    fn reclaimable(&mut self) -> Option<[usize; 4]> {
+        let mut found = Vec::new();
         for source in (0..self.channels.len()).filter(|&index| self.ready(index)) {
-            let (outcome, _) = self.channels[source].told(&self.status(source))?;
+            let Some((outcome, _)) = self.channels[source].told(&self.status(source)) else { continue };
             for (position, exit) in outcome.iter().enumerate() {
                 for (index, allocation) in exit.allocations.iter().enumerate() {
                     let target = self.channels.iter().position(|channel| channel.id == allocation.destination);
                     if let Some(target) = target.filter(|&target| target != source && self.ready(target)) {
-                        return Some([source, position, index, target]);
+                        found.push([source, position, index, target]);
                     }
                 }
             }
         }
-        None
+        // Mostly what was meant to be reclaimed, if there is any.
+        let mut meant = found.clone();
+        meant.retain(|&[.., target]| self.channels[target].guaranteed.is_some());
+        if !meant.is_empty() && self.random.chance(90) {
+            found = meant;
+        }
+        if found.is_empty() { None } else { Some(*self.random.pick(&mut found)) }
+    }
+
+    /// Remembers what a ledger's outcome is once a guarantee was reclaimed.
+    fn keep_reclaimed(&mut self, source: usize, (outcome, hash): (Outcome, B256), at: [usize; 2], target: &Outcome) {
+        let mut left = outcome;
+        let [position, index] = at;
+        let guarantee = left[position].allocations.remove(index);
+        let Some([first, second]) = target.get(position).map(|exit| exit.allocations.as_slice()) else { return };
+        if guarantee.metadata.len() != 64 {
+            return;
+        }
+        for (side, share) in guarantee.metadata.chunks(32).zip([first, second]) {
+            let mut allocations = left[position].allocations.iter_mut();
+            if let Some(allocation) = allocations.find(|allocation| allocation.destination == side) {
+                allocation.amount = allocation.amount.saturating_add(share.amount);
+            }
+        }
+        self.channels[source].known.push((left, hash));
+        self.channels[source].reclaimed = true;
     }
 
     fn reclaim(&mut self, [source, position, index, target]: [usize; 4]) -> Bytes {
         let (outcome, hash) = self.told(source);
         let (target_outcome, target_hash) = self.told(target);
+        if outcome.get(position).is_some_and(|exit| index < exit.allocations.len()) {
+            self.keep_reclaimed(source, (outcome.clone(), hash), [position, index], &target_outcome);
+        }
         let args = ReclaimArgs {
             source_channel_id: self.channels[source].id,
             source_state_hash: hash,

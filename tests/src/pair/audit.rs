@@ -105,17 +105,20 @@ fn last_turn(payment: &SignedVoucher) -> u64 {
     payment.voucher.base_turn + (u64::from(payment.voucher.serial) << 8) + 255
 }
 
-/// The turn that a message carries our signature of.
+/// The turn that a message carries our signature of. On the way down ours is the last one, on the way up the first.
 fn signed_turn(message: &Message, wallet: &Wallet, channel_id: &B256) -> Option<(u64, Signature)> {
+    let down = |payer: &Signature, hubs: &[Signature]| hubs.last().copied().unwrap_or(*payer);
+    let up = |payee: &Signature, hubs: &[Signature]| hubs.first().copied().unwrap_or(*payee);
     Some(match message {
-        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature, .. } => (PREFUND_TURN, *signature),
-        Message::FundingLocked { signature, .. }
-        | Message::SuccessorOpen { signature, .. }
-        | Message::SuccessorAccept { signature } => (POSTFUND_TURN, *signature),
-        Message::Update { turn, signature, .. }
-        | Message::UpdateAck { turn, signature }
-        | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
-        Message::ShutdownAck { signature, .. } => (wallet.channel(channel_id)?.closing?.turn, *signature),
+        Message::ChannelOpen { signature, hubs, .. } => (PREFUND_TURN, down(signature, hubs)),
+        Message::ChannelAccept { signature, hubs } => (PREFUND_TURN, up(signature, hubs)),
+        Message::FundingLocked { signature, hubs } => (POSTFUND_TURN, down(signature, hubs)),
+        Message::SuccessorOpen { signature, .. } | Message::SuccessorAccept { signature } => {
+            (POSTFUND_TURN, *signature)
+        }
+        Message::Update { turn, signature, .. } | Message::UpdateAck { turn, signature } => (*turn, *signature),
+        Message::Shutdown { turn, signature, hubs, .. } => (*turn, down(signature, hubs)),
+        Message::ShutdownAck { signature, hubs } => (wallet.channel(channel_id)?.closing?.turn, up(signature, hubs)),
         _ => return None,
     })
 }

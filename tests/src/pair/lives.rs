@@ -1,16 +1,45 @@
 //! Whole lives of channels that between them show every message, status and kind of record.
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Kind, Terms};
 use millstream_core::wallet::{Command, Input, LeaseTerms, Purchase};
-use millstream_core::wire::Message;
+use millstream_core::wire::{Envelope, Message};
 
-use super::{ALICE, BOB, CHALLENGE_DURATION, Pair, Traits};
+use super::{ALICE, BOB, CHALLENGE_DURATION, Host, Pair, Row, Traits};
+use crate::model::ModelChain;
 
 const DEPOSIT: u128 = 1_000_000;
 
-/// A life: its name, and what the two parties are left with.
-pub type Life = (&'static str, Pair);
+/// What the parties of a life are left with.
+#[derive(Debug)]
+pub struct Life {
+    /// Its name.
+    pub name: &'static str,
+    /// The chain.
+    pub chain: ModelChain,
+    /// The parties: payer, hubs, payee.
+    pub hosts: Vec<Host>,
+    /// Their channels.
+    pub channels: Vec<B256>,
+}
+
+impl Life {
+    fn of_pair(name: &'static str, pair: Pair) -> Self {
+        let Pair { chain, hosts, channels, .. } = pair;
+        Self { name, chain, hosts: hosts.into(), channels }
+    }
+
+    fn of_row(name: &'static str, Row { chain, hosts, channels }: Row) -> Self {
+        Self { name, chain, hosts, channels }
+    }
+
+    /// The key of whoever got a parcel of `from`.
+    pub fn receiver(&self, from: usize, bytes: &[u8]) -> Option<Address> {
+        let others = self.hosts.iter().enumerate().filter(|(index, _)| *index != from);
+        let mut keys = others.map(|(_, host)| host.wallet.address());
+        keys.find(|key| Envelope::open(bytes, *key).is_ok())
+    }
+}
 
 /// All lives, always the same.
 ///
@@ -18,7 +47,7 @@ pub type Life = (&'static str, Pair);
 ///
 /// If a life does not go as it should.
 pub fn all() -> Vec<Life> {
-    vec![
+    let pairs = [
         ("together", together()),
         ("alone", alone()),
         ("late", late()),
@@ -31,7 +60,15 @@ pub fn all() -> Vec<Life> {
         ("lease", lease()),
         ("outside", outside()),
         ("restored", restored()),
-    ]
+    ];
+    let rows = [
+        ("hubs", through_hubs()),
+        ("hub-refused", refused_below()),
+        ("hub-late", closed_below()),
+        ("hub-alone", hub_alone()),
+    ];
+    let pairs = pairs.into_iter().map(|(name, pair)| Life::of_pair(name, pair));
+    pairs.chain(rows.into_iter().map(|(name, row)| Life::of_row(name, row))).collect()
 }
 
 /// The name of a message on the wire. Source: docs/protocol.md, Messages.
@@ -57,12 +94,13 @@ pub fn name_of(message: &Message) -> &'static str {
         Message::ChannelReestablish { .. } => "channel_reestablish",
         Message::Ping => "ping",
         Message::Pong => "pong",
+        Message::Abort { .. } => "abort",
         other => panic!("a message without a name: {other:?}"),
     }
 }
 
 /// The names of all messages.
-pub const MESSAGES: [&str; 16] = [
+pub const MESSAGES: [&str; 17] = [
     "channel_open",
     "channel_accept",
     "funding_locked",
@@ -79,6 +117,7 @@ pub const MESSAGES: [&str; 16] = [
     "channel_reestablish",
     "ping",
     "pong",
+    "abort",
 ];
 
 impl Pair {
@@ -278,4 +317,61 @@ fn restored() -> Pair {
     pair.does(ALICE, Command::CloseChannel { channel_id: id });
     pair.go_on();
     pair
+}
+
+/// A channel through two hubs; the payee closes.
+fn through_hubs() -> Row {
+    let mut row = Row::new(&[true, false, true], 1);
+    let payee = row.hosts.len() - 1;
+    let id = row.open(1_000);
+    row.deliver_all();
+    row.pays(id, 30);
+    row.resume();
+    row.pays(id, 4);
+    row.does(payee, Command::CloseChannel { channel_id: id });
+    row.deliver_all();
+    row
+}
+
+/// The payee does not take a channel that the hub accepted.
+fn refused_below() -> Row {
+    let mut row = Row::new(&[true, true], 5_000);
+    row.open(1_000);
+    row.deliver_all();
+    row
+}
+
+/// The payee closes the ledger that a guarantee was offered in: the hub gives the channel up, and what is before it goes back.
+fn closed_below() -> Row {
+    let mut row = Row::new(&[true, true], 1);
+    let id = row.open(1_000);
+    // Until the hub has offered the guarantee.
+    while row.hosts[1].channel(&id).is_none_or(|channel| channel.passage.is_none_or(|it| !it.postfund.agreed)) {
+        row.deliver_next();
+    }
+    row.does(2, Command::CloseChannel { channel_id: row.channels[1] });
+    row.deliver_all();
+    row.resume();
+    row.chain.pass(CHALLENGE_DURATION);
+    row.go_on();
+    row
+}
+
+/// The payee leaves with its voucher: the ledgers follow, and the guarantees are reclaimed.
+fn hub_alone() -> Row {
+    let mut row = Row::new(&[true, false], 1);
+    let id = row.open(1_000);
+    row.deliver_all();
+    row.pays(id, 30);
+    row.pays(id, 12);
+    row.does(2, Command::LeaveChannel { channel_id: id });
+    row.does(1, Command::LeaveChannel { channel_id: row.channels[0] });
+    row.does(2, Command::LeaveChannel { channel_id: row.channels[1] });
+    for _ in 0..3 {
+        row.go_on();
+        row.go_on();
+        row.chain.pass(CHALLENGE_DURATION);
+    }
+    row.go_on();
+    row
 }

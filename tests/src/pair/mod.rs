@@ -9,6 +9,7 @@ mod actions;
 mod audit;
 mod host;
 pub mod lives;
+mod row;
 mod settle;
 mod signer;
 
@@ -19,6 +20,7 @@ use millstream_core::wallet::{Command, Config, Error, Input, LeaseTerms};
 
 pub use actions::{byte, describe};
 pub use host::{Commits, Host, Parcel, Stored, Taped};
+pub use row::Row;
 pub use signer::CachingSigner;
 
 use crate::model::{ModelChain, Transaction};

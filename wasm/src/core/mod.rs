@@ -159,6 +159,19 @@ impl Core {
         })
     }
 
+    /// Payee: all that came in on a channel and what its best voucher is for, whether it is stored yet or not.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_HEX`.
+    #[wasm_bindgen(unchecked_return_type = "TakenIn | undefined")]
+    pub fn taken(
+        &self,
+        #[wasm_bindgen(js_name = channelId, unchecked_param_type = "Hex")] channel_id: &JsValue,
+    ) -> Result<JsValue, Failure> {
+        self.of_channel(channel_id, |_, channel| Some(output::taken(channel.paid(), &channel.best?.voucher.memo)))
+    }
+
     /// What is known about a channel.
     ///
     /// # Errors

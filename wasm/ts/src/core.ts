@@ -19,6 +19,7 @@ import type {
   ReceiptIssuer,
   SpendRefusal,
   StoredRecord,
+  TakenIn,
   TransactionKind,
 } from "./types.js";
 
@@ -252,6 +253,11 @@ export class Core {
   /** The best voucher of a channel with the ticks shown for it, as one payment; `undefined` before the first. */
   claim(channelId: Hex): Uint8Array | undefined {
     return guard(() => this.#core.claim(channelId));
+  }
+
+  /** Payee: what came in on a channel, whether it is stored yet or not; `undefined` before the first payment. */
+  taken(channelId: Hex): TakenIn | undefined {
+    return guard(() => this.#core.taken(channelId));
   }
 
   /** What is known about a channel. */

@@ -13,7 +13,7 @@ import { Lanes, type Commit } from "./lanes.js";
 import { Loads } from "./loads.js";
 import type { Store } from "./store.js";
 import { sleep } from "./waits.js";
-import type { CoreEvent, Hex, Output, Purpose, StoredRecord } from "./types.js";
+import type { CoreEvent, Hex, Output, Purpose, StoredRecord, Write } from "./types.js";
 
 export type Send = Extract<Output, { type: "send" }>;
 export type Payment = Extract<Output, { type: "payment" }>;
@@ -51,6 +51,12 @@ export interface ExternalSigner {
   signDigest(digest: Uint8Array, purpose: Purpose): Promise<Uint8Array>;
 }
 
+/**
+ * Asked, with each commit that a step asks for, for a write of the caller's to go with it: both are stored, or neither. It must
+ * not throw.
+ */
+export type Along = (commit: Commit) => Write | undefined;
+
 /** The longest timer that platforms have, in milliseconds. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -86,6 +92,7 @@ export class Driver {
   readonly #signing = new Set<string>();
   #draining = false;
   #touched: Set<Hex> | undefined;
+  #along: Along | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wakeAt = Infinity;
 
@@ -107,8 +114,10 @@ export class Driver {
    *
    * @throws {MillstreamError} what the core throws, and `WALLET_STOPPED`
    */
-  run<T>(step: (core: Core) => T): T {
+  run<T>(step: (core: Core) => T, along?: Along): T {
     this.requireRunning();
+    // In the middle of outputs, those of the step are carried out later, and go alone.
+    if (!this.#draining) this.#along = along;
     try {
       return step(this.core);
     } finally {
@@ -123,13 +132,13 @@ export class Driver {
    * @throws {MillstreamError} as {@link run}; `STORE_FAILED` if the record cannot be read; `RECORD_...` if it is damaged;
    *   `CHANNEL_LOADING` if it does not stay in memory
    */
-  async runLoaded<T>(step: (core: Core) => T, touched?: Set<Hex>): Promise<T> {
+  async runLoaded<T>(step: (core: Core) => T, touched?: Set<Hex>, along?: Along): Promise<T> {
     for (let round = 1; ; round++) {
       let missing: Hex;
       const before = this.#touched;
       this.#touched = touched ?? before;
       try {
-        return this.run(step);
+        return this.run(step, along);
       } catch (error) {
         const channelId = loading(error);
         if (channelId === undefined || round > MAX_LOADS) throw error;
@@ -232,15 +241,18 @@ export class Driver {
       for (let output; (output = this.core.pollOutput());) this.#carryOut(output);
     } finally {
       this.#draining = false;
+      this.#along = undefined;
     }
     if (this.#wanted.length > 0) void this.#load(this.#wanted.splice(0));
   }
 
   #carryOut(output: Output): void {
     switch (output.type) {
-      case "commit":
+      case "commit": {
         for (const { key } of output.writes) this.#touched?.add(key);
-        return this.#lanes.push(output);
+        const also = this.#along?.(output);
+        return this.#lanes.push(also ? { ...output, writes: [...output.writes, also] } : output);
+      }
       case "load":
         for (const key of output.keys) this.#loads.begin(key);
         this.#wanted.push(...output.keys);

@@ -3,7 +3,7 @@
 import { claimOf, decodePayment } from "./core.js";
 import { Driver, now, type Payment } from "./driver.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
-import type { Hex, Purchase, SpendRefusal } from "./types.js";
+import type { Hex, Purchase, SpendRefusal, TakenIn, Write } from "./types.js";
 
 /** A payment that the owner has to decide about: the rule, by how much it is above it, and the channel that would pay. */
 export interface SpendQuestion extends SpendRefusal {
@@ -56,6 +56,12 @@ export interface PaymentReceived {
   /** What it pays for: the hash of a quote, or zero. */
   memo: Hex;
 }
+
+/**
+ * Asked for a write that is to be stored together with a payment, once the payment is taken in and as far as it brings something
+ * new. It must not throw.
+ */
+export type PaidWith = (taken: TakenIn) => Write | undefined;
 
 /** How long a payment waits for a channel that is busy, in milliseconds. */
 const LONGEST_WAIT = 30_000;
@@ -174,10 +180,22 @@ export class Payments {
     }
   }
 
-  /** Payee: resolves when the payment is stored. */
-  async receive(bytes: Uint8Array): Promise<PaymentReceived> {
+  /** Payee: resolves when the payment is stored, and what `along` gives with it. */
+  async receive(bytes: Uint8Array, along: PaidWith = () => undefined): Promise<PaymentReceived> {
     const { promise, ...wait } = waiting<PaymentReceived>();
-    await this.#driver.runLoaded((core) => this.#received.push(core.payment(bytes, now()), wait));
+    let paid: Hex | undefined;
+    await this.#driver.runLoaded(
+      (core) => this.#received.push((paid = core.payment(bytes, now())), wait),
+      undefined,
+      ({ writes }) => {
+        const channelId = paid;
+        if (channelId === undefined || !writes.some(({ key }) => key === channelId)) return undefined;
+        // Whoever is told of it may take steps of its own, on the same channel.
+        paid = undefined;
+        const taken = this.#driver.core.taken(channelId);
+        return taken && along(taken);
+      },
+    );
     return promise;
   }
 

@@ -1,14 +1,14 @@
 // The chunk ledger: what was spent on each channel, and which chunks that bought.
 //
 // What a channel can spend is everything that was received on it less everything that was spent on it. A chunk is bought
-// once per channel and quote; again it is free. Both are durable before a byte of the chunk leaves: a crash between the
-// payment and the purchase leaves the payment unspent, which is the buyer's.
+// once per channel and quote; again it is free. Both are durable before a byte of the chunk leaves, in one write where that can
+// be: a crash between the payment and the purchase leaves the payment unspent, which is the buyer's.
 
 import { ChunkRanges } from "./chunk-ranges.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import { decodeLedger, encodeLedger, ledgerKey, type LedgerQuote, type LedgerRecord } from "./ledger-record.js";
 import type { Store } from "./store.js";
-import type { Hex } from "./types.js";
+import type { Hex, TakenIn, Write } from "./types.js";
 
 /** A chunk that somebody wants to buy. */
 export interface Purchase {
@@ -31,6 +31,15 @@ export interface Received {
 export type Outcome =
   { bought: "now" | "before"; /** How many chunks of the quote. */ count: number } | { bought: "no"; unspent: bigint };
 
+/** A purchase that is stored, and what came of it. */
+export interface Bought {
+  readonly purchase: Purchase;
+  readonly outcome: Outcome;
+}
+
+/** Takes a payment in: asks for a write that is to go with it, once it is known what came in, and resolves when both are stored. */
+export type Pay<R extends Received> = (along: (taken: TakenIn) => Write | undefined) => Promise<R>;
+
 /** What one channel spent, in memory. */
 interface Account extends LedgerRecord {
   readonly channelId: Hex;
@@ -38,7 +47,7 @@ interface Account extends LedgerRecord {
   readonly key: Hex;
   /** Of the record in the store. */
   version: number;
-  /** All that was received on the channel, as far as it is known to be stored. */
+  /** All that was received on the channel, as far as it is known to be stored or is in the write under way. */
   received: bigint;
   /** Counts the changes, and those that are stored. */
   changes: number;
@@ -93,6 +102,44 @@ export class ChunkLedger {
         const again = isMillstreamError(error) && error.code === "STORE_CONFLICT" && conflicts < MAX_CONFLICTS;
         if (!again) throw error;
       }
+    }
+  }
+
+  /**
+   * Takes a payment in, and buys a chunk with it in the same write. `order` says which, from what came in.
+   *
+   * Without a purchase the payment is stored and nothing was bought: {@link buy} says why, or does it. So it is for what can be
+   * had without a write, and while another write of the account is under way.
+   *
+   * @throws {MillstreamError} what `pay` throws: nothing was bought
+   */
+  async payAndBuy<R extends Received>(
+    channelId: Hex,
+    order: (taken: TakenIn) => Purchase | undefined,
+    pay: Pay<R>,
+  ): Promise<{ received: R; bought?: Bought }> {
+    const account = await this.#account(channelId);
+    let bought: Bought | undefined;
+    let end = (_?: unknown) => {};
+    try {
+      const received = await pay((taken) => {
+        const purchase = order(taken);
+        if (!purchase || account.void || account.writing || account.stored !== account.changes) return undefined;
+        const outcome = this.#decideOn(account, purchase, taken);
+        if (outcome?.bought !== "now") return undefined;
+        const { key, version, changes } = account;
+        bought = { purchase, outcome };
+        end = this.#writingElsewhere(account, changes);
+        return { key, expectedVersion: version, bytes: encodeLedger(channelId, account) };
+      });
+      end();
+      return { received, ...(bought && { bought }) };
+    } catch (error) {
+      end(error);
+      const again = bought && isMillstreamError(error) && error.code === "STORE_CONFLICT";
+      if (!again) throw error;
+      // Another process of the seller wrote one of the two: the payment may do without the purchase.
+      return { received: await pay(() => undefined) };
     }
   }
 
@@ -181,6 +228,20 @@ export class ChunkLedger {
     return { bought: "now", count: entry.bought.size };
   }
 
+  /** What comes of a purchase with what was taken in, if that is known now. Unless it is bought, nothing has changed. */
+  #decideOn(account: Account, purchase: Purchase, taken: Received): Outcome | undefined {
+    const before = account.received;
+    this.#credited(account, taken);
+    try {
+      const outcome = this.#decide(account, purchase);
+      if (outcome.bought === "now") return outcome;
+    } catch (error) {
+      if (!isMillstreamError(error)) throw error;
+    }
+    account.received = before;
+    return undefined;
+  }
+
   #credited(account: Account, { cumulativeAmount }: Received): void {
     // Payments that came in one after the other may get here in another order.
     if (cumulativeAmount > account.received) account.received = cumulativeAmount;
@@ -256,6 +317,25 @@ export class ChunkLedger {
     }
     account.version = version + 1;
     account.stored = changes;
+  }
+
+  /** The changes up to now are in a write of somebody else's, who calls what is returned when it is stored, or why it is not. */
+  #writingElsewhere(account: Account, changes: number): (error?: unknown) => void {
+    let settle = { resolve: () => {}, reject: (_: unknown) => {} };
+    account.writing = new Promise<void>((resolve, reject) => (settle = { resolve, reject }));
+    // Often nobody waits.
+    account.writing.catch(() => {});
+    return (error) => {
+      account.writing = undefined;
+      if (error !== undefined) {
+        // As in a write of our own.
+        account.void = true;
+        return settle.reject(error);
+      }
+      account.version += 1;
+      account.stored = changes;
+      settle.resolve();
+    };
   }
 
   async #using<T>(use: () => Promise<T>): Promise<T> {

@@ -3,15 +3,15 @@
 import { decodePayment } from "./core.js";
 import { isMillstreamError } from "./errors.js";
 import type { QuoteBook } from "./listing-quotes.js";
-import type { OpenedChunk } from "./listing-source.js";
+import { PIECE_BYTES, type OpenedChunk } from "./listing-source.js";
 import type { ListedQuote, Listing } from "./listing.js";
 import { Openings, isOpening } from "./seller-openings.js";
 import { isOver } from "./parts.js";
 import { HttpError, paymentBytes } from "./seller-http.js";
-import type { PaymentReceived } from "./payments.js";
-import type { ChunkLedger } from "./seller-ledger.js";
+import type { PaidWith, PaymentReceived } from "./payments.js";
+import type { ChunkLedger, Purchase } from "./seller-ledger.js";
 import type { Sold } from "./seller-receipt.js";
-import type { Hex, PaymentFields } from "./types.js";
+import type { Hex, PaymentFields, TakenIn } from "./types.js";
 import { TEMPORARY } from "./wallet-http.js";
 import type { Wallet } from "./wallet.js";
 
@@ -75,14 +75,25 @@ export class Till {
       await this.#quoteOf(channelId, listing, index, fields.memo);
     await this.#checkChannel(channelId, listing, signal);
     // Before anything is bought: nobody is charged for bytes that are not what the quote says. A chunk up to a piece is read
-    // before the payment is taken, of a longer one only the first piece: anyone could ask for the rest with a forged payment.
+    // before the payment is taken, of a longer one only the first piece: anyone could ask for the rest with a forged payment. That is read between payment and
+    // purchase, which are one write otherwise.
     const chunk = await listing.open(index);
-    const received = await this.#receive(payment);
-    await chunk.check();
-    const quote = await this.#quoteOf(channelId, listing, index, received.memo);
     const price = listing.priceOf(index);
-    const purchase = { channelId, quote, index, price, credit: this.#credit(channelId, listing) };
-    const outcome = await this.#ledger.buy(purchase, received).catch(refuseFull);
+    const purchaseOn = (quote: ListedQuote): Purchase => {
+      return { channelId, quote, index, price, credit: this.#credit(channelId, listing) };
+    };
+    const pay = (along?: PaidWith) => this.#receive(payment, along);
+    const holding = this.#quotes.holding(listing);
+    const order = (taken: TakenIn) => {
+      const quote = holding.find(({ hash }) => hash === (fields.memo ?? taken.memo));
+      return quote && purchaseOn(quote);
+    };
+    const { received, bought = undefined } =
+      chunk.length > PIECE_BYTES ? { received: await pay() } : await this.#ledger.payAndBuy(channelId, order, pay);
+    await chunk.check();
+    const purchase = bought?.purchase ?? purchaseOn(await this.#quoteOf(channelId, listing, index, received.memo));
+    const { quote } = purchase;
+    const outcome = bought?.outcome ?? (await this.#ledger.buy(purchase, received).catch(refuseFull));
     if (outcome.bought === "no")
       throw new HttpError(
         402,
@@ -159,9 +170,9 @@ export class Till {
     this.#assets.set(channelId, info.asset);
   }
 
-  async #receive(payment: Uint8Array): Promise<PaymentReceived> {
+  async #receive(payment: Uint8Array, along?: PaidWith): Promise<PaymentReceived> {
     try {
-      return await this.#wallet.receivePayment(payment);
+      return await this.#wallet.receivePayment(payment, along);
     } catch (error) {
       if (!isMillstreamError(error) || TEMPORARY.has(error.code)) throw error;
       throw new HttpError(402, error.code, error.message);

@@ -324,6 +324,14 @@ export interface BackupRecord {
   bytes: Uint8Array;
 }
 
+/** What came in on a channel, whether it is stored yet or not. */
+export interface TakenIn {
+  /** All that was paid on it, in base units. */
+  cumulativeAmount: bigint;
+  /** What its best voucher is for: the hash of a quote, or zero. */
+  memo: Hex;
+}
+
 /** One write of a commit. */
 export interface Write {
   key: Hex;

@@ -16,7 +16,14 @@ import { Meter, type HlsPlayer, type WatchOptions } from "./meter.js";
 import { fetchOffer, type Offer } from "./offer.js";
 import { openChannel, type OpenProgress, type OpenStep, type OpenTermsChosen } from "./opening.js";
 import type { Parts } from "./parts.js";
-import { Payments, type OnAsk, type PaidFor, type PaymentReceived, type SpendQuestion } from "./payments.js";
+import {
+  Payments,
+  type OnAsk,
+  type PaidFor,
+  type PaidWith,
+  type PaymentReceived,
+  type SpendQuestion,
+} from "./payments.js";
 import { Sellers } from "./sellers.js";
 import { clip } from "./rpc.js";
 import { spendRules, type SpendPolicy } from "./spend-policy.js";
@@ -312,11 +319,14 @@ export class Wallet {
   /**
    * Payee: takes in a payment, and resolves when it is stored. The same payment again resolves with an `amount` of 0.
    *
+   * `along` may give a record of the caller's own that is stored with the payment or not at all. It is not asked for one if
+   * the payment brings nothing new, or is stored together with others.
+   *
    * @throws {MillstreamError} `UNKNOWN_CHANNEL`, `CHANNEL_NOT_OPEN`, `VOUCHER_...`, `SIGNATURE_...`, `MESSAGE_...`,
    *   `INVALID_ARGUMENT`; `STORE_...`: it was not accepted, and may be shown again
    */
-  async receivePayment(bytes: Uint8Array): Promise<PaymentReceived> {
-    return this.#parts.payments.receive(bytes);
+  async receivePayment(bytes: Uint8Array, along?: PaidWith): Promise<PaymentReceived> {
+    return this.#parts.payments.receive(bytes, along);
   }
 
   /**

@@ -2,77 +2,73 @@
 
 use alloc::vec::Vec;
 
-use crate::channel::{Channel, Dispute, Stage, Verdict, is_guarantee, reclaimed};
+use crate::channel::{Channel, Dispute, Hop, Stage, Verdict, is_guarantee};
 use crate::nitro::{self, Allocation, SignedVariablePart, calls};
-use crate::protocol::effects::{Effects, TransactionKind};
+use crate::protocol::effects::TransactionKind;
 use crate::protocol::relay::messages::{Form, promote, sheet_mut};
-use crate::protocol::relay::{Way, leave};
-use crate::protocol::{Context, MessageError};
+use crate::protocol::relay::{Part, Way, leave};
+use crate::protocol::{Context, MessageError, dispute};
 use crate::{B256, Bytes};
 
 /// Tells our ledgers what the chain says of the channel.
 pub(super) fn report(way: &mut Way<'_>) {
     let channel_id = way.channel.channel_id;
-    let verdict = way.channel.channel.facts().dispute.as_ref().map(|dispute| Verdict {
-        channel_id,
-        finalizes_at: dispute.finalizes_at,
-        state_hash: dispute.state_hash,
-        outcome: dispute.outcome.clone(),
+    let verdict = way.channel.channel.facts().dispute.as_ref().and_then(|dispute| {
+        let paid = allocations(&dispute.outcome).first()?.amount.try_into().ok()?;
+        Some(Verdict { channel_id, finalizes_at: dispute.finalizes_at, paid })
     });
-    let held: Vec<B256> = way
-        .channel
-        .channel
-        .passage
-        .iter()
-        .flat_map(|passage| passage.hops())
-        .filter(|hop| hop.is_bound())
-        .map(|hop| hop.ledger)
-        .collect();
-    for ledger in way.ledgers() {
-        if !held.contains(&ledger.channel_id) {
-            continue;
-        }
-        let known = ledger.channel.verdicts.iter().position(|known| known.channel_id == channel_id);
-        match (known, &verdict) {
-            (Some(index), None) => _ = ledger.channel.verdicts.remove(index),
-            (Some(index), Some(verdict)) => {
-                if let Some(known) = ledger.channel.verdicts.get_mut(index) {
-                    known.clone_from(verdict);
-                }
-            }
-            (None, Some(verdict)) => ledger.channel.verdicts.push(verdict.clone()),
-            (None, None) => {}
-        }
+    let bound = hops(way, Hop::is_bound);
+    for ledger in way.ledgers().filter(|ledger| bound.contains(&ledger.channel_id)) {
+        ledger.channel.verdicts.retain(|known| known.channel_id != channel_id);
+        ledger.channel.verdicts.extend(verdict);
     }
 }
 
-/// Goes on chain with the channel when one of its ledgers does, and lets the ledgers do what is their turn.
+/// The ledgers of the hops that are as `is_wanted` says.
+fn hops(way: &Way<'_>, is_wanted: impl Fn(&Hop) -> bool) -> Vec<B256> {
+    let hops = way.channel.channel.passage.iter().flat_map(|passage| passage.hops());
+    hops.filter(|hop| is_wanted(hop)).map(|hop| hop.ledger).collect()
+}
+
+/// Goes on chain with the channel when one of its ledgers does, and reclaims what both have made final.
 pub(super) fn follow(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), MessageError> {
     let channel_id = way.channel.channel_id;
-    let held: Vec<B256> = way
-        .channel
-        .channel
-        .passage
-        .iter()
-        .flat_map(|passage| passage.hops())
-        .filter(|hop| hop.stage == Stage::Held)
-        .map(|hop| hop.ledger)
-        .collect();
+    let held = hops(way, |hop| hop.stage == Stage::Held);
+    let verdict = way.channel.channel.facts().dispute.clone();
     let mut is_called = false;
     for ledger in way.ledgers().filter(|ledger| held.contains(&ledger.channel_id)) {
         let facts = ledger.channel.facts();
         let names = |dispute: &Dispute| allocations(&dispute.outcome).iter().any(|one| one.destination == channel_id);
         is_called |= ledger.channel.leaving || facts.dispute.as_ref().is_some_and(names);
-        if facts.dispute.is_some() && facts.payout.is_none() {
-            super::dispute::next_transaction(context, &ledger.channel, &mut ledger.effects)
-                .map_err(crate::protocol::CloseError::from)?;
+        if let Some(verdict) = &verdict {
+            reclaim(context, ledger, channel_id, verdict);
         }
     }
-    let is_there = way.channel.channel.facts().dispute.is_some();
-    if is_called && !way.channel.channel.leaving && !is_there {
+    if is_called && !way.channel.channel.leaving && verdict.is_none() {
         leave(context, way.channel)?;
     }
     Ok(())
+}
+
+/// Reclaims the guarantee of a channel that is final, in a ledger that is final, when it is our turn.
+fn reclaim(context: &Context<'_>, ledger: &mut Part, channel_id: B256, verdict: &Dispute) {
+    let Part { channel, effects, .. } = ledger;
+    let Some(dispute) = &channel.facts().dispute else { return };
+    let is_due = dispute::due(channel).is_some_and(|due| due <= context.chain_time);
+    let allocations = allocations(&dispute.outcome);
+    let place = (0u64..).zip(&allocations).find(|(_, one)| is_guarantee(one) && one.destination == channel_id);
+    let (true, Some((index, _))) = (is_due && verdict.finalizes_at <= context.chain_time, place) else { return };
+    let arguments = calls::ReclaimArgs {
+        source_channel_id: channel.terms.channel_id(),
+        source_state_hash: dispute.state_hash,
+        source_outcome_bytes: Bytes::copy_from_slice(&dispute.outcome),
+        source_asset_index: 0,
+        index_of_target_in_source: index,
+        target_state_hash: verdict.state_hash,
+        target_outcome_bytes: Bytes::copy_from_slice(&verdict.outcome),
+        target_asset_index: 0,
+    };
+    effects.submit(channel, TransactionKind::Reclaim, 0, calls::reclaim(&arguments));
 }
 
 fn allocations(outcome: &[u8]) -> Vec<Allocation> {
@@ -99,41 +95,17 @@ pub(crate) fn reclaimable_at(channel: &Channel, dispute: &Dispute) -> Option<u64
     verdicts.map(|verdict| verdict.finalizes_at).min()
 }
 
-/// Reclaims the first guarantee of a final ledger whose channel is final. Says whether there is any guarantee left: while there
-/// is, nobody can be paid out.
-pub(crate) fn reclaim(context: &Context<'_>, channel: &Channel, dispute: &Dispute, effects: &mut Effects) -> bool {
-    let guarantees = guarantees_in(channel, &dispute.outcome);
-    let verdict = |one: &Allocation| {
-        let mut verdicts = channel.verdicts.iter();
-        verdicts.find(|it| it.channel_id == one.destination && it.finalizes_at <= context.chain_time)
-    };
-    if let Some((index, verdict)) = (0u64..).zip(&guarantees).find_map(|(index, one)| Some((index, verdict(one)?))) {
-        let arguments = calls::ReclaimArgs {
-            source_channel_id: channel.terms.channel_id(),
-            source_state_hash: dispute.state_hash,
-            source_outcome_bytes: Bytes::copy_from_slice(&dispute.outcome),
-            source_asset_index: 0,
-            index_of_target_in_source: index,
-            target_state_hash: verdict.state_hash,
-            target_outcome_bytes: Bytes::copy_from_slice(&verdict.outcome),
-            target_asset_index: 0,
-        };
-        effects.submit(channel, TransactionKind::Reclaim, 0, calls::reclaim(&arguments));
-    }
-    !guarantees.is_empty()
-}
-
-/// The outcome of a ledger after one of its guarantees was reclaimed: as the call says, or, if that is not known, by the first
-/// guarantee whose channel is on chain, as we do it.
-pub(crate) fn reclaimed_outcome(channel: &Channel, call: Option<&[u8]>) -> Option<Vec<u8>> {
-    let outcome = &channel.facts().dispute.as_ref()?.outcome;
+/// Which guarantee of a ledger was reclaimed and what of it went to the downstream side: as the call says, or, if that is not
+/// known, the first one whose channel is on chain, as we do it.
+pub(crate) fn reclaimed(channel: &Channel, call: Option<&[u8]>) -> Option<(u64, u128)> {
     if let Some((index, target)) = call.and_then(|call| calls::decode_reclaim(call).ok()) {
-        return reclaimed(outcome, index, &target);
+        return Some((index, allocations(&target).first()?.amount.try_into().ok()?));
     }
-    let guarantees = guarantees_in(channel, outcome);
-    let known = |one: &Allocation| channel.verdicts.iter().find(|verdict| verdict.channel_id == one.destination);
-    let (index, verdict) = guarantees.iter().enumerate().find_map(|(index, one)| Some((index, known(one)?)))?;
-    reclaimed(outcome, index, &verdict.outcome)
+    let guarantees = guarantees_in(channel, &channel.facts().dispute.as_ref()?.outcome);
+    let paid = |one: &Allocation| {
+        channel.verdicts.iter().find(|verdict| verdict.channel_id == one.destination).map(|verdict| verdict.paid)
+    };
+    (0u64..).zip(&guarantees).find_map(|(index, one)| Some((index, paid(one)?)))
 }
 
 /// Learns the signatures of the postfund from a state that somebody showed the chain.

@@ -104,7 +104,9 @@ pub(crate) fn accept_shutdown(
         }
         return Ok(());
     }
-    if matches!(status, Status::Aborted | Status::Closed | Status::Initialized) || channel.aborted.is_some() {
+    let is_over = matches!(status, Status::Aborted | Status::Closed | Status::Initialized);
+    // A hub that was restored may have signed another one, and has nobody to ask.
+    if is_over || channel.aborted.is_some() || channel.unsure {
         return Err(CloseError::WrongStatus { status });
     }
     let deposit = channel.terms.deposit;
@@ -144,7 +146,7 @@ pub(crate) fn accept_shutdown_ack(
 }
 
 /// A neighbour gave the channel up before it opened.
-pub(crate) fn refused(way: &mut Way<'_>, from_below: bool, code: &str) {
+pub(crate) fn refused(context: &Context<'_>, way: &mut Way<'_>, from_below: bool, code: &str) {
     let channel = &mut way.channel.channel;
     let is_bound_below = is_bound_below(channel);
     let Some(passage) = &mut channel.passage else { return };
@@ -152,7 +154,7 @@ pub(crate) fn refused(way: &mut Way<'_>, from_below: bool, code: &str) {
         return;
     }
     if !passage.is_bound() || (from_below && !is_bound_below) {
-        refuse(way, code);
+        refuse(context, way, code);
     } else if from_below {
         // What we have set aside for it has to come back first.
         passage.refused = true;
@@ -178,6 +180,10 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
     let (least, most) = super::guarantee::exposure(context, &channel);
     let Some(passage) = &channel.passage else { return Ok(()) };
     let is_dead = channel.aborted.is_some() || passage.refused;
+    let refunds = [(true, passage.upstream), (false, passage.downstream)].map(|(is_before, hop)| {
+        let is_refunded = settled.is_none() && is_dead && hop.is_some();
+        if is_refunded { super::guarantee::refundable(&channel, is_before) } else { 0 }
+    });
     let was_released_below = passage.downstream.is_some_and(|hop| hop.stage == Stage::Released);
     let removals = [
         // The ledger before us brings what we may owe.
@@ -193,7 +199,7 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
             settled.map_or(0, |it| it.payee).min(most),
         ),
     ];
-    for (is_before, is_due, paid) in removals {
+    for ((is_before, is_due, paid), refund) in removals.into_iter().zip(refunds) {
         let ledger = if is_before { way.upstream.as_deref_mut() } else { way.downstream.as_deref_mut() };
         let Some(ledger) = ledger.filter(|ledger| ledger.channel.status() == Status::Open) else { continue };
         withdraw_offer(context, passage, ledger)?;
@@ -202,7 +208,7 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
         if !is_due || !is_ours {
             continue;
         }
-        let change = Change::Remove { channel_id: way.channel.channel_id, paid };
+        let change = Change::Remove { channel_id: way.channel.channel_id, paid, refund };
         let waits = ledger.channel.proposals.iter().any(|proposal| {
             matches!(proposal.change, Some(Change::Remove { channel_id, .. }) if channel_id == way.channel.channel_id)
         });
@@ -248,6 +254,9 @@ pub(crate) fn unanswered(context: &Context<'_>, way: &mut Way<'_>) -> Result<(),
     }
     let channel_id = way.channel.channel_id;
     way.channel.effects.notify(Event::PeerSilent { channel_id });
+    if way.channel.channel.terms.deposit <= context.policy.exit_cost {
+        return Ok(());
+    }
     let is_settled = settlement(context, &way.channel.channel).is_some();
     let bound: Vec<Hop> = way.channel.channel.passage.iter().flat_map(|it| it.hops()).copied().collect();
     if bound.iter().any(Hop::is_bound) {

@@ -7,14 +7,14 @@ use crate::protocol::relay::end::settlement;
 use crate::protocol::relay::{Way, is_held};
 use crate::protocol::{Context, UpdateError};
 
-/// Checks a change of a ledger against the virtual channel that it is for, whoever of both sides proposes it.
+/// Checks a change of a ledger that the other side wants against the virtual channel that it is for; or a removal that we do.
 ///
 /// A guarantee may come once everyone signed the prefund, over all of the channel's money, with the fee of the route. It may go
 /// when the downstream side gets at least what it may owe itself, and the upstream side pays at most what it is sure of.
 ///
 /// # Errors
 ///
-/// [`UpdateError::UnknownGuarantee`], [`UpdateError::GuaranteeSplit`], [`UpdateError::WrongStatus`] for a channel that is over.
+/// [`UpdateError::UnknownGuarantee`] for one on other terms, or of a channel that is over; [`UpdateError::GuaranteeSplit`].
 pub(crate) fn check_change(
     context: &Context<'_>,
     ledger: &Channel,
@@ -26,6 +26,7 @@ pub(crate) fn check_change(
     let place = super::place(channel);
     let (least, most) = exposure(context, channel);
     let is_dead = channel.aborted.is_some();
+    let refundable = refundable(channel, true);
     let amount = channel.terms.deposit;
     let passage = channel.passage.as_mut().ok_or(UpdateError::UnknownGuarantee)?;
     let is_upstream_side = passage.downstream.is_some_and(|hop| hop.ledger == ledger_id);
@@ -36,23 +37,21 @@ pub(crate) fn check_change(
     let hop = passage.hop_mut(&ledger_id).ok_or(UpdateError::UnknownGuarantee)?;
     match change {
         Change::Add { guarantee, fee } => {
-            if status == Status::Closed || is_dead || is_refused {
-                return Err(UpdateError::WrongStatus { status });
-            }
             let payer = if is_upstream_side { ledger.role } else { ledger.role.other() };
             let fits = guarantee.amount == amount && guarantee.payer == payer && Some(fee) == fee_due && is_prefunded;
-            // Of our money only we decide: the other side proposes it because we asked.
-            let is_ours = !is_upstream_side || super::leads(ledger) || is_asked(ledger, change);
-            if !fits || !is_ours || ledger.terms.kind != Kind::Ledger {
+            let is_over = status == Status::Closed || is_dead || is_refused;
+            // Of our money only we decide: the other side may propose it if we asked, and never ask for it.
+            let is_ours = !is_upstream_side || is_asked(ledger, change);
+            if !fits || is_over || !is_ours || ledger.terms.kind != Kind::Ledger {
                 return Err(UpdateError::UnknownGuarantee);
             }
         }
-        Change::Remove { paid, .. } => {
-            let fits = if is_upstream_side { paid <= most } else { paid >= least };
+        Change::Remove { paid, refund, .. } => {
+            let fits = if is_upstream_side { paid <= most } else { paid >= least && refund <= refundable };
             if !fits || paid > amount {
                 return Err(UpdateError::GuaranteeSplit { paid, least, most });
             }
-            hop.paid = paid;
+            (hop.paid, hop.refund) = (paid, refund);
         }
     }
     Ok(())
@@ -82,6 +81,27 @@ pub(super) fn exposure(context: &Context<'_>, channel: &Channel) -> (u128, u128)
             let sure = settled.filter(|_| is_held(passage.upstream));
             (least, paid(passage.upstream).or(sure).unwrap_or(0))
         }
+    }
+}
+
+/// What of the fee in the ledger before us (or after us) goes back, in base units: all that was paid for a channel that never
+/// opened, as far as it comes back to us.
+pub(super) fn refundable(channel: &Channel, is_before: bool) -> u128 {
+    let Some(passage) = &channel.passage else { return 0 };
+    let fee_from = |place| passage.route.fee_from(place).unwrap_or(0);
+    let place = super::place(channel);
+    let below = match passage.downstream {
+        Some(hop) if hop.stage == Stage::Released => hop.refund,
+        Some(hop) if hop.stage == Stage::Idle => fee_from(place),
+        _ => 0,
+    };
+    match (is_before, place.checked_sub(1)) {
+        // Whoever is below us in the ledger after us decides what of it comes back; all of it, if it is honest.
+        (false, _) => fee_from(place),
+        (true, Some(before)) if channel.aborted.is_some() => {
+            fee_from(before).saturating_sub(fee_from(place)).saturating_add(below)
+        }
+        (true, _) => 0,
     }
 }
 

@@ -59,6 +59,20 @@ pub(super) fn agree(channel: &mut Channel, form: Form) {
     }
 }
 
+/// Gives up what was agreed and not signed: a final state can be proposed again at a higher turn, without a prefund or postfund
+/// the channel does not open.
+pub(crate) fn give_up_unsigned(channel: &mut Channel) {
+    let place = super::place(channel);
+    let count = channel.terms.participants().len();
+    let Some(passage) = &mut channel.passage else { return };
+    let is_missing = |sheet: &Sheet| sheet.agreed && sheet.of(place).is_none();
+    if is_missing(&passage.last) {
+        passage.last = Sheet::new(count);
+        (channel.closing, channel.close_requested) = (None, false);
+    }
+    passage.refused |= is_missing(&passage.prefund) || is_missing(&passage.postfund);
+}
+
 /// Signs what we agreed to and hands it on; makes the base of what the signatures allow.
 pub(crate) fn complete(context: &Context<'_>, channel: &mut Channel, effects: &mut Effects) -> Result<(), SignError> {
     let place = super::place(channel);

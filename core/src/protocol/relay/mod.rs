@@ -26,13 +26,13 @@ mod guarantee;
 mod messages;
 mod open;
 
-pub(crate) use chain::{adopt_postfund, guarantees_in, reclaim, reclaimable_at, reclaimed_outcome};
+pub(crate) use chain::{adopt_postfund, guarantees_in, reclaimable_at, reclaimed};
 pub(crate) use end::{
     accept_shutdown, accept_shutdown_ack, accept_shutdown_request, awaits_peer, not_signed, refused, request_close,
     unanswered,
 };
 pub(crate) use guarantee::check_change;
-pub(crate) use messages::{complete, outstanding};
+pub(crate) use messages::{complete, give_up_unsigned, outstanding};
 pub(crate) use open::{
     Proposed, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose, repeat,
 };

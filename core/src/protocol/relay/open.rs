@@ -29,7 +29,9 @@ pub(crate) fn propose(
         return Err(OpenError::NotOurs);
     }
     let mut channel = made(terms, route, Role::Payer, 0)?;
-    reserve(&mut ledger.channel, &channel, 0)?;
+    check_ledger(&channel, &ledger.channel, channel.neighbours().1.unwrap_or_default())?;
+    let ours = ledger.channel.role;
+    reserve(&mut ledger.channel, &channel, 0, ours)?;
     begin(context, &mut channel);
     complete(context, &mut channel, effects)?;
     Ok(channel)
@@ -45,7 +47,9 @@ fn made(terms: Terms, route: Route, role: Role, place: usize) -> Result<Channel,
 
 fn begin(context: &Context<'_>, channel: &mut Channel) {
     agree(channel, Form::Prefund);
-    channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
+    // What is promised to it is missing for others.
+    let soon = context.now.saturating_add(context.policy.opening_timeout);
+    channel.deadline = Some(context.policy.funding_deadline(&channel.terms).min(soon));
 }
 
 /// A proposal that came from upstream.
@@ -63,7 +67,7 @@ pub(crate) fn accept_channel_open(
     destination: B256,
     unfunded: usize,
     proposed: Proposed,
-    (upstream, downstream): (&Channel, Option<&mut Part>),
+    (upstream, downstream): (&mut Channel, Option<&mut Part>),
     effects: &mut Effects,
 ) -> Result<Channel, OpenError> {
     let Proposed { terms, route, signature, hubs } = proposed;
@@ -89,7 +93,10 @@ pub(crate) fn accept_channel_open(
         let after = keys.get(place.saturating_add(1)).copied().unwrap_or_default();
         check_ledger(&channel, &downstream.channel, after)?;
         check_served(context, &channel, sender, upstream)?;
-        reserve(&mut downstream.channel, &channel, place)?;
+        // Whoever asks for our money has as much of its own.
+        let (theirs, ours) = (upstream.role.other(), downstream.channel.role);
+        reserve(upstream, &channel, place.saturating_sub(1), theirs)?;
+        reserve(&mut downstream.channel, &channel, place, ours)?;
     }
     take_down(&mut channel, Form::Prefund, signature, &hubs)?;
     begin(context, &mut channel);
@@ -149,25 +156,23 @@ fn check_served(
     if offered < asked { Err(OpenError::Fee { offered, asked }) } else { Ok(()) }
 }
 
-/// Promises money of our ledger downstream to a channel, if there is enough that is not promised yet.
-fn reserve(ledger: &mut Channel, channel: &Channel, place: usize) -> Result<(), OpenError> {
-    if place == 0 {
-        check_ledger(channel, ledger, channel.neighbours().1.unwrap_or_default())?;
-    }
+/// Promises money of one side of a ledger to a channel, if there is enough that is not promised yet. `place` is that of the
+/// ledger on the way.
+fn reserve(ledger: &mut Channel, channel: &Channel, place: usize, payer: Role) -> Result<(), OpenError> {
     let passage = channel.passage.as_ref().ok_or(OpenError::Route)?;
     let (channel_id, amount) = (channel.terms.channel_id(), channel.terms.deposit);
     let fee = passage.route.fee_from(place).ok_or(OpenError::Route)?;
     let needed = amount.checked_add(fee).ok_or(OpenError::Route)?;
     let split = ledger.newest_split();
-    let ours = split.balances.of(ledger.role);
-    let available = ours.saturating_sub(ledger.terms.reserve).saturating_sub(ledger.promised());
+    let side = split.balances.of(payer);
+    let available = side.saturating_sub(ledger.terms.reserve).saturating_sub(ledger.promised(payer));
     if needed > available {
         return Err(OpenError::Liquidity { needed, available });
     }
     if split.guarantees.len().saturating_add(ledger.reserved.len()) >= MAX_GUARANTEES {
         return Err(OpenError::TooManyGuarantees { limit: MAX_GUARANTEES });
     }
-    ledger.reserved.push(Reservation { channel_id, amount: needed });
+    ledger.reserved.push(Reservation { channel_id, amount: needed, payer });
     Ok(())
 }
 
@@ -213,7 +218,7 @@ pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Me
     let place = place(channel);
     let Some(passage) = &channel.passage else { return Ok(()) };
     if passage.refused && channel.aborted.is_none() && !is_bound_below(channel) {
-        refuse(way, "REFUSED");
+        refuse(context, way, "REFUSED");
         return Ok(());
     }
     let is_ready = channel.aborted.is_none()
@@ -231,7 +236,7 @@ pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Me
         // The queue of the ledger moves on, and we are asked again.
         Ok(()) | Err(UpdateError::Busy) => Ok(()),
         Err(error) => {
-            refuse(way, error.code());
+            refuse(context, way, error.code());
             Ok(())
         }
     }
@@ -254,11 +259,12 @@ pub(super) fn offer(context: &Context<'_>, ledger: &mut Part, change: Change) ->
 }
 
 /// Gives a channel up that has not opened. What upstream set aside goes back.
-pub(super) fn refuse(way: &mut Way<'_>, code: &str) {
+pub(super) fn refuse(context: &Context<'_>, way: &mut Way<'_>, code: &str) {
     let (upstream, downstream) = way.channel.channel.neighbours();
     let channel = &mut way.channel.channel;
     channel.aborted = Some(code.into());
-    channel.deadline = None;
+    // It is remembered for as long as it could be proposed again, on other terms.
+    channel.deadline = Some(context.policy.funding_deadline(&channel.terms));
     way.channel.effects.send_to(downstream, Message::Abort { code: code.into() });
     way.channel.effects.send_to(upstream, Message::Abort { code: code.into() });
     if channel.role == Role::Payer
@@ -294,7 +300,7 @@ pub(crate) fn expire(context: &Context<'_>, way: &mut Way<'_>) {
     }
     channel.deadline = None;
     let is_locked = channel.passage.as_ref().is_some_and(|passage| passage.postfund.agreed);
-    if !is_locked {
-        refuse(way, "TIMEOUT");
+    if !is_locked && channel.aborted.is_none() {
+        refuse(context, way, "TIMEOUT");
     }
 }
