@@ -84,7 +84,11 @@ test("links to nowhere cost a refusal, nothing else", async (t) => {
     // A ledger that there is not, straight to the seller, and more hubs than anybody asks.
     terms.hub.links.push({ ...link, peer: seller.wallet.address, ledger: `0x${"77".repeat(32)}` });
     for (let index = 0; index < 200; index++)
-      terms.hub.links.push({ ...link, url: `http://nowhere${index}.test/`, peer: `0x${String(1000 + index).repeat(10)}` });
+      terms.hub.links.push({
+        ...link,
+        url: `http://nowhere${index}.test/`,
+        peer: `0x${String(1000 + index).repeat(10)}`,
+      });
     return Response.json(terms);
   });
   const channel = await open();

@@ -97,7 +97,8 @@ test("from a page that has a ledger, the first paid byte comes with the third ro
     depths.push({ depth, url: String(input), paid: headers?.Payment !== undefined, method, body });
     const response = await inner(input, init);
     // What is asked side by side is not answered before all of it is asked: otherwise nothing is answered at all.
-    if (String(input).endsWith("?manifest")) await until(() => posted().length > 0, "the channel is proposed meanwhile");
+    if (String(input).endsWith("?manifest"))
+      await until(() => posted().length > 0, "the channel is proposed meanwhile");
     if (init?.method === "POST" && posted()[0].body !== init.body)
       await until(() => depths.some(({ paid }) => paid), "the first payment is on its way meanwhile");
     deepest = Math.max(deepest, depth);

@@ -1,5 +1,6 @@
 // A wallet: the core, its driver, and what it needs of the world.
 
+import { announce } from "./announcing.js";
 import { Channel } from "./channel.js";
 import type { Chain } from "./chain.js";
 import { Core } from "./core.js";
@@ -25,11 +26,9 @@ import {
   type SpendQuestion,
 } from "./payments.js";
 import { Sellers } from "./sellers.js";
-import { clip } from "./rpc.js";
 import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
-import { checkCode } from "./transport.js";
 import type { ChannelInfo, Hex, Lease, Policy, Quote, QuoteTerms, Receipt, Route, StoredRecord } from "./types.js";
 import type { PaymentSent, ReceiptReceived, WalletEvents } from "./wallet-events.js";
 import { Watcher } from "./watcher.js";
@@ -118,7 +117,6 @@ export class Wallet {
   readonly #mailbox: Mailbox;
   readonly #events = new Events<WalletEvents>();
   readonly #channels = new Map<Hex, Channel>();
-  readonly #told = new Set<string>();
   readonly #cursor: Cursor | undefined;
   readonly #external: boolean;
   #watching: Promise<void> = Promise.resolve();
@@ -157,7 +155,7 @@ export class Wallet {
     this.#mailbox = new Mailbox(driver, (id, peer) => sellers.reaches(id, peer));
     const channelOf = (id: Hex) => this.#channel(id);
     this.#parts = { chain, driver, payments, transactions, sellers, watcher, channelOf };
-    this.#announce();
+    announce(this.#parts, this.#events);
   }
 
   /**
@@ -423,61 +421,5 @@ export class Wallet {
     let channel = this.#channels.get(id);
     if (!channel) this.#channels.set(id, (channel = Channel.of(this.#parts, id)));
     return channel;
-  }
-
-  /** Makes the events of the wallet out of the signals of its parts. */
-  #announce(): void {
-    const { driver, transactions, sellers } = this.#parts;
-    driver.signals.on("event", (event) => {
-      const { channelId } = event;
-      switch (event.type) {
-        case "statusChanged":
-          return this.#events.emit("status", { channelId, status: event.status });
-        case "paymentReceived": {
-          const { serial, ticks, amount, cumulativeAmount, memo } = event;
-          return this.#events.emit("paymentReceived", { channelId, serial, ticks, amount, cumulativeAmount, memo });
-        }
-        case "challenged":
-          return this.#events.emit("challenged", { channelId, finalizesAt: event.finalizesAt, ours: event.ours });
-        case "closed": {
-          const { paid, refunded, carried } = event;
-          return this.#events.emit("closed", { channelId, paid, refunded, carried });
-        }
-        case "updated":
-          return this.#events.emit("updated", { channelId, balances: event.balances });
-        case "succeeded":
-          return this.#events.emit("succeeded", { channelId, successor: event.successor });
-        case "spendRefused":
-          return this.#events.emit("spendRefused", { channelId, refusal: event.refusal });
-        case "peerSilent":
-        case "reorganised":
-          return this.#events.emit(event.type, { channelId });
-        case "peerError":
-          return this.#events.emit("peerError", { channelId, code: checkCode(event.code), text: clip(event.text) });
-        case "unreadableLog":
-          return this.#unreadable(event);
-        case "updateRefused":
-        case "signRefused":
-        case "peerAlive":
-        case "commitFailed":
-          // Whoever waits for it is told, and why.
-          return;
-      }
-    });
-    driver.signals.on("error", (event) => this.#events.emit("error", event));
-    driver.signals.on("storeFailed", (event) => this.#events.emit("error", event));
-    driver.signals.on("signFailed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-    transactions.signals.on("mined", (event) => this.#events.emit("transaction", event));
-    transactions.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-    sellers.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-  }
-
-  /** A log is read again with every look at the chain until it is deep; it is told once. */
-  #unreadable({ channelId, block, code }: { channelId: Hex; block: number; code: string }): void {
-    const log = `${channelId}${block}${code}`;
-    if (this.#told.has(log)) return;
-    this.#told.add(log);
-    const message = `what happened to channel ${channelId} in block ${block} cannot be read`;
-    this.#events.emit("error", { channelId, error: new MillstreamError(code, message, { details: { channelId } }) });
   }
 }
