@@ -150,7 +150,7 @@ impl ChannelInfo {
             payer: terms.payer,
             payee: terms.payee,
             asset: terms.asset,
-            deposit: balances.total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit),
+            deposit: channel.split().total().unwrap_or(u128::MAX).saturating_sub(terms.payee_deposit),
             payee_deposit: terms.payee_deposit,
             reserve: terms.reserve,
             balances: balances.into(),
@@ -163,10 +163,9 @@ impl ChannelInfo {
             turn_record: facts.turn_record,
             challenge_duration: terms.challenge_duration,
             confirmations: terms.confirmations,
-            closing: channel.closing.map(|closing| Closing {
-                claimed: closing.balances.payee,
-                agreed: closing.signatures.both().is_some(),
-            }),
+            closing: channel
+                .closing
+                .map(|closing| Closing { claimed: closing.balances.payee, agreed: channel.is_final_signed() }),
             pending: !channel.proposals.is_empty() || channel.request.is_some(),
             leaving: channel.leaving,
             dispute: facts.dispute.as_ref().map(|dispute| Dispute {

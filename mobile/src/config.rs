@@ -3,7 +3,7 @@
 use millstream_core::{channel, nitro, protocol, wallet};
 
 use crate::spending::SpendRule;
-use crate::values::{Address, Amount};
+use crate::values::{Address, Amount, Bytes32};
 
 /// What a core is made of.
 // No `Debug`: it holds the secret.
@@ -193,6 +193,20 @@ pub struct OpenTerms {
     /// For replay only: the time in seconds above 32 random bits unless given. It must never repeat.
     #[uniffi(default = None)]
     pub nonce: Option<u64>,
+    /// The way of a virtual channel, whose first ledger is this wallet's. Default: none, a channel that is funded on chain.
+    #[uniffi(default = None)]
+    pub route: Option<Route>,
+}
+
+/// The way of a virtual channel, from the payer on.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct Route {
+    /// The hubs' channel keys.
+    pub hubs: Vec<Address>,
+    /// The ledgers: between payer and first hub, ..., between last hub and payee.
+    pub ledgers: Vec<Bytes32>,
+    /// What each hub earns, in base units.
+    pub fees: Vec<Amount>,
 }
 
 impl OpenTerms {
@@ -212,7 +226,7 @@ impl OpenTerms {
             kind: self.kind.map_or(channel::Kind::Stream, Into::into),
             payee_deposit: self.payee_deposit.unwrap_or(0),
             reserve: self.reserve.unwrap_or(0),
-            hubs: Vec::new(),
+            hubs: self.route.map(|route| route.hubs).unwrap_or_default(),
         }
     }
 }

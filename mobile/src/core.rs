@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use millstream_core::channel::derive_nonce;
+use millstream_core::channel::{Route, derive_nonce};
 use millstream_core::crypto::{LocalSigner, SignError};
 use millstream_core::payment::SignedQuote;
 use millstream_core::{wallet, wire};
@@ -116,9 +116,14 @@ impl Core {
             }
         };
         let mut wallet = self.wallet()?;
+        let route = terms.route.as_ref().map(|route| (route.ledgers.clone(), route.fees.clone()));
         let terms = terms.of(&wallet, nonce);
         let channel_id = terms.channel_id();
-        wallet.handle(wallet::Input::Command(wallet::Command::OpenChannel(terms)), now)?;
+        let command = match route {
+            Some((ledgers, fees)) => wallet::Command::OpenVirtual { terms, route: Route { ledgers, fees } },
+            None => wallet::Command::OpenChannel(terms),
+        };
+        wallet.handle(wallet::Input::Command(command), now)?;
         Ok(channel_id)
     }
 

@@ -137,6 +137,7 @@ fn open(wallet: &Wallet, number: u64) -> Bytes32 {
         payee_deposit: None,
         reserve: None,
         nonce: Some((NOW << 32) + number),
+        route: None,
     };
     wallet.open_channel(terms, NOW).unwrap()
 }

@@ -15,6 +15,7 @@ const SHARE_ON_LINK = 0.98;
 const REQUESTS_PER_CHUNK = 1.02;
 const TO_X402 = 20;
 const CORE_SHARE = 0.002;
+const COST_BESIDE_OTHERS = 1.25;
 
 /** The module's time as a multiple of the peer's. */
 const share = (what, key, peer, most) => ({
@@ -68,6 +69,7 @@ const TARGETS = [
   figure("paid chunks per second against x402, times as many", "stream.chunks_per_second.ratio", TO_X402),
   figure("share of a core at 80 payments/s, buyer", "stream.payer_core_share_80", CORE_SHARE, true),
   figure("share of a core at 80 payments/s, seller", "stream.seller_core_share_80", CORE_SHARE, true),
+  figure("opening beside 10,000 others in a hub, times the time", "virtual.cost_ratio_10k", COST_BESIDE_OTHERS, true),
   {
     what: "wasm and JS of a buyer's page, gzip",
     target: `at most ${PAGE_GZIP_BYTES / 1000} kB`,

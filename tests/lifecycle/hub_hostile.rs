@@ -296,3 +296,66 @@ fn a_hub_that_takes_the_payers_guarantee_and_gives_none() {
     let gains = row.gains();
     assert_eq!((gains[0], gains[2]), (-signed(FEE), 0), "the fee is what a hostile hub can take");
 }
+
+#[test]
+fn an_answer_that_is_not_deep_yet_is_not_overlooked() {
+    let mut row = Row::open(Asset::Native, 1);
+    let mut old = row.parties[0].cheat();
+    row.paid(500);
+    row.gone[2] = true;
+    old.command(&mut row.chain, Command::LeaveChannel { channel_id: row.id }).expect("an old state");
+    row.settle();
+    // The payee answers at the last moment, and the hub hears of a block after the old state's time that has the answer in it,
+    // but nothing on top of it.
+    row.chain.pass(3_600 - 60);
+    row.gone[2] = false;
+    row.parties[2].watch(&mut row.chain);
+    row.chain.pass(60);
+    row.parties[1].watch(&mut row.chain);
+    let message = update(&row, 0, 0, Change::Remove { channel_id: row.id, paid: 0, refund: 0 });
+    assert_eq!(says_of(&mut row, 0, 1, 0, &message), "GUARANTEE_SPLIT");
+    row.gone[0] = true;
+    row.run_out();
+    row.does(1, Command::LeaveChannel { channel_id: row.ledgers[0] });
+    row.does(2, Command::LeaveChannel { channel_id: row.ledgers[1] });
+    row.run_out();
+    assert_eq!(row.gains(), [-500 - signed(FEE), signed(FEE), 500]);
+}
+
+#[test]
+fn a_refused_guarantee_does_not_take_those_behind_it_along() {
+    let mut row = Row::new(Asset::Native, 1);
+    let mut held = Vec::new();
+    let ids: Vec<B256> = (0..4)
+        .map(|_| {
+            let id = row.open_one(AMOUNT);
+            // Up to the accept, so that all of them are offered at once.
+            while row.parties[0].channel(&id).base.is_none() {
+                let (from, parcel) = row.next_parcel().expect("they talk");
+                row.bring(from, parcel);
+            }
+            held.append(&mut row.parties[0].outgoing.drain(..).collect());
+            id
+        })
+        .collect();
+    // The payee gave the second one up, and the hub did not hear of it.
+    row.id = ids[1];
+    let abort = Message::Abort { code: "NO".into() };
+    assert_eq!(says(&mut row, 1, 2, ids[1], &abort), "TAKEN");
+    row.parties[2].outgoing.clear();
+    row.parties[0].outgoing.extend(held);
+    row.deliver();
+    for _ in 0..4 {
+        row.resume();
+    }
+    for (index, id) in ids.iter().enumerate() {
+        row.id = *id;
+        if index == 1 {
+            assert_eq!(row.record(0).status(), Status::Closed, "its guarantee went back");
+        } else {
+            row.assert_open();
+        }
+    }
+    assert_eq!(row.ledger(0, 0).split().guaranteed(), 3 * AMOUNT);
+    assert_eq!(row.balances(0).payer, LEDGER - 3 * (AMOUNT + FEE), "and so did its fee");
+}

@@ -11,7 +11,7 @@ use crate::party::Party;
 
 crate::with_both_assets!(
     everyone_can_leave_when_all_others_are_silent,
-    everyone_can_leave_when_one_other_is_silent,
+    everyone_can_leave_when_some_others_are_silent,
     an_old_ledger_state_is_answered,
     an_old_state_of_the_channel_is_answered,
     a_payer_that_stops_after_the_final_state_does_not_leave_the_hub_with_the_bill,
@@ -69,10 +69,20 @@ fn everyone_can_leave_when_all_others_are_silent(asset: Asset) {
     }
 }
 
-fn everyone_can_leave_when_one_other_is_silent(asset: Asset) {
+fn everyone_can_leave_when_some_others_are_silent(asset: Asset) {
     for who in 0..3 {
         for silent in (0..3).filter(|silent| *silent != who) {
             leaves_alone(asset, 1, who, &[silent]);
+        }
+    }
+    // With two hubs: each one of the others, and each two of them.
+    for who in 0..4 {
+        let others: Vec<usize> = (0..4).filter(|other| *other != who).collect();
+        for (index, one) in others.iter().enumerate() {
+            leaves_alone(asset, 2, who, &[*one]);
+            for other in &others[index + 1..] {
+                leaves_alone(asset, 2, who, &[*one, *other]);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::cbor;
 use crate::channel::balances::{Balances, Role};
 use crate::channel::chain_facts::{ChainFacts, Facts, Payout, payout};
-use crate::channel::guarantee::{Guarantee, Reservation, Verdict};
+use crate::channel::guarantee::{Change, Guarantee, Reservation, Verdict};
 use crate::channel::passage::{Passage, Stage};
 use crate::channel::signed::{Base, Closing, Lease, Posted, Proposal, Request, Successor};
 use crate::channel::states::POSTFUND_TURN;
@@ -387,8 +387,17 @@ impl Channel {
 
     /// What of one side's money in a ledger is promised to virtual channels that are being opened, in base units.
     pub fn promised(&self, side: Role) -> u128 {
-        let promises = self.reserved.iter().filter(|promise| promise.payer == side);
+        let promises = self.promises().filter(|promise| promise.payer == side);
         promises.fold(0, |sum, promise| sum.saturating_add(promise.amount))
+    }
+
+    /// The promises that no proposal keeps yet.
+    pub(crate) fn promises(&self) -> impl Iterator<Item = &Reservation> {
+        let adds = |id| {
+            let is_it = |change| matches!(change, Change::Add { guarantee, .. } if guarantee.channel_id == id);
+            self.proposals.iter().filter_map(|proposal| proposal.change).any(is_it)
+        };
+        self.reserved.iter().filter(move |promise| !adds(promise.channel_id))
     }
 
     /// The serial of the last voucher on the base, zero before the first.

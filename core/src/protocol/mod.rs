@@ -45,11 +45,13 @@ pub(crate) use sign::{ChainOf, ChannelKey, complete, give_up_unsigned};
 pub(crate) use silence::{awaits_peer, unanswered};
 pub(crate) use spending::{SpendLog, Tags, Verdict};
 pub(crate) use update::{
-    MAX_QUEUE, Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold,
-    pay_in_ledger, request, top_up,
+    Proposed, accept_update, accept_update_ack, accept_update_error, accept_update_request, fold, pay_in_ledger,
+    request, top_up,
 };
 pub(crate) use watch::{Observed, apply_event, is_overtaken, reorganise};
 pub(crate) use withdraw::{accept_successor_accept, accept_successor_open, credit, give_up, withdraw};
+
+use alloc::collections::VecDeque;
 
 use crate::channel::Chain;
 use crate::payment::VoucherDomain;
@@ -66,8 +68,38 @@ pub(crate) struct Context<'a> {
     pub(crate) now: u64,
     /// The time of the newest block, in seconds since 1970.
     pub(crate) chain_time: u64,
+    /// The newest blocks that were reported.
+    pub(crate) heads: &'a Heads,
     /// When the wallet was restored from a backup, if it was, in seconds since 1970.
     pub(crate) restored_at: Option<u64>,
+}
+
+/// The newest blocks that the host reported, with their times: the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Heads(VecDeque<(u64, u64)>);
+
+/// How many are kept: more than the confirmations that anybody asks for, if the host reports every block.
+const MAX_HEADS: usize = 256;
+
+impl Heads {
+    /// A new head. Those that it takes the place of are forgotten.
+    pub(crate) fn push(&mut self, block: u64, time: u64) {
+        while self.0.back().is_some_and(|(last, _)| *last >= block) {
+            self.0.pop_back();
+        }
+        if self.0.len() >= MAX_HEADS {
+            self.0.pop_front();
+        }
+        self.0.push_back((block, time));
+    }
+
+    /// The newest time of the chain that is known to be under so many blocks, in seconds since 1970; zero if none is.
+    pub(crate) fn time_under(&self, confirmations: u32) -> u64 {
+        let head = self.0.back().map_or(0, |(block, _)| *block);
+        let is_deep =
+            |(block, _): &&(u64, u64)| block.saturating_add(u64::from(confirmations)) <= head.saturating_add(1);
+        self.0.iter().rev().find(is_deep).map_or(0, |(_, time)| *time)
+    }
 }
 
 /// How much a payer reserves with one write.

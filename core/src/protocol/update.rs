@@ -20,7 +20,7 @@ use crate::protocol::{Context, UpdateError};
 use crate::wire::Message;
 
 /// How many proposals may wait for the payee at once.
-pub(crate) const MAX_QUEUE: usize = 16;
+const MAX_QUEUE: usize = 16;
 
 /// Turns above this are refused, so that nobody can use up the turns of a channel with one signature.
 const MAX_BASE_TURN: u64 = MAX_UINT48 >> 1;

@@ -7,7 +7,7 @@ use crate::B256;
 use crate::channel::{Channel, Position};
 use crate::crypto::keccak256;
 use crate::map::{Key, Map, Set};
-use crate::protocol::Observed;
+use crate::protocol::{Heads, Observed};
 use crate::wallet::input::Log;
 
 /// How many blocks back an event that was taken in can still be found missing.
@@ -19,6 +19,7 @@ pub(super) struct ChainView {
     pub(super) head_block: u64,
     /// In seconds since 1970.
     pub(super) head_time: u64,
+    pub(super) heads: Heads,
     /// Events that wait for more blocks on top, or for their channel's record.
     waiting: Map<(B256, Position), Observed>,
     /// Events that were taken in, by place and channel, with the marks of their logs.

@@ -262,11 +262,12 @@ fn check_changes(context: &Context<'_>, parts: &mut [Part], message: &Message) -
             Some(*change).filter(|_| *number > ledger.requests)
         }
         Message::UpdateError { turn, .. } => {
-            let refused = ledger.proposals.iter().skip_while(|proposal| proposal.base.turn != *turn);
-            for change in refused.filter_map(|proposal| proposal.change) {
-                if let Some(channel) = channel(others, change.channel_id()) {
-                    relay_protocol::not_signed(channel, change);
-                }
+            // What was queued on it is offered again.
+            let refused = ledger.proposals.iter().find(|proposal| proposal.base.turn == *turn);
+            if let Some(change) = refused.and_then(|proposal| proposal.change)
+                && let Some(channel) = channel(others, change.channel_id())
+            {
+                relay_protocol::not_signed(channel, change);
             }
             None
         }

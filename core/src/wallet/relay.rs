@@ -302,8 +302,8 @@ fn concerned(ledger: &Channel, message: Option<&Message>) -> Vec<B256> {
         }
         _ => {}
     }
-    let is_busy = ledger.proposals.len() >= protocol::MAX_QUEUE || ledger.request.is_some();
-    if is_busy || message.is_none() {
+    let is_answer = matches!(message, Some(Message::UpdateAck { .. } | Message::UpdateError { .. }));
+    if is_answer || ledger.request.is_some() || message.is_none() {
         // Their turn may come now.
         for promise in &ledger.reserved {
             ids.insert(promise.channel_id, ());
@@ -334,6 +334,12 @@ pub(super) fn accept(context: &Context<'_>, parts: &mut [Part], envelope: Envelo
     let (upstream, downstream) = channel.neighbours();
     let (is_before, is_after) = (upstream == Some(sender), downstream == Some(sender));
     let is_end = channel.role != Role::Hub && channel.peer() == sender;
+    let is_told = matches!(message, Message::Abort { .. } | Message::Error { .. });
+    if let Some(code) = channel.aborted.clone().filter(|_| (is_before || is_after) && !is_told) {
+        // What we said when we gave it up was lost.
+        effects.send_to(Some(sender), Message::Abort { code });
+        return Ok(());
+    }
     match message {
         Message::ChannelAccept { signature, hubs } if is_after => {
             Ok(relay::accept_channel_accept(context, channel, signature, &hubs, effects)?)

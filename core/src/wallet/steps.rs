@@ -39,6 +39,7 @@ macro_rules! context {
             lease: $wallet.config.lease.filter(|_| $wallet.config.spending.is_empty()),
             now: $now,
             chain_time: $wallet.chain.head_time,
+            heads: &$wallet.chain.heads,
             restored_at: $wallet.restored_at,
         }
     };

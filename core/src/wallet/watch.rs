@@ -24,6 +24,7 @@ impl Wallet {
     pub(super) fn chain_update(&mut self, update: ChainUpdate, now: u64) -> Result<(), Error> {
         let ChainUpdate { from_block, head_block, head_time, logs } = update;
         (self.chain.head_block, self.chain.head_time) = (head_block, head_time);
+        self.chain.heads.push(head_block, head_time);
         self.storing_failed = false;
         // Another process may have opened channels since.
         self.set.forget_absent();
@@ -201,6 +202,11 @@ impl Wallet {
             match settled {
                 Ok(()) | Err(Error::UnknownChannel { .. }) => {
                     self.disputes.remove(&entry);
+                    if self.channel(&entry.1).is_some_and(|channel| channel.passage.is_some() && channel.backing() > 0)
+                    {
+                        // What made it final is not deep yet; until it is, its guarantees stay.
+                        self.disputes.insert((time.saturating_add(1), entry.1), ());
+                    }
                 }
                 Err(Error::Loading { .. }) => {}
                 Err(_) => result = result.and(settled),

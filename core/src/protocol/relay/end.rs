@@ -16,7 +16,9 @@ use crate::wire::Message;
 
 /// What everybody is to have of the channel's money, if that is certain: by the final state that all signed, or by the chain.
 pub(super) fn settlement(context: &Context<'_>, channel: &Channel) -> Option<Balances> {
-    if let Some(dispute) = channel.facts().dispute.as_ref().filter(|it| it.finalizes_at <= context.chain_time) {
+    // An answer in the last blocks may not be deep enough to be known.
+    let time = context.heads.time_under(channel.terms.confirmations);
+    if let Some(dispute) = channel.facts().dispute.as_ref().filter(|it| it.finalizes_at <= time) {
         let outcome = nitro::decode_outcome(&dispute.outcome).ok()?;
         let [payee, payer] = outcome.first()?.allocations.as_slice() else { return None };
         return Some(Balances { payer: payer.amount.try_into().ok()?, payee: payee.amount.try_into().ok()? });
@@ -224,12 +226,12 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
     Ok(())
 }
 
-/// Puts a state without the guarantee above one with it that the other side refused: with a signature of ours out, it could
-/// still sign that.
+/// Puts a state without the guarantee above one with it that the other side refused, or that was queued on such a one: with a
+/// signature of ours out, it could still sign that. Then the guarantee can be offered again.
 fn withdraw_offer(context: &Context<'_>, passage: &Passage, ledger: &mut Part) -> Result<(), MessageError> {
     let hop = passage.hops().find(|hop| hop.ledger == ledger.channel_id && hop.stage == Stage::Offered);
-    let is_refused = passage.refused && leads(&ledger.channel) && ledger.channel.proposals.is_empty();
-    if hop.is_some_and(|hop| ledger.channel.base_turn() <= hop.turn) && is_refused {
+    let is_free = leads(&ledger.channel) && ledger.channel.proposals.is_empty();
+    if hop.is_some_and(|hop| ledger.channel.base_turn() <= hop.turn) && is_free {
         update::fold(context, &mut ledger.channel, &mut ledger.effects)?;
     }
     Ok(())

@@ -116,7 +116,7 @@ pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
             continue;
         };
         *hop = synced(context, *hop, ledger, channel_id, settled);
-        let is_waiting = hop.stage == Stage::Idle;
+        let is_waiting = matches!(hop.stage, Stage::Idle | Stage::Offered);
         if !is_waiting || channel.channel.aborted.is_some() {
             ledger.reserved.retain(|promise| promise.channel_id != channel_id);
         }
@@ -153,7 +153,8 @@ fn synced(context: &Context<'_>, hop: Hop, ledger: &Channel, channel_id: B256, s
 
 /// Whether the chain decided for a state of the ledger that does not have the guarantee, or has reclaimed it.
 fn is_gone_on_chain(context: &Context<'_>, ledger: &Channel, channel_id: B256) -> bool {
-    let Some(dispute) = ledger.facts().dispute.as_ref().filter(|it| it.finalizes_at <= context.chain_time) else {
+    let time = context.heads.time_under(ledger.terms.confirmations);
+    let Some(dispute) = ledger.facts().dispute.as_ref().filter(|it| it.finalizes_at <= time) else {
         return false;
     };
     let outcome = nitro::decode_outcome(&dispute.outcome).unwrap_or_default();

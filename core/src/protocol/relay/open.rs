@@ -109,6 +109,10 @@ pub(crate) fn repeat(channel: &Channel, terms: &Terms, effects: &mut Effects) ->
     if channel.terms != *terms || channel.role == Role::Payer {
         return Err(OpenError::Exists);
     }
+    if let Some(code) = channel.aborted.clone() {
+        effects.send_to(channel.neighbours().0, Message::Abort { code });
+        return Ok(());
+    }
     if sheet(channel, Form::Prefund).is_some_and(|sheet| sheet.complete().is_some()) {
         hand_back(channel, Form::Prefund, effects);
     } else {
@@ -147,6 +151,7 @@ fn check_served(
     }
     let set_aside = upstream.guarantees.iter().filter(|one| one.payer == upstream.role.other());
     let set_aside = set_aside.fold(amount, |sum, one| sum.saturating_add(one.amount));
+    let set_aside = set_aside.saturating_add(upstream.promised(upstream.role.other()));
     if policy.max_per_peer > 0 && set_aside > policy.max_per_peer {
         return Err(OpenError::Liquidity { needed: set_aside, available: policy.max_per_peer });
     }
@@ -169,7 +174,7 @@ fn reserve(ledger: &mut Channel, channel: &Channel, place: usize, payer: Role) -
     if needed > available {
         return Err(OpenError::Liquidity { needed, available });
     }
-    if split.guarantees.len().saturating_add(ledger.reserved.len()) >= MAX_GUARANTEES {
+    if split.guarantees.len().saturating_add(ledger.promises().count()) >= MAX_GUARANTEES {
         return Err(OpenError::TooManyGuarantees { limit: MAX_GUARANTEES });
     }
     ledger.reserved.push(Reservation { channel_id, amount: needed, payer });
