@@ -197,6 +197,7 @@ test("requests that wait for a seller who is silent are few, and end with their 
   giveUp.abort();
   await assert.rejects(opening, coded("ABORTED", { aborted: true }));
   assert.equal(ledgers[0].info.promised, 0n);
+  await until(() => hub.wallet.channel(ledgers[1].id).info.promised === 0n, "the hub's money is free again");
 });
 
 test("a paid request that comes before the last message waits for it", async (t) => {

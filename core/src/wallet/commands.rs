@@ -124,7 +124,14 @@ impl Wallet {
                 });
             }
         }
-        self.step_with_way(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+        self.step_with_way(channel_id, now, |_, channel, effects| {
+            protocol::abort(channel, "ABORTED")?;
+            if channel.passage.is_some() {
+                // What a hub promised for it is free again at once.
+                effects.send_to(channel.neighbours().1, Message::Abort { code: "ABORTED".into() });
+            }
+            Ok(())
+        })
     }
 
     /// Stores what no write said yet.

@@ -45,6 +45,8 @@ export interface LinkOptions {
 
 const DEFAULT_CHALLENGE_DURATION = 3_600;
 const DEFAULT_CONFIRMATIONS = 2;
+/** How long it says the same, in milliseconds. */
+const TERMS_AGE = 1_000;
 
 /**
  * A hub.
@@ -60,6 +62,7 @@ export class Hub {
   readonly #terms: Omit<HubTerms, "links">;
   readonly #asked: { readonly challengeDuration: number; readonly confirmations: number };
   readonly #assets: readonly Hex[];
+  #said: { readonly until: number; readonly links: readonly HubLink[] } | undefined;
 
   private constructor(
     wallet: Wallet,
@@ -104,9 +107,11 @@ export class Hub {
     return new Hub(wallet, options, { challengeDuration, confirmations });
   }
 
-  /** What it says about itself: its fees, and whom it can reach. */
+  /** What it says about itself: its fees, and whom it can reach. At most a second old: anybody may ask. */
   get terms(): HubTerms {
-    return { ...this.#terms, links: this.#links() };
+    if (!this.#said || this.#said.until < Date.now())
+      this.#said = { until: Date.now() + TERMS_AGE, links: this.#links() };
+    return { ...this.#terms, links: this.#said.links };
   }
 
   /**
@@ -117,7 +122,9 @@ export class Hub {
    * @throws {MillstreamError} what `Wallet.openChannel` throws
    */
   async link(url: string | URL, options: LinkOptions): Promise<Channel> {
-    return this.wallet.openChannel({ ...options, seller: url, kind: "ledger" });
+    const ledger = await this.wallet.openChannel({ ...options, seller: url, kind: "ledger" });
+    this.#said = undefined;
+    return ledger;
   }
 
   /** Answers one request. Never throws: whatever goes wrong is an answer too. */

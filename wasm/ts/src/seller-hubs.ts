@@ -36,7 +36,8 @@ export class SellerHubs {
   constructor(wallet: Wallet, urls: readonly URL[]) {
     this.#wallet = wallet;
     this.#unknown = new Set(urls.map(({ href }) => href));
-    wallet.on("status", ({ status }) => {
+    wallet.on("status", ({ channelId, status }) => {
+      if (wallet.channel(channelId)?.info.kind !== "ledger") return;
       this.#lists.clear();
       // A hub that opened a ledger is there by now.
       if (status === "open") void this.#ask();

@@ -103,6 +103,8 @@ export interface Policy {
   fundingTimeout: number;
   /** How long the other side may take to answer once money is in a channel; then it is left alone. Default a day. */
   answerTimeout: number;
+  /** How long a channel through hubs may take to open: until then money is promised to it. Default 120. */
+  openingTimeout: number;
   /** On which terms it stands between others as a hub. Default: it does not. */
   hub: HubPolicy;
 }
