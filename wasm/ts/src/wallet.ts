@@ -152,7 +152,7 @@ export class Wallet {
     this.#driver = driver;
     this.#cursor = cursor;
     this.#external = options.signer !== undefined;
-    this.#mailbox = new Mailbox(driver, (id, peer) => sellers.reaches(id, peer));
+    this.#mailbox = new Mailbox(driver, sellers);
     const channelOf = (id: Hex) => this.#channel(id);
     this.#parts = { chain, driver, payments, transactions, sellers, watcher, channelOf };
     announce(this.#parts, this.#events);
@@ -312,6 +312,11 @@ export class Wallet {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Uint8Array[]> {
     return this.#mailbox.receive(bytes, signal);
+  }
+
+  /** @internal Payee: remembers where a hub takes messages. */
+  meet(hub: Hex, url: string): void {
+    this.#parts.sellers.meet(hub, url);
   }
 
   /**
