@@ -227,6 +227,19 @@ test("a paid request that comes before the last message waits for it", async (t)
   assert.deepEqual(new Uint8Array(await response.arrayBuffer()), seller.content.slice(0, 1_000));
 });
 
+test("what a hub has forgotten to hand on is said again when the seller does not know the channel as open", async (t) => {
+  const { network, hub, seller, buyer } = await openRow(t);
+  let messages = 0;
+  network.replace(seller.origin, (handle) => (request) => {
+    // Everything after the proposal is lost for a while, and nobody hears of it.
+    if (request.method === "POST" && ++messages > 1 && messages < 4) return new Response(new Uint8Array(0));
+    return handle(request);
+  });
+  await buyer.openChannel({ seller: seller.url, via: hub.origin, deposit: AMOUNT });
+  const response = await buyer.fetch(seller.url);
+  assert.deepEqual(new Uint8Array(await response.arrayBuffer()), seller.content);
+});
+
 async function offer(seller) {
   const response = await seller.handle(new Request(seller.url));
   const terms = JSON.parse(Buffer.from(response.headers.get("payment-required"), "base64").toString());

@@ -400,8 +400,8 @@ export class Wallet {
     this.#driver.tick();
     for (const { id, kind, status, role, hubs } of this.#core.channels()) {
       // What a signer outside was asked for, or what was signed under a lease, is not in the record.
-      // What was said last to the next on the way of a virtual channel may not have arrived.
-      const isOnWay = hubs !== undefined && role !== "payee" && (status === "signed" || status === "open");
+      // What was said last on the way of a virtual channel may not have arrived. A hub has many: its payers say it again.
+      const isOnWay = hubs !== undefined && role === "payer" && (status === "signed" || status === "open");
       if (this.#external || status === "disconnected" || isOnWay) this.#resume(id);
       sellers.follow(id);
       if (kind === "ledger" && status === "open") this.#warmHubs();
