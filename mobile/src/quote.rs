@@ -66,6 +66,8 @@ pub struct QuoteTerms {
     pub confirmations: u32,
     /// Until when the quote holds, in seconds since 1970.
     pub expires_at: u64,
+    /// SHA-256 of the list of hubs that is sent beside the quote; zero if there is none.
+    pub hubs: Bytes32,
 }
 
 impl QuoteTerms {
@@ -86,6 +88,7 @@ impl QuoteTerms {
             challenge_duration: self.challenge_duration,
             confirmations: self.confirmations,
             expires_at: self.expires_at,
+            hubs: self.hubs,
         }
     }
 }
@@ -123,6 +126,8 @@ pub struct Quote {
     pub confirmations: u32,
     /// Until when the quote holds, in seconds since 1970.
     pub expires_at: u64,
+    /// SHA-256 of the list of hubs that is sent beside the quote; zero if there is none.
+    pub hubs: Bytes32,
     /// The price of the whole content, in base units.
     pub total: Amount,
 }
@@ -147,6 +152,7 @@ impl TryFrom<payment::Quote> for Quote {
             challenge_duration: quote.challenge_duration,
             confirmations: quote.confirmations,
             expires_at: quote.expires_at,
+            hubs: quote.hubs,
             total: quote.total().ok_or(QuoteError::Impossible)?,
         })
     }

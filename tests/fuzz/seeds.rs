@@ -144,6 +144,7 @@ fn values() -> Outcome {
         challenge_duration: HOUR,
         confirmations: 3,
         expires_at: NOW + HOUR,
+        hubs: B256::repeat_byte(0x44),
     };
     write("quote", "tokens", &quote.sign(&domain, &payee)?.to_bytes())?;
     let folder = Quote { chunk_size: 0, unit: Unit::Second, units: 120, ..quote };

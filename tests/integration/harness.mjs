@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { startDevChain, waitForReceipt } from "@millstream/contracts/dev-chain";
 import { AbiCoder, Interface, Wallet as EthersWallet } from "ethers";
 import { memoryStore, rpcChain, Wallet } from "millstream";
-import { Seller, nodeHandler } from "millstream/server";
+import { Hub, Seller, nodeHandler } from "millstream/server";
 
 /** Per chunk, in base units. */
 export const PRICE = 1_000_003n;
@@ -186,6 +186,7 @@ export class Shop {
       length = LENGTH,
       destination = freshAddress(),
       pollInterval = SELLER_POLL_MS,
+      hubs,
     } = {},
   ) {
     const account = await world.account();
@@ -198,6 +199,7 @@ export class Shop {
       pollInterval,
       secret: new Uint8Array(randomBytes(32)),
       ...(store && { store }),
+      ...(hubs && { hubs }),
     };
     const seller = await Seller.open(options);
     world.confirm(seller.wallet);
@@ -280,6 +282,31 @@ export class Shop {
   chunk(index) {
     return this.content.subarray(index * CHUNK, (index + 1) * CHUNK);
   }
+}
+
+/** A hub behind an http server, with an account and a destination of its own. */
+export async function openHub(t, world, options = {}) {
+  const [account, destination] = [await world.account(), freshAddress()];
+  const hub = await Hub.open({
+    chain: world.chainOf(account),
+    destination,
+    challengeDuration: CHALLENGE_DURATION,
+    confirmations: CONFIRMATIONS,
+    policy: POLICY,
+    pollInterval: SELLER_POLL_MS,
+    ...options,
+  });
+  world.confirm(hub.wallet);
+  const server = createServer(nodeHandler((request) => hub.handle(request)));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const stop = async () => {
+    server.close();
+    server.closeAllConnections();
+    await hub.stop();
+  };
+  t.after(stop);
+  return { hub, account, destination, stop, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
 /** A buyer with an account and a destination of its own. */

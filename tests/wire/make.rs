@@ -149,6 +149,7 @@ fn others() -> Outcome {
         challenge_duration: 3_600,
         confirmations: 3,
         expires_at: 1_900_000_000,
+        hubs: B256::repeat_byte(0x44),
     };
     let bytes = Quote { unit: Unit::Byte, units: 1_000_000, price: 1, ..quote };
     let folder = Quote { chunk_size: 0, chunks: 31, unit: Unit::Second, units: 120, ..quote };

@@ -179,6 +179,7 @@ pub(crate) fn quote(quote: &Quote) -> Value {
         "challengeDuration": quote.challenge_duration,
         "confirmations": quote.confirmations,
         "expiresAt": quote.expires_at,
+        "hubs": quote.hubs,
     })
 }
 

@@ -164,6 +164,18 @@ pub fn decode_payment(
     Ok(output::payment(&payment))
 }
 
+/// Who a message says that it is from, unchecked; `undefined` if the bytes are none.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT`, `MESSAGE_TOO_LARGE`.
+#[wasm_bindgen(js_name = senderOf, unchecked_return_type = "Hex | undefined")]
+pub fn sender_of(#[wasm_bindgen(unchecked_param_type = "Uint8Array")] bytes: &JsValue) -> Result<JsValue, Failure> {
+    let limit = wire::MAX_MESSAGE_BYTES;
+    let message = input::bytes_or(bytes, "bytes", limit, |length| wire::WireError::TooLarge { length, limit }.into())?;
+    Ok(wire::sender_of(&message).map_or(JsValue::UNDEFINED, |sender| output::address(&sender)))
+}
+
 /// A voucher and ticks of it as one payment: for a payee that may not know the voucher.
 ///
 /// # Errors

@@ -28,7 +28,9 @@ mod output;
 mod receipt;
 
 pub use crate::core::Core;
-pub use crypto::{Signer, claim_of, decode_payment, keccak256, recover_address, sign_digest, verify_signature};
+pub use crypto::{
+    Signer, claim_of, decode_payment, keccak256, recover_address, sender_of, sign_digest, verify_signature,
+};
 pub use error::Failure;
 pub use receipt::read_receipt;
 

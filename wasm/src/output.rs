@@ -381,6 +381,7 @@ pub(crate) fn quote(quote: &Quote, destination: &Address) -> JsValue {
         .with_number(&CHALLENGE_DURATION, quote.challenge_duration)
         .with_number(&CONFIRMATIONS, quote.confirmations)
         .with_number(&EXPIRES_AT, quote.expires_at)
+        .with(&HUBS, hash(&quote.hubs))
         .with(&TOTAL, quote.total().unwrap_or(u128::MAX))
         .into()
 }

@@ -312,6 +312,7 @@ describe("two cores", () => {
       challengeDuration: HOUR,
       confirmations: 3,
       expiresAt: T0 + 100,
+      hubs: `0x${"44".repeat(32)}`,
     };
     const bytes = payee.core.signQuote(terms);
     const quote = payer.core.readQuote(bytes, T0);

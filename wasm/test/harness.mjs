@@ -108,6 +108,7 @@ const QUOTE = {
     ["uint64", "challengeDuration"],
     ["uint32", "confirmations"],
     ["uint64", "expiresAt"],
+    ["bytes32", "hubs"],
   ].map(([type, name]) => ({ type, name })),
 };
 

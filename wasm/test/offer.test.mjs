@@ -45,6 +45,7 @@ describe("an offer", () => {
       payeeDestination: account(2),
       challengeDuration: 60,
       confirmations: 2,
+      hubs: `0x${"00".repeat(32)}`,
       url: FILE,
       manifestUrl: `${FILE}?manifest`,
       walletUrl: `${ORIGIN}/.well-known/millstream`,

@@ -110,11 +110,11 @@ export const paidTo = (seller, channel) => seller.wallet.channel(channel.id).inf
 const base64url = (bytes) => Buffer.from(bytes).toString("base64url");
 
 /** One paid request, as any HTTP client could make it. */
-export function getChunk(seller, { url, listing }, index, payment, headers = {}) {
+export function getChunk(seller, { url, listing }, index, payment, headers = {}, signal) {
   const first = index * listing.chunkSize;
   const last = Math.min(first + listing.chunkSize, listing.length) - 1;
   return seller.handle(
-    new Request(url, { headers: { Range: `bytes=${first}-${last}`, Payment: base64url(payment), ...headers } }),
+    new Request(url, { headers: { Range: `bytes=${first}-${last}`, Payment: base64url(payment), ...headers }, signal }),
   );
 }
 

@@ -9,7 +9,8 @@ use crate::{Address, B256};
 /// The EIP-712 type of a quote. Its domain is that of the vouchers which pay for it.
 pub const QUOTE_TYPE: &str = "Quote(bytes32 contentRoot,uint64 length,uint32 chunkSize,uint32 chunks,uint8 unit,\
                               uint64 units,uint128 price,uint128 credit,address asset,address payee,\
-                              bytes32 payeeDestination,uint64 challengeDuration,uint32 confirmations,uint64 expiresAt)";
+                              bytes32 payeeDestination,uint64 challengeDuration,uint32 confirmations,uint64 expiresAt,\
+                              bytes32 hubs)";
 
 /// The largest quote that is read, in bytes.
 pub const MAX_QUOTE_BYTES: usize = 512;
@@ -83,6 +84,8 @@ pub struct Quote {
     pub confirmations: u32,
     /// Until when the quote holds, in seconds since 1970.
     pub expires_at: u64,
+    /// SHA-256 of the list of hubs that is sent beside the quote; zero if there is none.
+    pub hubs: B256,
 }
 
 cbor::array!(Quote {
@@ -100,6 +103,7 @@ cbor::array!(Quote {
     challenge_duration,
     confirmations,
     expires_at,
+    hubs,
 });
 
 /// Why a quote is refused.
@@ -174,8 +178,9 @@ impl Quote {
             word(self.challenge_duration.into()),
             word(self.confirmations.into()),
             word(self.expires_at.into()),
+            self.hubs,
         ];
-        let mut bytes = [0u8; 15 * 32];
+        let mut bytes = [0u8; 16 * 32];
         write_words(&mut bytes, &words);
         keccak256(bytes)
     }
@@ -238,7 +243,7 @@ pub struct SignedQuote {
 cbor::array!(SignedQuote { quote, signature });
 
 impl SignedQuote {
-    /// The quote as CBOR, about 270 bytes.
+    /// The quote as CBOR, about 300 bytes.
     pub fn to_bytes(&self) -> alloc::vec::Vec<u8> {
         cbor::to_vec(self)
     }
@@ -296,6 +301,7 @@ mod tests {
             challenge_duration: 3_600,
             confirmations: 2,
             expires_at: 1_900_000_000,
+            hubs: B256::repeat_byte(0x44),
         }
     }
 
@@ -312,16 +318,16 @@ mod tests {
     /// Expected values: ethers 6, `TypedDataEncoder.hashStruct` and `Wallet.signTypedData`.
     #[test]
     fn hash_and_signature_are_those_of_ethers() {
-        let hash = b256!("115e294caeee5f749cfb098ba4480abd7cd0539d9baa656417273a3bfe1db8ca");
+        let hash = b256!("05a2ba763cb6d5a3517182547df8418789a3c3a4a4b1a6b96a569febf9e6b7b4");
         assert_eq!(quote().hash(), hash);
         let by_byte = Quote { unit: Unit::Byte, units: 5_000_001, ..quote() };
-        assert_eq!(by_byte.hash(), b256!("ccaca212f3e80e2ad2bec27d29ee7a2cf0cfd9e417b8bb12806fc774a24c24ee"));
+        assert_eq!(by_byte.hash(), b256!("aefcb4c4f4f31c9bda96b2e8fd8e4059d5e517b86623fc0ba9957e34eb4dc18f"));
         let folder = Quote { chunk_size: 0, unit: Unit::Second, units: 600, ..quote() };
-        assert_eq!(folder.hash(), b256!("d9916ad09410ec420a4e290ae6044b5a2c9f2582cdfd9682cf007f7fd6c04830"));
+        assert_eq!(folder.hash(), b256!("99c2892f777a4ed9c73f6617ee036f5629d5efab83eba36982224d9120b6956b"));
         let signed = SignedQuote::from_bytes(&sign(quote()), &domain(), NOW).unwrap();
         let expected = hex!(
-            "f7604061b3d5c66c4e3cd627e8b614f15e1824d408a2bc005913b551c9b274016710748c969c29259bb3a4d4233c825a"
-            "dd6dd746c2511a1cdca0e0f96bef6a5b1b"
+            "e86826da561cbcfd80e9e75d430c01f63163a351683f0a2956d42ea4c2602d923f5f990ed0fc3b46fa6c361f7ed93a44"
+            "bca4b4d539478af4f943f043327ef7dc1b"
         );
         assert_eq!(signed.signature.to_bytes(), expected);
         assert_eq!(quote().total(), Some(200_000_000_000_000));

@@ -124,7 +124,14 @@ impl Wallet {
                 });
             }
         }
-        self.step_with_way(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
+        self.step_with_way(channel_id, now, |_, channel, effects| {
+            protocol::abort(channel, "ABORTED")?;
+            if channel.passage.is_some() {
+                // What a hub promised for it is free again at once.
+                effects.send_to(channel.neighbours().1, Message::Abort { code: "ABORTED".into() });
+            }
+            Ok(())
+        })
     }
 
     /// Stores what no write said yet.
@@ -143,7 +150,9 @@ impl Wallet {
         self.step_with_way(channel_id, now, |context, channel, effects| {
             protocol::complete(context, channel, effects)?;
             protocol::relay::outstanding(channel, effects);
-            let funded = channel.base_turn() > 0 && channel.role != Role::Hub;
+            // Of a virtual channel nothing is left to ask for once the final state is on its way.
+            let is_ending = channel.passage.is_some() && channel.closing.is_some();
+            let funded = channel.base_turn() > 0 && channel.role != Role::Hub && !is_ending;
             if (funded || channel.unsure) && !matches!(channel.status(), Status::Closed | Status::Aborted) {
                 effects.send(protocol::question(channel));
             }

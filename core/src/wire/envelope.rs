@@ -140,6 +140,13 @@ impl Envelope {
     }
 }
 
+/// Who a message says that it is from; only [`Envelope::open`] checks it.
+pub fn sender_of(bytes: &[u8]) -> Option<Address> {
+    let sealed: Sealed = cbor::from_slice(bytes)?;
+    let draft: Draft = cbor::from_slice(&sealed.draft)?;
+    Some(draft.sender)
+}
+
 fn digest(draft: &[u8]) -> B256 {
     let mut bytes = Vec::from(SIGNING_CONTEXT);
     bytes.extend_from_slice(draft);

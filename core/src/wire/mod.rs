@@ -15,6 +15,6 @@ mod message;
 mod payment;
 
 pub(crate) use envelope::Draft;
-pub use envelope::{Envelope, MAX_MESSAGE_BYTES, WireError};
+pub use envelope::{Envelope, MAX_MESSAGE_BYTES, WireError, sender_of};
 pub use message::{MAX_CODE_BYTES, MAX_TEXT_BYTES, Message};
 pub use payment::{MAX_PAYMENT_BYTES, Payment, Tick, decode_payment, encode_payment};

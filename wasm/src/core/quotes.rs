@@ -1,5 +1,6 @@
 //! Quotes: what a seller signs about a thing for sale, and what a buyer reads of it.
 
+use millstream_core::B256;
 use millstream_core::payment::{MAX_QUOTE_BYTES, Quote, QuoteError, SignedQuote};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -34,6 +35,10 @@ impl Core {
         let challenge_duration = fields.seconds("challengeDuration")?;
         let confirmations = fields.uint32("confirmations")?;
         let expires_at = fields.seconds("expiresAt")?;
+        let hubs = match fields.get("hubs")? {
+            none if none.is_undefined() => B256::ZERO,
+            hubs => input::hash(&hubs, "hubs")?,
+        };
         let wallet = self.wallet()?;
         let quote = Quote {
             content_root,
@@ -50,6 +55,7 @@ impl Core {
             challenge_duration,
             confirmations,
             expires_at,
+            hubs,
         };
         drop(wallet);
         Ok(output::bytes(&self.sign_with(|domain, signer| quote.sign(domain, signer))?.to_bytes()))

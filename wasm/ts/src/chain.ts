@@ -106,10 +106,21 @@ export function rpcChain(options: RpcChainOptions): Chain {
   const { url, contracts, account, fetch = globalThis.fetch.bind(globalThis), ...rest } = options;
   checkUrl(url, "url");
   const given = account === undefined ? undefined : checkHex(account, "account", 20);
-  return chainOf(httpRequest(url, fetch), contracts, {
+  return chainOf(oneByOne(httpRequest(url, fetch)), contracts, {
     ...rest,
     account: async (request) => given ?? firstAccount(await request("eth_accounts", []), "eth_accounts"),
   });
+}
+
+/** Sends transactions one after the other: a node that signs for an account may give two at once the same nonce. */
+function oneByOne(request: RpcRequest): RpcRequest {
+  let last: Promise<unknown> = Promise.resolve();
+  return (method, params, signal) => {
+    if (method !== "eth_sendTransaction") return request(method, params, signal);
+    const answer = last.then(() => request(method, params, signal));
+    last = answer.catch(() => {});
+    return answer;
+  };
 }
 
 /** What a chain is made of, besides its requests. */
@@ -205,10 +216,15 @@ export function chainOf(request: RpcRequest, contracts: Contracts, parts: ChainP
   };
 }
 
-/** The logs that name a turn and not the state: `Checkpointed(bytes32,uint48)`, `ChallengeCleared(bytes32,uint48)`. */
+/**
+ * The logs that do not say the state: `Checkpointed(bytes32,uint48)`, `ChallengeCleared(bytes32,uint48)`,
+ * `Concluded(bytes32,uint48)`, `Reclaimed(bytes32,uint256)`.
+ */
 const STATELESS = new Set<Hex>([
   "0xf3f2d5574c50e581f1a2371fac7dee87f7c6d599a496765fbfa2547ce7fd5f1a",
   "0x07da0a0674fb921e484018c8b81d80e292745e5d8ed134b580c8b9c631c5e9e0",
+  "0x4f465027a3d06ea73dd12be0f5c5fc0a34e21f19d6eaed4834a7a944edabc901",
+  "0x4d3754632451ebba9812a9305e7bca17b67a17186a5cff93d2e9ae1b01e3d27b",
 ]);
 /** How many calls are remembered, since every log is read several times. */
 const MAX_CALLS = 64;

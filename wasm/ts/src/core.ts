@@ -95,7 +95,12 @@ export class Core {
     return guard(() => this.#core.exportSecret());
   }
 
-  /** Payer: proposes a channel. Returns its id. */
+  /**
+   * Payer: proposes a channel, with a route a virtual one. Returns its id.
+   *
+   * With a route it throws `OPEN_ROUTE`, `OPEN_LEDGER`, `HUB_LIQUIDITY` or `GUARANTEE_TOO_MANY` if our ledger with the first
+   * hub cannot carry it.
+   */
   openChannel(terms: OpenTerms, now: number): Hex {
     return guard(() => this.#core.openChannel(terms, now));
   }
@@ -334,6 +339,11 @@ export function readReceipt(bytes: Uint8Array, issuer: ReceiptIssuer): Receipt {
 /** The fields of a payment, for display: of its signature only the form is checked. */
 export function decodePayment(bytes: Uint8Array): PaymentFields {
   return guard(() => bindings.decodePayment(bytes));
+}
+
+/** Who a message says that it is from: unchecked, until the core took it. */
+export function senderOf(message: Uint8Array): Hex | undefined {
+  return guard(() => bindings.senderOf(message));
 }
 
 /** A voucher and ticks of it as one payment: for a payee that may not know the voucher. */

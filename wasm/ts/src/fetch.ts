@@ -2,6 +2,7 @@
 
 import { isOutdated, offerIn, purchase } from "./buying.js";
 import type { Channel } from "./channel.js";
+import { openAhead } from "./channel-choice.js";
 import { PaidRequests } from "./download-requests.js";
 import { checkWindow, download, explain, type DownloadProgress, type DownloadedChunk } from "./download.js";
 import { MillstreamError, checkInteger } from "./errors.js";
@@ -111,6 +112,7 @@ async function ask(
   const offer = offerIn(response, url, wallet);
   if (!offer) return response;
   void response.body?.cancel().catch(() => {});
+  if (!options.channel) openAhead(wallet, offer);
   const signal = init?.signal ?? undefined;
   // Others may wait for the same list: it is not given up with this request.
   const requests = requestsOf(wallet, new AbortController().signal, options);

@@ -66,6 +66,8 @@ export interface ListedQuote {
   readonly bytes: Uint8Array;
   /** In seconds since 1970. */
   readonly expiresAt: number;
+  /** The list of hubs that it names the hash of, if there are any. */
+  readonly hubs?: string | undefined;
 }
 
 /** What a listing is made of. */

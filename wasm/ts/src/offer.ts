@@ -11,6 +11,8 @@ import type { Wallet } from "./wallet.js";
 export interface Offer extends Quote {
   /** The signed quote as it came. */
   readonly bytes: Uint8Array;
+  /** The hubs that lead to the seller, as it sent them: JSON whose SHA-256 the quote names in `hubs`. Missing if there are none. */
+  readonly hubList?: string | undefined;
   /** The URL of the content; that of a folder, which ends in `/`, also if one of its files was asked for. */
   readonly url: string;
   /** Where the list of the chunks' hashes is. */
@@ -118,11 +120,13 @@ export function readOffer(header: string, url: URL, wallet: Wallet): Offer {
     extra["units"] === quote.units &&
     extra["credit"] === String(quote.credit) &&
     extra["chunks"] === quote.chunks &&
-    extra["length"] === quote.length;
+    extra["length"] === quote.length &&
+    (extra["hubs"] === undefined || typeof extra["hubs"] === "string");
   if (!agrees) throw malformed("what it says beside the signed quote is not what was signed");
   return {
     ...quote,
     bytes,
+    ...(typeof extra["hubs"] === "string" && { hubList: extra["hubs"] }),
     url: quote.chunkSize === 0 ? folderOf(extra["folder"], url) : url.href,
     manifestUrl: sameOrigin(extra["manifest"], "manifest", url),
     walletUrl: sameOrigin(extra["wallet"], "wallet", url),

@@ -2,11 +2,10 @@
 
 import { now } from "./driver.js";
 import { MillstreamError, aborted, checkHex, isMillstreamError } from "./errors.js";
-import type { Offer } from "./offer.js";
 import { channelInfo, extend, waitForSignals, type Parts, type Wait } from "./parts.js";
 import { checkCode } from "./transport.js";
 import { clip } from "./rpc.js";
-import type { Hex } from "./types.js";
+import type { ChannelKind, Hex, Route } from "./types.js";
 
 /** How far opening is. */
 export type OpenStep = "proposed" | "accepted" | "depositing" | "confirming" | "open";
@@ -22,9 +21,16 @@ export interface OpenProgress {
 
 /** What a payer wants. */
 export interface OpenTermsChosen {
-  /** In base units of the asset. */
+  /** In base units of the asset. Through hubs it comes out of the ledger with the first one. */
   deposit: bigint;
-  /** Default: what the seller's quote asks for. */
+  /**
+   * `"ledger"`: a channel with a hub, out of which channels through it are opened. Default: `"stream"`, a channel on which a
+   * seller is paid.
+   */
+  kind?: ChannelKind | undefined;
+  /** What the other side is asked to deposit, in base units; its policy says whether it does. Default 0. */
+  payeeDeposit?: bigint | undefined;
+  /** Default: what the seller's quote asks for; of a ledger the native one. */
   asset?: Hex | undefined;
   /** In seconds. Default: the quote's. */
   challengeDuration?: number | undefined;
@@ -34,33 +40,55 @@ export interface OpenTermsChosen {
   onProgress?: ((step: OpenStep, info: OpenProgress) => void) | undefined;
 }
 
+/** With whom a channel is opened, and what that asks for. */
+export interface OpenTarget {
+  readonly payee: Hex;
+  readonly payeeDestination: Hex;
+  readonly walletUrl: string;
+  readonly asset: Hex;
+  readonly challengeDuration: number;
+  readonly confirmations: number;
+}
+
 /** A seller that does not answer this often in a row is given up, as long as nothing was deposited. */
 const MAX_ATTEMPTS = 5;
+/** How long a channel through hubs may take to open, in milliseconds: no chain is waited for. */
+const LONGEST_OPENING = 30_000;
 
 /**
- * Opens a channel with the seller of `offer`, up to the first possible payment.
+ * Opens a channel with a seller, up to the first possible payment.
+ *
+ * @param route the way of a channel through hubs
  *
  * @returns the channel's id
  * @throws {MillstreamError} whatever ends it, with `details.channelId` once there is one, and `details.aborted`: whether
  *   the channel was given up without a deposit. If not, the deposit may still arrive and the channel open by itself.
  */
-export async function openChannel(parts: Parts, offer: Offer, options: OpenTermsChosen): Promise<Hex> {
+export async function openChannel(
+  parts: Parts,
+  target: OpenTarget,
+  options: OpenTermsChosen,
+  route?: Route,
+): Promise<Hex> {
   const { driver, chain, sellers } = parts;
-  const { signal } = options;
+  const { signal, kind, payeeDeposit } = options;
   const { block } = await chain.head({ signal });
   if (signal?.aborted) throw aborted(signal, "opening the channel");
   const terms = {
-    payee: offer.payee,
-    payeeDestination: offer.payeeDestination,
-    asset: options.asset === undefined ? offer.asset : checkHex(options.asset, "asset", 20),
+    payee: target.payee,
+    payeeDestination: target.payeeDestination,
+    asset: options.asset === undefined ? target.asset : checkHex(options.asset, "asset", 20),
     deposit: options.deposit,
-    challengeDuration: options.challengeDuration ?? offer.challengeDuration,
-    confirmations: options.confirmations ?? offer.confirmations,
+    challengeDuration: options.challengeDuration ?? target.challengeDuration,
+    confirmations: options.confirmations ?? target.confirmations,
+    kind,
+    payeeDeposit,
+    route,
   };
   const channelId = driver.run((core) => core.openChannel(terms, now()));
   // The wait begins in the same breath as the proposal, so that it misses nothing.
   const opening = new Opening(parts, channelId, options);
-  const noted = sellers.note({ channelId, seller: offer.walletUrl, block });
+  const noted = sellers.note({ channelId, seller: target.walletUrl, block });
   noted.catch((cause: unknown) => {
     const message = "storing where the seller is failed";
     opening.fail(isMillstreamError(cause) ? cause : new MillstreamError("STORE_FAILED", message, { cause }));
@@ -74,6 +102,7 @@ class Opening {
   readonly #parts: Parts;
   readonly #channelId: Hex;
   readonly #onProgress: OpenTermsChosen["onProgress"];
+  readonly #isVirtual: boolean;
   #wait: Wait<void> | undefined;
   /** A deposit that is or may be on its way cannot be taken back. */
   #depositOut = false;
@@ -84,10 +113,19 @@ class Opening {
     this.#channelId = channelId;
     this.#onProgress = onProgress;
     const onAbort = (error: MillstreamError) => this.#giveUp(error);
+    this.#isVirtual = channelInfo(parts, channelId).hubs !== undefined;
     this.done = waitForSignals<void>(parts, { signal, what: "opening the channel", onAbort }, (wait) => {
       this.#wait = wait;
-      return this.#listen();
+      return [...this.#listen(), this.#patience()];
     });
+  }
+
+  /** Somebody on the way may be silent for ever. */
+  #patience(): () => void {
+    if (!this.#isVirtual) return () => {};
+    const message = "somebody on the way did not answer";
+    const timer = setTimeout(() => this.fail(new MillstreamError("OPEN_TIMEOUT", message)), LONGEST_OPENING);
+    return () => clearTimeout(timer);
   }
 
   fail(error: MillstreamError): void {
@@ -157,11 +195,7 @@ class Opening {
   }
 
   #onEvent(event: { type: string; status?: string; code?: string; text?: string }): void {
-    if (event.type === "peerError") {
-      const peerCode = checkCode(event.code);
-      const message = `the seller refuses the channel: ${clip(event.text)} (${peerCode})`;
-      this.fail(new MillstreamError("SELLER_REFUSED", message, { details: { peerCode } }));
-    }
+    if (event.type === "peerError") this.#refused(event.code, clip(event.text));
     if (event.type !== "statusChanged") return;
     switch (event.status) {
       case "initialized":
@@ -172,15 +206,26 @@ class Opening {
         this.#progress("open");
         return this.#wait?.resolve();
       case "aborted":
-        // A channel that the seller refused is announced with its words as well.
-        if (channelInfo(this.#parts, this.#channelId).aborted === "TIMEOUT")
-          this.fail(new MillstreamError("OPEN_TIMEOUT", "the channel was not funded in time"));
-        else if (channelInfo(this.#parts, this.#channelId).aborted === "ABORTED")
-          this.fail(new MillstreamError("ABORTED", "the channel was given up"));
-        return;
+        return this.#given(channelInfo(this.#parts, this.#channelId).aborted);
       default:
         return this.fail(new MillstreamError("CHANNEL_NOT_OPEN", `the channel is ${event.status} before it was open`));
     }
+  }
+
+  /** The channel was given up, and why. */
+  #given(code: string | undefined): void {
+    if (code === "TIMEOUT") this.fail(new MillstreamError("OPEN_TIMEOUT", "the channel was not funded in time"));
+    else if (code === "ABORTED") this.fail(new MillstreamError("ABORTED", "the channel was given up"));
+    // A direct channel that the seller refused is announced with its words as well.
+    else if (this.#isVirtual) this.#refused(code, "somebody on the way does not take it");
+  }
+
+  #refused(code: unknown, text: string): void {
+    const peerCode = checkCode(code);
+    const [name, who] = this.#isVirtual ? ["HUB_REFUSED", "hub"] : ["SELLER_REFUSED", "seller"];
+    this.fail(
+      new MillstreamError(name, `the ${who} refuses the channel: ${text} (${peerCode})`, { details: { peerCode } }),
+    );
   }
 
   #confirming(head: number): void {

@@ -4,10 +4,9 @@ import { fromBase64Url, toBase64, toBase64Url } from "./encoding.js";
 import type { Contracts } from "./chain.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import type { ListedQuote, Listing } from "./listing.js";
+import { WALLET_PATH } from "./peer-terms.js";
 import type { Hex } from "./types.js";
 
-/** Where the messages of wallets go. */
-export const WALLET_PATH = "/.well-known/millstream";
 /** The longest payment that is looked at, in characters: one has about 300, one of ticks alone about 100. */
 export const MAX_PAYMENT_HEADER = 1_024;
 /** The longest body of a request that is read, in bytes; a message has at most 16 KiB. */
@@ -33,6 +32,11 @@ export class HttpError extends MillstreamError {
     this.status = status;
     this.headers = headers;
   }
+}
+
+/** The refusal of a method; `allow`: those that there are. */
+export function methodNotAllowed(allow: string): HttpError {
+  return new HttpError(405, "METHOD_NOT_ALLOWED", `allowed here: ${allow}`, { allow });
 }
 
 /** The bytes of answers, for a server that can send them as they are. */
@@ -153,6 +157,7 @@ export function paymentRequired(options: PaymentRequiredOptions): Response {
           chunks,
           length,
           credit: String(credit),
+          ...(quote.hubs !== undefined && { hubs: quote.hubs }),
         },
       },
     ],

@@ -5,22 +5,15 @@ import { isMillstreamError } from "./errors.js";
 import type { QuoteBook } from "./listing-quotes.js";
 import { PIECE_BYTES, type OpenedChunk } from "./listing-source.js";
 import type { ListedQuote, Listing } from "./listing.js";
+import { Openings, isOpening } from "./seller-openings.js";
 import { isOver } from "./parts.js";
 import { HttpError, paymentBytes } from "./seller-http.js";
 import type { PaidWith, PaymentReceived } from "./payments.js";
 import type { ChunkLedger, Purchase } from "./seller-ledger.js";
 import type { Sold } from "./seller-receipt.js";
 import type { Hex, PaymentFields, TakenIn } from "./types.js";
+import { TEMPORARY } from "./wallet-http.js";
 import type { Wallet } from "./wallet.js";
-
-/** Why a payment was not taken although nothing is wrong with it: the same one can be sent again. */
-export const TEMPORARY: ReadonlySet<string> = new Set([
-  "CHANNEL_LOADING",
-  "STORE_CONFLICT",
-  "STORE_FAILED",
-  "WALLET_STOPPED",
-  "CORE_TRAPPED",
-]);
 
 /** How many channels the till remembers. */
 const MAX_ASSETS = 10_000;
@@ -52,6 +45,7 @@ export class Till {
   readonly #ledger: ChunkLedger;
   /** What the channels pay in that were looked at last, and are not over. */
   readonly #assets = new Map<Hex, Hex>();
+  readonly #openings: Openings;
   /** Counts the changes of channels, so that nothing is remembered that was overtaken by one. */
   #changes = 0;
 
@@ -59,6 +53,7 @@ export class Till {
     this.#wallet = wallet;
     this.#quotes = quotes;
     this.#ledger = ledger;
+    this.#openings = new Openings(wallet);
     wallet.on("status", ({ channelId }) => {
       this.#assets.delete(channelId);
       this.#changes += 1;
@@ -69,15 +64,16 @@ export class Till {
    * Sells chunk `index` for a payment. When it resolves, payment and purchase are stored.
    *
    * @param text the payment as it came: base64url
+   * @param signal the buyer does not wait any more
    * @throws {HttpError} 402 with the reason; and whatever reading the content or storing throws
    */
-  async sell(listing: Listing, index: number, text: string): Promise<Sale> {
+  async sell(listing: Listing, index: number, text: string, signal: AbortSignal): Promise<Sale> {
     const { payment, fields } = readPayment(text);
     const { channelId } = fields;
     // A voucher says what it is for: one that is for nothing here is not taken.
     if (fields.memo !== undefined && !this.#quotes.find(listing, fields.memo))
       await this.#quoteOf(channelId, listing, index, fields.memo);
-    await this.#checkChannel(channelId, listing);
+    await this.#checkChannel(channelId, listing, signal);
     // Before anything is bought: nobody is charged for bytes that are not what the quote says. A chunk up to a piece is read
     // before the payment is taken, of a longer one only the first piece: anyone could ask for the rest with a forged payment. That is read between payment and
     // purchase, which are one write otherwise.
@@ -119,10 +115,10 @@ export class Till {
    *
    * @throws {HttpError} 402 with the reason; and what storing throws
    */
-  async statement(listing: Listing, quoteHash: string, text: string): Promise<Statement> {
+  async statement(listing: Listing, quoteHash: string, text: string, signal: AbortSignal): Promise<Statement> {
     const { payment, fields } = readPayment(text);
     const { hash } = this.#quote(listing, quoteHash);
-    await this.#checkChannel(fields.channelId, listing);
+    await this.#checkChannel(fields.channelId, listing, signal);
     const received = await this.#receive(payment);
     return this.#ledger.statement(fields.channelId, hash, received);
   }
@@ -153,16 +149,23 @@ export class Till {
     return this.#quote(listing, memo);
   }
 
-  /** What the core cannot know: that the channel pays in what the listing costs, and that it is not over. */
-  async #checkChannel(channelId: Hex, listing: Listing): Promise<void> {
+  /**
+   * What the core cannot know: that the channel pays in what the listing costs, and that it is not over. With `signal`, one
+   * that is being opened through hubs is waited for: its payer may pay before the seller has heard of the last step.
+   */
+  async #checkChannel(channelId: Hex, listing: Listing, signal?: AbortSignal): Promise<void> {
     if (this.#assets.get(channelId) === listing.asset) return;
     const changes = this.#changes;
     const info = await this.#wallet.infoOf(channelId);
     if (!info) throw new HttpError(402, "UNKNOWN_CHANNEL", `there is no channel ${channelId} with this seller`);
     if (info.asset !== listing.asset)
       throw new HttpError(402, "WRONG_ASSET", `the channel pays in ${info.asset}, the price is in ${listing.asset}`);
+    if (signal && isOpening(info)) {
+      await this.#openings.wait(channelId, signal);
+      return this.#checkChannel(channelId, listing);
+    }
     if (isOver(info.status)) throw new HttpError(402, "CHANNEL_NOT_OPEN", `the channel is ${info.status}`);
-    if (changes !== this.#changes) return;
+    if (changes !== this.#changes || isOpening(info)) return;
     if (this.#assets.size >= MAX_ASSETS) this.#assets.clear();
     this.#assets.set(channelId, info.asset);
   }

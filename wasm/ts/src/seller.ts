@@ -3,18 +3,16 @@
 import type { Chain } from "./chain.js";
 import type { CloseResult } from "./channel.js";
 import { now } from "./driver.js";
-import { MillstreamError, checkInteger, isMillstreamError } from "./errors.js";
+import { MillstreamError, checkInteger, checkUrl } from "./errors.js";
 import { QuoteBook } from "./listing-quotes.js";
 import { Listings, type Found } from "./listings.js";
 import { Listing, checkCredit, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
 import { isOver } from "./parts.js";
+import { WALLET_PATH } from "./peer-terms.js";
 import {
   HttpError,
-  WALLET_PATH,
   answer,
-  bodyTooLarge,
-  collect,
-  framesAnswer,
+  methodNotAllowed,
   paymentRequired,
   preflightAnswer,
   refusal,
@@ -29,11 +27,13 @@ import {
   type ClaimOutcome,
   type SellerAccount,
 } from "./seller-accounts.js";
+import { SellerHubs } from "./seller-hubs.js";
 import { ChunkLedger } from "./seller-ledger.js";
 import { receiptHeader } from "./seller-receipt.js";
-import { TEMPORARY, Till } from "./seller-till.js";
+import { Till } from "./seller-till.js";
 import { memoryStore, type Store } from "./store.js";
-import type { Hex, Policy } from "./types.js";
+import type { ChannelKind, Hex, Policy } from "./types.js";
+import { answerWallet, type SaidTerms } from "./wallet-http.js";
 import { Wallet } from "./wallet.js";
 
 /** What a seller is made of. */
@@ -61,8 +61,14 @@ export interface SellerOptions {
    * paid for first.
    */
   credit?: bigint | undefined;
+  /**
+   * The hubs that it can be paid through: any URL of each. Those that have a ledger with it are named in its quotes. A hub
+   * opens the ledger itself, since it is the hub whose money goes there: a seller with hubs takes ledgers. Default: none.
+   */
+  hubs?: readonly (string | URL)[] | undefined;
   /** How often the chain is asked for news, in milliseconds. Default 1,000. */
   pollInterval?: number | undefined;
+  fetch?: typeof fetch | undefined;
 }
 
 /** What a seller did since it was opened. */
@@ -78,7 +84,6 @@ export interface SellerTotals {
 }
 
 const METHODS = "GET, HEAD, OPTIONS";
-const WALLET_METHODS = "POST, OPTIONS";
 
 const DEFAULT_CHALLENGE_DURATION = 3_600;
 const DEFAULT_CONFIRMATIONS = 2;
@@ -100,9 +105,18 @@ export class Seller {
   readonly #accounts: SellerAccounts;
   readonly #totals: SellerTotals = { payments: 0, chunks: 0, repeats: 0, bytes: 0 };
 
-  private constructor(wallet: Wallet, quotes: QuoteBook, ledger: ChunkLedger, store: Store, credit: bigint) {
+  readonly #said: SaidTerms;
+
+  private constructor(
+    wallet: Wallet,
+    quotes: QuoteBook,
+    ledger: ChunkLedger,
+    store: Store,
+    { credit, said }: { credit: bigint; said: SaidTerms },
+  ) {
     this.wallet = wallet;
     this.#credit = credit;
+    this.#said = said;
     this.#accounts = new SellerAccounts(wallet, store, ledger);
     this.#quotes = quotes;
     this.#till = new Till(wallet, quotes, ledger);
@@ -138,23 +152,30 @@ export class Seller {
     const lifetime = checkInteger(options.quoteLifetime ?? DEFAULT_QUOTE_LIFETIME, "quoteLifetime", 2);
     atLeast("challengeDuration", challengeDuration, "minChallengeDuration", policy, DEFAULT_CHALLENGE_DURATION);
     atLeast("confirmations", confirmations, "minConfirmations", policy, DEFAULT_CONFIRMATIONS);
+    const hubs = (options.hubs ?? []).map((url) => checkUrl(url, "hubs"));
+    const kinds: readonly ChannelKind[] = policy.kinds ?? (hubs.length > 0 ? ["stream", "ledger"] : ["stream"]);
     const wallet = await Wallet.open({
       chain,
       store,
       secret,
       destination,
       pollInterval,
+      fetch: options.fetch,
       // What the quotes ask for is what is accepted.
       policy: {
-        kinds: ["stream"],
         ...policy,
+        kinds,
         minChallengeDuration: challengeDuration,
         minConfirmations: confirmations,
       },
     });
     const paid = (channelId: Hex) => wallet.channel(channelId)?.paid;
-    const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now });
-    return new Seller(wallet, quotes, new ChunkLedger(store, { now, paid }), store, credit);
+    const known = new SellerHubs(wallet, hubs);
+    await known.begin();
+    const listed = (asset: Hex) => known.list(asset);
+    const quotes = new QuoteBook(wallet, { lifetime, challengeDuration, confirmations, now, hubs: listed });
+    const said = { challengeDuration, confirmations, kinds, assets: policy.assets ?? [] };
+    return new Seller(wallet, quotes, new ChunkLedger(store, { now, paid }), store, { credit, said });
   }
 
   /** What was sold so far. */
@@ -226,7 +247,7 @@ export class Seller {
     try {
       const url = new URL(request.url);
       return url.pathname === WALLET_PATH
-        ? await this.#handleMessage(request)
+        ? await answerWallet(this.wallet, request, () => this.#said)
         : await this.#handleContent(request, url);
     } catch (error) {
       return refusal(error);
@@ -240,24 +261,6 @@ export class Seller {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-  }
-
-  async #handleMessage(request: Request): Promise<Response> {
-    if (request.method === "OPTIONS") return preflightAnswer(WALLET_METHODS);
-    if (request.method !== "POST") throw methodNotAllowed(WALLET_METHODS);
-    // A stream can be iterated where there are servers; browsers, whose types these are, learn it only now.
-    const body = request.body as unknown as AsyncIterable<Uint8Array> | null;
-    const message = body ? await collect(body) : new Uint8Array(0);
-    if (!message) throw bodyTooLarge();
-    try {
-      return framesAnswer(await this.wallet.receiveMessage(message));
-    } catch (error) {
-      if (!isMillstreamError(error)) throw error;
-      const { reply = [] } = error.details;
-      if (reply.length > 0) return framesAnswer(reply);
-      if (TEMPORARY.has(error.code)) throw error;
-      throw new HttpError(400, error.code, error.message);
-    }
   }
 
   async #handleContent(request: Request, url: URL): Promise<Response> {
@@ -304,14 +307,14 @@ export class Seller {
   async #paid(request: Request, url: URL, { listing, file }: Found, payment: string): Promise<Response> {
     const quote = url.searchParams.get("account");
     if (quote !== null) {
-      const { unspent, owed, bought } = await this.#till.statement(listing, quote, payment);
+      const { unspent, owed, bought } = await this.#till.statement(listing, quote, payment, request.signal);
       return answer(200, JSON.stringify({ unspent: String(unspent), owed: String(owed), bought }), {
         "content-type": "application/json",
         "cache-control": "private, no-store",
       });
     }
     const part = requestedPart(listing, request, url, file);
-    const { chunk, sold, isRepeat, undo } = await this.#till.sell(listing, part.index, payment);
+    const { chunk, sold, isRepeat, undo } = await this.#till.sell(listing, part.index, payment, request.signal);
     if (isRepeat) this.#totals.repeats += 1;
     else this.#totals.chunks += 1;
     // Undone for who bought it with this request; who has had it before has no reason to be paid back.
@@ -395,8 +398,4 @@ function atLeast(
     `${field} of ${value} is below the policy's ${rule} of ${minimum}: on a development chain, lower that too`,
     { details: { field } },
   );
-}
-
-function methodNotAllowed(allow: string): HttpError {
-  return new HttpError(405, "METHOD_NOT_ALLOWED", `allowed here: ${allow}`, { allow });
 }

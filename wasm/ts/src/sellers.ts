@@ -1,10 +1,13 @@
-// The sellers of a payer's channels: where they are, and bringing them messages until they answer.
+// The peers that this wallet can call: where they are, and bringing them messages until they answer. They are the sellers
+// and hubs of its channels; about a virtual channel, messages go to the neighbours on its way, whose place is that of the
+// ledgers with them, and to the seller itself.
 
 import { Driver, now } from "./driver.js";
 import { keccak256 } from "./core.js";
 import { MillstreamError, isMillstreamError } from "./errors.js";
 import { Events } from "./events.js";
 import { toHex } from "./encoding.js";
+import { isOver } from "./parts.js";
 import { isObject } from "./rpc.js";
 import type { Store } from "./store.js";
 import { postMessage } from "./transport.js";
@@ -36,11 +39,17 @@ export class Sellers {
   readonly #store: Store;
   readonly #fetch: typeof fetch;
   readonly #notes = new Map<Hex, Note>();
-  readonly #waiting = new Map<Hex, Uint8Array[]>();
+  /** By channel and peer. */
+  readonly #waiting = new Map<string, Uint8Array[]>();
+  /** How often in a row messages about a channel did not arrive. */
   readonly #attempts = new Map<Hex, number>();
   /** The channels that are being resumed until their seller answers. */
   readonly #resuming = new Set<Hex>();
   readonly #busy: (channelId: Hex) => boolean;
+  /** Where hubs take messages that opened ledgers with us, by their channel keys. */
+  readonly #met = new Map<Hex, string>();
+  /** How many messages of a peer are being answered. */
+  readonly #answering = new Map<Hex, number>();
 
   /** `busy`: whether a transaction of a channel is under way, which resuming would ask for again. */
   constructor(driver: Driver, store: Store, fetch: typeof globalThis.fetch, busy: (channelId: Hex) => boolean) {
@@ -48,9 +57,9 @@ export class Sellers {
     this.#store = store;
     this.#fetch = fetch;
     this.#busy = busy;
-    driver.signals.on("send", ({ channelId, bytes }) => {
-      if (!this.isPayer(channelId)) return;
-      this.#send(channelId, bytes);
+    driver.signals.on("send", ({ channelId, peer, bytes }) => {
+      if (!this.reaches(channelId, peer)) return;
+      this.#send(channelId, peer, bytes);
       // The answer may be owed without any event before it: the seller may see the deposit later than we do.
       this.follow(channelId);
     });
@@ -60,20 +69,54 @@ export class Sellers {
     });
   }
 
-  /** Whether this wallet is the payer of a channel. */
-  isPayer(channelId: Hex): boolean {
-    // A channel that was dropped from memory has a note nevertheless.
-    return this.#driver.core.channel(channelId)?.role === "payer" || this.#notes.has(channelId);
+  /** Remembers where a hub is, for what is to be said to it unasked. */
+  meet(peer: Hex, url: string): void {
+    this.#met.set(peer, url);
   }
 
-  /** Where messages about a channel go. */
+  /** What there is to say to a peer now goes with the answer to its message, until the function returned is called. */
+  answer(peer: Hex): () => void {
+    this.#answering.set(peer, (this.#answering.get(peer) ?? 0) + 1);
+    return () => {
+      const left = (this.#answering.get(peer) ?? 1) - 1;
+      if (left > 0) this.#answering.set(peer, left);
+      else this.#answering.delete(peer);
+    };
+  }
+
+  /** Whether messages to a peer about a channel are brought to it; otherwise they wait for the peer's next one. */
+  reaches(channelId: Hex, peer: Hex): boolean {
+    const info = this.#driver.core.channel(channelId);
+    if (info?.hubs) return this.#urlOnWay(info, peer) !== undefined;
+    // A channel that was dropped from memory has a note nevertheless.
+    return info?.role === "payer" || this.#notes.has(channelId);
+  }
+
+  /** Where the seller of a channel takes messages. */
   url(channelId: Hex): string | undefined {
     return this.#find(channelId)?.seller;
   }
 
   /** The block in which a channel was proposed, or an earlier one, if it is known. */
   block(channelId: Hex): number | undefined {
-    return this.#find(channelId)?.block;
+    const noted = this.#find(channelId)?.block;
+    if (noted !== undefined) return noted;
+    // A virtual channel cannot be older than the ledgers on its way.
+    const { upstream, downstream } = this.#driver.core.channel(channelId) ?? {};
+    const blocks = [upstream, downstream].map((hop) => hop && this.#driver.core.channel(hop.ledger)?.seenBlock);
+    const known = blocks.filter((block) => block !== undefined);
+    return known.length > 0 ? Math.min(...known) : undefined;
+  }
+
+  /** Where a neighbour on the way of a virtual channel, or its seller, takes messages now. */
+  #urlOnWay({ id, role, payee, upstream, downstream }: ChannelInfo, peer: Hex): string | undefined {
+    for (const hop of [downstream, upstream]) {
+      const ledger = hop && this.#driver.core.channel(hop.ledger);
+      const url = ledger?.peer === peer ? this.url(ledger.id) : undefined;
+      if (url !== undefined) return url;
+    }
+    if (role === "payer" && peer === payee) return this.url(id);
+    return this.#answering.has(peer) ? undefined : this.#met.get(peer);
   }
 
   /** The note of a channel. A successor has none at first: its seller is that of the channel that it goes on from. */
@@ -128,7 +171,7 @@ export class Sellers {
       // The first message was sent just now, so this waits before it asks.
       await sleep(pause, stopped, "waiting for the seller").catch(() => {});
       if (stopped.aborted || !this.#owesAnswer(channelId)) return;
-      if (this.#busy(channelId) || this.#waiting.has(channelId)) continue;
+      if (this.#busy(channelId) || this.#isSending(channelId)) continue;
       try {
         await this.#driver.runLoaded((core) => core.resume(channelId, now()));
       } catch (error) {
@@ -141,25 +184,35 @@ export class Sellers {
 
   #owesAnswer(channelId: Hex): boolean {
     const info = this.#driver.core.channel(channelId);
-    return info !== undefined && awaitsSeller(info) && this.#find(channelId) !== undefined;
+    if (!info) return false;
+    if (info.hubs) return awaitsOnWay(info) || (this.#attempts.has(channelId) && !isOver(info.status));
+    return awaitsSeller(info) && this.#find(channelId) !== undefined;
   }
 
-  #send(channelId: Hex, bytes: Uint8Array): void {
-    const waiting = this.#waiting.get(channelId);
+  #isSending(channelId: Hex): boolean {
+    for (const name of this.#waiting.keys()) if (name.startsWith(channelId)) return true;
+    return false;
+  }
+
+  #send(channelId: Hex, peer: Hex, bytes: Uint8Array): void {
+    const name = channelId + peer;
+    const waiting = this.#waiting.get(name);
     if (waiting) {
       if (waiting.length < MAX_WAITING) waiting.push(bytes);
       return;
     }
     const fresh = [bytes];
-    this.#waiting.set(channelId, fresh);
-    void this.#deliver(channelId, fresh).finally(() => this.#waiting.delete(channelId));
+    this.#waiting.set(name, fresh);
+    void this.#deliver(channelId, peer, fresh).finally(() => this.#waiting.delete(name));
   }
 
-  async #deliver(channelId: Hex, waiting: Uint8Array[]): Promise<void> {
+  async #deliver(channelId: Hex, peer: Hex, waiting: Uint8Array[]): Promise<void> {
     const { stopped } = this.#driver;
+    const info = this.#driver.core.channel(channelId);
+    // Known now, while the channel is in memory.
+    const url = info?.hubs ? this.#urlOnWay(info, peer) : this.url(channelId);
     for (let message; (message = waiting[0]) && !stopped.aborted; waiting.shift()) {
       try {
-        const url = this.url(channelId);
         if (url === undefined) throw sellerUnknown(channelId);
         const answers = await postMessage(url, message, this.#fetch, stopped);
         if (stopped.aborted) return;
@@ -171,6 +224,7 @@ export class Sellers {
         const attempts = (this.#attempts.get(channelId) ?? 0) + 1;
         this.#attempts.set(channelId, attempts);
         this.signals.emit("failed", { channelId, error, attempts });
+        if (error.code === "SELLER_UNREACHABLE") this.follow(channelId);
       }
     }
   }
@@ -195,6 +249,16 @@ function awaitsSeller(info: ChannelInfo): boolean {
     default:
       return false;
   }
+}
+
+/** Whether the next step of a virtual channel waits for a message from further down its way. */
+function awaitsOnWay({ role, status, closing }: ChannelInfo): boolean {
+  if (role === "payee") return false;
+  return (
+    status === "initialized" ||
+    (status === "closing" && closing !== undefined && !closing.agreed) ||
+    (role === "payer" && status === "disconnected")
+  );
 }
 
 /** Notes lie among the records, under keys that no channel has. */

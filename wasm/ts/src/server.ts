@@ -6,8 +6,10 @@ import { checkInteger } from "./errors.js";
 import { MAX_REQUEST_BODY, bodyTooLarge, collect, errorAnswer, refusal, wholeBody } from "./seller-http.js";
 
 export { DEFAULT_CHUNK_SIZE, MAX_CHUNKS, MAX_CHUNK_SIZE } from "./content.js";
+export { Hub, type HubOptions, type LinkOptions } from "./hub.js";
 export { MAX_FOLDER_FILE, MAX_FOLDER_FILES } from "./folder.js";
 export { Listing, type FolderListingTerms, type ListedContent, type ListingTerms } from "./listing.js";
+export type { HubLink, HubTerms } from "./peer-terms.js";
 export type { ClaimFilter, ClaimOptions, ClaimOutcome, SellerAccount } from "./seller-accounts.js";
 export { Seller, type SellerOptions, type SellerTotals } from "./seller.js";
 

@@ -10,8 +10,8 @@ export type Hex = `0x${string}`;
 /** The zero address: in place of a token contract it means the chain's native asset. */
 export const NATIVE_ASSET: Hex = "0x0000000000000000000000000000000000000000";
 
-/** Which side of a channel this wallet is. */
-export type Role = "payer" | "payee";
+/** Which side of a channel this wallet is; a hub stands between the two of a virtual one. */
+export type Role = "payer" | "hub" | "payee";
 
 /** What moves the money of a channel: vouchers that the payer signs, or splits that both sign. */
 export type ChannelKind = "stream" | "ledger";
@@ -44,7 +44,7 @@ export type ChannelStatus =
   | "aborted";
 
 /** What a transaction does. */
-export type TransactionKind = "approve" | "deposit" | "checkpoint" | "conclude" | "challenge" | "transfer";
+export type TransactionKind = "approve" | "deposit" | "checkpoint" | "conclude" | "challenge" | "transfer" | "reclaim";
 
 /** What a signature is for. */
 export type Purpose = "state" | "voucher" | "challenge" | "message";
@@ -61,6 +61,20 @@ export interface Lease {
   payments: number;
   /** How much they may pay together. */
   amount: bigint;
+}
+
+/** On which terms a wallet stands between others. Amounts in base units. */
+export interface HubPolicy {
+  /** Who may open channels through it, by channel key. Empty: everyone with a ledger. Default: everyone. */
+  serves?: readonly Hex[] | undefined;
+  /** What each channel costs. Default 0. */
+  fee?: bigint | undefined;
+  /** What each channel costs for its amount, in millionths, rounded up. Default 0. */
+  feeRate?: number | undefined;
+  /** The largest channel. Default: as large as the ledger allows. */
+  maxAmount?: bigint | undefined;
+  /** How much of a ledger's money may be set aside for one side's channels at once. Default: all of it. */
+  maxPerPeer?: bigint | undefined;
 }
 
 /** What a wallet asks of a new channel. Times in seconds, amounts in base units. */
@@ -89,6 +103,21 @@ export interface Policy {
   fundingTimeout: number;
   /** How long the other side may take to answer once money is in a channel; then it is left alone. Default a day. */
   answerTimeout: number;
+  /** How long a channel through hubs may take to open: until then money is promised to it. Default 120. */
+  openingTimeout: number;
+  /** On which terms it stands between others as a hub. Default: it does not. */
+  hub: HubPolicy;
+}
+
+/**
+ * How far the ledger on one side of a virtual channel is: nothing set aside, offered, held by both signatures, given back.
+ */
+export type HopStage = "idle" | "offered" | "held" | "released";
+
+/** A ledger of ours on the way of a virtual channel. */
+export interface Hop {
+  ledger: Hex;
+  stage: HopStage;
 }
 
 /** What the core knows about a channel. */
@@ -97,7 +126,7 @@ export interface ChannelInfo {
   kind: ChannelKind;
   role: Role;
   status: ChannelStatus;
-  /** The other side's channel key. */
+  /** The other side's channel key; of a virtual channel at its hub, the payer's. */
   peer: Hex;
   payer: Hex;
   payee: Hex;
@@ -144,6 +173,18 @@ export interface ChannelInfo {
   seenBlock?: number;
   /** Why the channel was given up: an error code. */
   aborted?: string;
+  /** Virtual channels: the channel keys of the hubs on the way, from the payer on. */
+  hubs?: readonly Hex[];
+  /** Virtual channels: our ledger with whoever is before us; missing at the payer. */
+  upstream?: Hop;
+  /** Virtual channels: our ledger with whoever is after us; missing at the payee. */
+  downstream?: Hop;
+  /** Ledgers: what is set aside for virtual channels, in base units; not part of `balances`. */
+  guaranteed?: bigint;
+  /** Ledgers: for how many virtual channels. */
+  guarantees?: number;
+  /** Ledgers: what of this side's money is promised to virtual channels that are being opened, in base units. */
+  promised?: bigint;
 }
 
 /** What a price is for: a chunk, a byte, or a second of play time. */
@@ -174,6 +215,8 @@ export interface QuoteTerms {
   confirmations: number;
   /** Until when the quote holds, in seconds since 1970. */
   expiresAt: number;
+  /** SHA-256 of the list of hubs that is sent beside the quote. Default: zero, there is none. */
+  hubs?: Hex | undefined;
 }
 
 /** A quote whose signature was checked. */
@@ -184,6 +227,8 @@ export interface Quote extends QuoteTerms {
   payee: Hex;
   /** Where the seller is paid out. */
   payeeDestination: Hex;
+  /** SHA-256 of the list of hubs that is sent beside the quote; zero if there is none. */
+  hubs: Hex;
   /** The price of the whole content. */
   total: bigint;
 }
@@ -253,8 +298,8 @@ export interface Log {
   block: number;
   logIndex: number;
   /**
-   * The data of the call that logged it, wanted for `Checkpointed` and `ChallengeCleared` only: these logs name a turn and
-   * not the state. Without it a payer cannot use a redemption that the payee put on chain this way.
+   * The data of the call that logged it, wanted for `Checkpointed`, `ChallengeCleared`, `Concluded` and `Reclaimed` only:
+   * these logs do not say the state. Without it a payer cannot use a redemption that the payee put on chain this way.
    */
   call?: Uint8Array | undefined;
 }
@@ -365,6 +410,16 @@ export interface CoreConfig {
   maxLoaded?: number | undefined;
 }
 
+/** The way of a virtual channel. */
+export interface Route {
+  /** The channel keys of the hubs, from the payer on. */
+  hubs: readonly Hex[];
+  /** The ledgers between each two on the way, from the payer's on: one more than hubs. */
+  ledgers: readonly Hex[];
+  /** What each hub gets, in base units. */
+  fees: readonly bigint[];
+}
+
 /** What a payer asks of the core for a new channel. */
 export interface OpenTerms {
   payee: Hex;
@@ -379,6 +434,8 @@ export interface OpenTerms {
   payeeDeposit?: bigint | undefined;
   /** What each side keeps until the close. Default 0. */
   reserve?: bigint | undefined;
+  /** The way of a virtual channel: one that no chain transaction opens. Default: a direct channel. */
+  route?: Route | undefined;
   /** For replay only: the time in seconds above 32 random bits unless given. It must never repeat. */
   nonce?: bigint | undefined;
 }

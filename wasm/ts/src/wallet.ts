@@ -1,5 +1,6 @@
 // A wallet: the core, its driver, and what it needs of the world.
 
+import { announce } from "./announcing.js";
 import { Channel } from "./channel.js";
 import type { Chain } from "./chain.js";
 import { Core } from "./core.js";
@@ -25,12 +26,10 @@ import {
   type SpendQuestion,
 } from "./payments.js";
 import { Sellers } from "./sellers.js";
-import { clip } from "./rpc.js";
 import { spendRules, type SpendPolicy } from "./spend-policy.js";
 import { memoryStore, type Store } from "./store.js";
 import { Transactions } from "./transactions.js";
-import { checkCode } from "./transport.js";
-import type { ChannelInfo, Hex, Lease, Policy, Quote, QuoteTerms, Receipt, StoredRecord } from "./types.js";
+import type { ChannelInfo, Hex, Lease, Policy, Quote, QuoteTerms, Receipt, Route, StoredRecord } from "./types.js";
 import type { PaymentSent, ReceiptReceived, WalletEvents } from "./wallet-events.js";
 import { Watcher } from "./watcher.js";
 
@@ -74,8 +73,13 @@ export interface WalletOptions {
 const DEFAULT_MAX_LOADED = 1_000;
 
 export interface OpenChannelOptions extends OpenTermsChosen {
-  /** Any URL of something that the seller sells, or the offer read from one. */
+  /** Any URL of something that the seller sells, or the offer read from one. For a ledger, any URL of the other side. */
   seller: string | URL | Offer;
+  /**
+   * The hub, or the hubs from this wallet on, through which the channel goes: any URL of each. It then takes no transaction,
+   * but an open ledger with the first one. `"auto"`: a way is looked for. Default: none, the channel is a direct one.
+   */
+  via?: string | URL | readonly (string | URL)[] | undefined;
 }
 
 /**
@@ -113,7 +117,6 @@ export class Wallet {
   readonly #mailbox: Mailbox;
   readonly #events = new Events<WalletEvents>();
   readonly #channels = new Map<Hex, Channel>();
-  readonly #told = new Set<string>();
   readonly #cursor: Cursor | undefined;
   readonly #external: boolean;
   #watching: Promise<void> = Promise.resolve();
@@ -149,10 +152,10 @@ export class Wallet {
     this.#driver = driver;
     this.#cursor = cursor;
     this.#external = options.signer !== undefined;
-    this.#mailbox = new Mailbox(driver, (id) => sellers.isPayer(id));
+    this.#mailbox = new Mailbox(driver, sellers);
     const channelOf = (id: Hex) => this.#channel(id);
     this.#parts = { chain, driver, payments, transactions, sellers, watcher, channelOf };
-    this.#announce();
+    announce(this.#parts, this.#events);
   }
 
   /**
@@ -208,21 +211,46 @@ export class Wallet {
 
   /**
    * Payer: opens a channel with a seller, up to the first possible payment. The deposit is its one transaction (for a token
-   * there is an approval before it).
+   * there is an approval before it); a channel through hubs takes none.
    *
    * @throws {MillstreamError} what {@link fetchOffer} throws; `TERMS_...`, `POLICY_...`; `SELLER_REFUSED` with
    *   `details.peerCode`, `SELLER_UNREACHABLE`; `TRANSACTION_...`; `STORE_...`; `ABORTED`. With `details.channelId` there
-   *   is a channel, and `details.aborted` says whether it was given up without a deposit.
+   *   is a channel, and `details.aborted` says whether it was given up without a deposit. Through hubs also `ROUTE_UNKNOWN`
+   *   if there is no way, `HUB_REFUSED` with `details.peerCode` if somebody on it says no, `HUB_LIQUIDITY` if our ledger has
+   *   not enough, `OPEN_TIMEOUT`. Of hubs and for ledgers, `PEER_UNREACHABLE`, `PEER_TERMS_MALFORMED`.
    */
   async openChannel(options: OpenChannelOptions): Promise<Channel> {
     this.#driver.requireRunning();
-    const { seller, signal, ...chosen } = options;
-    const offer =
-      typeof seller === "string" || seller instanceof URL
-        ? await fetchOffer(seller, this, { signal })
-        : // Whoever made the object, what counts is what the seller signed.
-          { ...seller, ...this.readQuote(seller.bytes) };
-    return this.#channel(await openChannel(this.#parts, offer, { ...chosen, signal }));
+    const { seller, signal, via, ...rest } = options;
+    const chosen = { ...rest, signal };
+    const isUrl = typeof seller === "string" || seller instanceof URL;
+    if (chosen.kind === "ledger" && isUrl) {
+      const { ledgerTarget } = await import("./hub-routes.js");
+      const ledger = this.#channel(await openChannel(this.#parts, await ledgerTarget(this, seller, signal), chosen));
+      this.#warmHubs();
+      return ledger;
+    }
+    const offer = isUrl
+      ? await fetchOffer(seller, this, { signal })
+      : // Whoever made the object, what counts is what the seller signed.
+        { ...seller, ...this.readQuote(seller.bytes) };
+    if (via === undefined) return this.#channel(await openChannel(this.#parts, offer, chosen));
+    const asset = chosen.asset === undefined ? offer.asset : checkHex(chosen.asset, "asset", 20);
+    return this.openThrough({ ...offer, asset }, via, [chosen.deposit], chosen);
+  }
+
+  /** @internal Opens a channel through hubs, over the first of some amounts that there is a way for. */
+  async openThrough(
+    offer: Offer,
+    via: NonNullable<OpenChannelOptions["via"]>,
+    [amount = 0n, ...smaller]: readonly bigint[],
+    options: Omit<OpenTermsChosen, "deposit">,
+  ): Promise<Channel> {
+    const { openAlong, openVia } = await import("./hub-routes.js");
+    const open = (deposit: bigint, route: Route) => openChannel(this.#parts, offer, { ...options, deposit }, route);
+    if (via === "auto") return this.#channel(await openAlong(this, offer, [amount, ...smaller], open));
+    const hubs = typeof via === "string" || via instanceof URL ? [via] : via;
+    return this.#channel(await openVia(this, offer, hubs, amount, open));
   }
 
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
@@ -270,14 +298,25 @@ export class Wallet {
   }
 
   /**
-   * Payee: takes in a payer's message.
+   * Payee, hub: takes in the message of a peer that calls.
    *
-   * @returns the messages that go back to the payer, stored as far as they commit to anything
-   * @throws {MillstreamError} why it was refused; `details.reply` holds the signed messages that say so to the payer, if
+   * At a hub whose answer comes from further down the way of a virtual channel, it waits for that, five seconds at most;
+   * `signal` ends the wait, and what there is to say stays for the peer's next message.
+   *
+   * @returns the messages that go back to the peer, stored as far as they commit to anything
+   * @throws {MillstreamError} why it was refused; `details.reply` holds the signed messages that say so to the peer, if
    *   the message was properly signed. `STORE_...`: nothing was agreed to
    */
-  async receiveMessage(bytes: Uint8Array): Promise<Uint8Array[]> {
-    return this.#mailbox.receive(bytes);
+  async receiveMessage(
+    bytes: Uint8Array,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Uint8Array[]> {
+    return this.#mailbox.receive(bytes, signal);
+  }
+
+  /** @internal Payee: remembers where a hub takes messages. */
+  meet(hub: Hex, url: string): void {
+    this.#parts.sellers.meet(hub, url);
   }
 
   /**
@@ -359,12 +398,20 @@ export class Wallet {
     }
     this.#driver.run((core) => core.loaded(records, now()));
     this.#driver.tick();
-    for (const { id, status } of this.#core.channels()) {
+    for (const { id, kind, status, role, hubs } of this.#core.channels()) {
       // What a signer outside was asked for, or what was signed under a lease, is not in the record.
-      if (this.#external || status === "disconnected") this.#resume(id);
+      // What was said last to the next on the way of a virtual channel may not have arrived.
+      const isOnWay = hubs !== undefined && role !== "payee" && (status === "signed" || status === "open");
+      if (this.#external || status === "disconnected" || isOnWay) this.#resume(id);
       sellers.follow(id);
+      if (kind === "ledger" && status === "open") this.#warmHubs();
     }
     this.#watching = watcher.run();
+  }
+
+  /** Whoever has ledgers will go through hubs: what they say is best there before it is needed. */
+  #warmHubs(): void {
+    void import("./hub-routes.js").then(({ warmHubs }) => warmHubs(this));
   }
 
   #resume(channelId: Hex): void {
@@ -379,61 +426,5 @@ export class Wallet {
     let channel = this.#channels.get(id);
     if (!channel) this.#channels.set(id, (channel = Channel.of(this.#parts, id)));
     return channel;
-  }
-
-  /** Makes the events of the wallet out of the signals of its parts. */
-  #announce(): void {
-    const { driver, transactions, sellers } = this.#parts;
-    driver.signals.on("event", (event) => {
-      const { channelId } = event;
-      switch (event.type) {
-        case "statusChanged":
-          return this.#events.emit("status", { channelId, status: event.status });
-        case "paymentReceived": {
-          const { serial, ticks, amount, cumulativeAmount, memo } = event;
-          return this.#events.emit("paymentReceived", { channelId, serial, ticks, amount, cumulativeAmount, memo });
-        }
-        case "challenged":
-          return this.#events.emit("challenged", { channelId, finalizesAt: event.finalizesAt, ours: event.ours });
-        case "closed": {
-          const { paid, refunded, carried } = event;
-          return this.#events.emit("closed", { channelId, paid, refunded, carried });
-        }
-        case "updated":
-          return this.#events.emit("updated", { channelId, balances: event.balances });
-        case "succeeded":
-          return this.#events.emit("succeeded", { channelId, successor: event.successor });
-        case "spendRefused":
-          return this.#events.emit("spendRefused", { channelId, refusal: event.refusal });
-        case "peerSilent":
-        case "reorganised":
-          return this.#events.emit(event.type, { channelId });
-        case "peerError":
-          return this.#events.emit("peerError", { channelId, code: checkCode(event.code), text: clip(event.text) });
-        case "unreadableLog":
-          return this.#unreadable(event);
-        case "updateRefused":
-        case "signRefused":
-        case "peerAlive":
-        case "commitFailed":
-          // Whoever waits for it is told, and why.
-          return;
-      }
-    });
-    driver.signals.on("error", (event) => this.#events.emit("error", event));
-    driver.signals.on("storeFailed", (event) => this.#events.emit("error", event));
-    driver.signals.on("signFailed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-    transactions.signals.on("mined", (event) => this.#events.emit("transaction", event));
-    transactions.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-    sellers.signals.on("failed", ({ channelId, error }) => this.#events.emit("error", { channelId, error }));
-  }
-
-  /** A log is read again with every look at the chain until it is deep; it is told once. */
-  #unreadable({ channelId, block, code }: { channelId: Hex; block: number; code: string }): void {
-    const log = `${channelId}${block}${code}`;
-    if (this.#told.has(log)) return;
-    this.#told.add(log);
-    const message = `what happened to channel ${channelId} in block ${block} cannot be read`;
-    this.#events.emit("error", { channelId, error: new MillstreamError(code, message, { details: { channelId } }) });
   }
 }

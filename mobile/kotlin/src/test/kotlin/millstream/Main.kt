@@ -93,6 +93,7 @@ private fun Checks.border(world: World) {
             challengeDuration = 3_600uL,
             confirmations = CONFIRMATIONS.toUInt(),
             expiresAt = now() + 60uL,
+            hubs = NOTHING,
         )
         val signed = payee.signQuote(terms)
         val quote = payer.readQuote(signed, now())
