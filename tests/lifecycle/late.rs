@@ -14,7 +14,7 @@ use crate::{Asset, DEPOSIT, World};
 fn challenge_with_the_base(world: &mut World, id: B256) {
     let channel = world.payer.channel(&id);
     let (terms, base) = (channel.terms.clone(), channel.base.expect("signed by both"));
-    let candidate: SignedVariablePart = states::signed_base(&terms, &base).expect("signed by both");
+    let candidate: SignedVariablePart = states::signed_base(&terms, &base, &[]).expect("signed by both");
     let digest = challenge_digest(state_hash(id, &candidate.variable_part));
     let signature = world.payer.sign_digest(digest);
     let data = calls::challenge(&terms.fixed_part(), &[], &candidate, &signature);

@@ -27,6 +27,7 @@ mod closing;
 mod crash;
 mod funding;
 mod hostile;
+mod hub_again;
 mod hub_alone;
 mod hub_faults;
 mod hub_hostile;

@@ -1,5 +1,7 @@
 //! `sim --seeds A..B [--steps N]`: lives through the seeds and prints `N passed, N failed`.
 //!
+//! With `--hubs` it takes of the seeds those whose worlds have hubs: one in four.
+//!
 //! `sim --seed N [--steps M] [--only STEP,STEP...] [--trace]` replays one. Exits with 0 if all passed, 1 if any failed, 2 if
 //! it cannot be asked like this.
 
@@ -9,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use millstream_tests::sim::{Violation, run, shrink::shrink};
+use millstream_tests::sim::{Violation, profile::Profile, run, shrink::shrink};
 
 /// How many failures are shrunk and shown whole; of the others a line is printed.
 const SHOWN: usize = 3;
@@ -24,6 +26,7 @@ struct Options {
     trace: bool,
     threads: usize,
     shrink: Duration,
+    hubs: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -34,6 +37,7 @@ fn options() -> Result<Options, String> {
         trace: false,
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         shrink: Duration::from_secs(20),
+        hubs: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -62,6 +66,7 @@ fn options() -> Result<Options, String> {
                 options.only = Some(steps);
             }
             "--trace" => options.trace = true,
+            "--hubs" => options.hubs = true,
             other => return Err(format!("{other} is not an option")),
         }
     }
@@ -88,7 +93,9 @@ fn main() -> ExitCode {
     let options = match options() {
         Ok(options) => options,
         Err(why) => {
-            eprintln!("{why}\nusage: sim --seeds A..B [--steps N] | --seed N [--steps N] [--only STEPS] [--trace]");
+            eprintln!(
+                "{why}\nusage: sim --seeds A..B [--steps N] [--hubs] | --seed N [--steps N] [--only STEPS] [--trace]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -106,6 +113,9 @@ fn main() -> ExitCode {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= options.seeds.end {
                         return;
+                    }
+                    if options.hubs && !Profile::has_streets(seed) {
+                        continue;
                     }
                     let happens = |step| options.only.as_ref().is_none_or(|only| only.binary_search(&step).is_ok());
                     let outcome = run(seed, options.steps, options.trace, happens);
@@ -134,7 +144,8 @@ fn main() -> ExitCode {
             show(*seed, &options, violation);
         }
     }
-    let count = options.seeds.end.saturating_sub(options.seeds.start);
+    let lived = options.seeds.clone().filter(|seed| !options.hubs || Profile::has_streets(*seed));
+    let count = lived.count() as u64;
     let (failed, took) = (failures.len() as u64, start.elapsed().as_secs_f64());
     let again = exceptions.into_inner();
     let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Mints tokens for others.
 const MINTER: Address = address!("00000000000000000000000000000000000d0001");
 /// What an account gets, in wei.
-const ENDOWMENT: u128 = 1_000_000_000_000_000_000;
+pub const ENDOWMENT: u128 = 1_000_000_000_000_000_000;
 
 /// A chain that exists only as numbers; see the [module](super).
 ///

@@ -25,7 +25,7 @@ use alloy_primitives::{Address, B256, Bytes, address};
 use millstream_core::channel::Chain;
 
 pub use apps::stream_app_revert;
-pub use blocks::ModelChain;
+pub use blocks::{ENDOWMENT, ModelChain};
 pub use revert::Revert;
 
 /// Where the contracts of a chain are.

@@ -33,7 +33,12 @@ impl World {
                 self.say(|world| format!("{} sees the chain", world.place(at)));
                 self.watch(at);
             }
+            Kind::Open if self.profile.streets.is_some() => self.open_ledger(),
             Kind::Open => self.open(),
+            Kind::Relay => self.open_relay(1),
+            Kind::Rush => self.rush(),
+            Kind::CloseRelay => self.close_relay(),
+            Kind::Vanish => self.vanish(),
             Kind::Storage => self.storage(),
             Kind::Sign => self.signer(),
             Kind::Tick => {
@@ -82,7 +87,9 @@ impl World {
     // ---- the network ------------------------------------------------------------------------------------------------
 
     fn deliver_some(&mut self) {
-        let count = self.random.below(3) + 1;
+        // What runs through hubs takes many more messages.
+        let most = if self.profile.streets.is_some() { 16 } else { 3 };
+        let count = self.random.below(most) + 1;
         for _ in 0..count {
             if self.network.packets.is_empty() {
                 return;
@@ -205,7 +212,10 @@ impl World {
         if self.channels.is_empty() {
             return;
         }
-        let index = self.random.index(self.channels.len());
+        let index = match (kind, self.random_open_relay()) {
+            (Kind::Pay, Some(index)) => index,
+            _ => self.random.index(self.channels.len()),
+        };
         let (channel_id, terms) = self.channels[index].clone();
         let by_payer = match kind {
             Kind::Pay if terms.kind == ChannelKind::Stream => true,
@@ -214,6 +224,10 @@ impl World {
         let Some(party) = self.party_of(if by_payer { terms.payer } else { terms.payee }) else { return };
         let at = At { party, host: self.random.index(self.parties[party].hosts.len()) };
         let amount = u128::from(self.random.below(60) + 1);
+        let rare = matches!(kind, Kind::Pay | Kind::Update) && terms.kind == ChannelKind::Ledger;
+        if rare && self.profile.streets.is_some() && self.random.chance(85) {
+            return;
+        }
         let command = match kind {
             // Equal payments are ticks of one voucher.
             Kind::Pay => {
@@ -238,6 +252,13 @@ impl World {
             Kind::Ping => Command::Ping { channel_id },
             _ => Command::Resume { channel_id },
         };
+        let given = match command {
+            Command::Pay { amount, .. } | Command::GiveBack { amount, .. } if terms.kind == ChannelKind::Ledger => {
+                amount
+            }
+            _ => 0,
+        };
+        *self.truth.parties[party].given.entry(terms.asset).or_default() += given;
         self.order(at, command);
     }
 

@@ -80,6 +80,14 @@ kinds! {
     LieOnChain 25 false,
     /// Somebody deposits for a channel.
     Dust 6 true,
+    /// A virtual channel is opened.
+    Relay 80 false,
+    /// Many are opened at once, and a hub may stop in the middle.
+    Rush 10 false,
+    /// A close of a virtual channel is asked for.
+    CloseRelay 20 false,
+    /// The liar falls silent, towards one side or all, or speaks again.
+    Vanish 12 true,
 }
 
 /// The randomness of a seed: its profile is drawn from it.
@@ -91,9 +99,10 @@ pub fn world_random(seed: u64) -> Random {
 pub fn action(seed: u64, step: u32, profile: &Profile) -> (Kind, Random) {
     let mut random = Random::new((seed << 24) | (u64::from(step) + 1));
     // Without channels there is nothing to see: they are opened first, and mostly nothing is in their way.
+    let first = profile.streets.as_ref().map_or(3, |streets| streets.edges.len() as u32);
     match step {
-        0..3 => return (Kind::Open, random),
-        3..30 if random.chance(80) => {
+        step if step < first => return (Kind::Open, random),
+        step if step < 10 * first && random.chance(80) => {
             let kind =
                 random.one_of([Kind::Deliver, Kind::Deliver, Kind::Mine, Kind::Watch, Kind::Storage, Kind::Sign]);
             return (kind, random);

@@ -38,8 +38,18 @@ impl World {
             return self.broken(KEEPS, format!("a better voucher on {} is gone", self.name(&channel_id)));
         }
         let grew = before.cumulative_amount() < channel.cumulative_amount() && base_turn(&before) == base_turn(channel);
-        if grew && is_quiet(channel) && channel.balances().payee > channel.facts().holdings {
+        let there = match channel.passage {
+            Some(_) if self.is_guaranteed(party, channel) => channel.terms.deposit,
+            Some(_) => 0,
+            None => channel.facts().holdings,
+        };
+        if grew && is_quiet(channel) && channel.balances().payee > there {
             return self.broken(KEEPS, format!("what it accepts on {} is not there", self.name(&channel_id)));
+        }
+        let changes = |record: &Channel| record.proposals.iter().any(|proposal| proposal.change.is_some());
+        if changes(&before) || changes(channel) || before.guarantees != channel.guarantees {
+            // What runs through a ledger is measured altogether, at the end.
+            return;
         }
         let owed = before.balances().payee.saturating_sub(offered(&before));
         let new = |turn| turn > 1 && !before.proposals.iter().any(|proposal| proposal.base.turn == turn);
@@ -62,8 +72,31 @@ impl World {
         }
     }
 
+    /// Whether the ledger that a virtual channel comes to a party through sets its money aside, with both signatures. A payer's
+    /// own does when it has offered it.
+    fn is_guaranteed(&self, party: usize, channel: &Channel) -> bool {
+        let hop = channel.passage.as_ref().and_then(|passage| passage.upstream);
+        let ledger = hop.and_then(|hop| self.parties[party].store.get(&hop.ledger));
+        let id = channel.terms.channel_id();
+        let is_there = ledger.is_some_and(|it| it.channel.guarantees.iter().any(|one| one.channel_id == id));
+        // Of a backup the records are stored one after the other.
+        let is_coming = ledger.is_none() && self.truth.parties[party].restores > 0;
+        hop.is_none() || is_there || is_coming
+    }
+
+    /// Nobody signs the postfund of a virtual channel before the ledger that it comes through sets its money aside.
+    fn stored_sheet(&mut self, party: usize, before: &Channel, channel: &Channel) {
+        let agreed = |record: &Channel| record.passage.as_ref().is_some_and(|passage| passage.postfund.agreed);
+        if agreed(channel) && !agreed(before) && !self.is_guaranteed(party, channel) {
+            self.broken("nothing is open before it is funded", self.name(&channel.terms.channel_id()));
+        }
+    }
+
     /// Both sides sign the postfund when they see the deposits. What somebody signed before a restore is taken as it is.
     fn stored_postfund(&mut self, party: usize, before: &Channel, channel: &Channel) {
+        if channel.passage.is_some() {
+            return self.stored_sheet(party, before, channel);
+        }
         let locked = |record: &Channel| {
             let agreed = record.proposals.iter().any(|proposal| proposal.agreed && proposal.base.turn == 1);
             agreed || record.base.is_some_and(|base| base.turn >= 1)
@@ -78,7 +111,9 @@ impl World {
 
     fn has_said(&self, party: usize, channel: &Channel, turn: u64, balances: Balances) -> bool {
         let channel_id: B256 = channel.terms.channel_id();
-        let digest = states::digest(&channel.terms, &states::base(&channel.terms, turn, balances));
+        let aside = states::set_aside(channel).into_iter().find(|(of, _, _)| *of == turn);
+        let aside = aside.map_or_else(Vec::new, |(_, _, guarantees)| guarantees);
+        let digest = states::digest(&channel.terms, &states::ledger(&channel.terms, turn, balances, &aside));
         self.truth.parties[party].has_let_out(channel_id, turn, digest)
     }
 }

@@ -192,7 +192,9 @@ impl World {
             Output::Send { peer, channel_id, bytes } => {
                 self.say(|world| format!("   {} sends {}", world.place(at), world.describe(&bytes)));
                 self.released_message(at.party, channel_id, &bytes);
-                if let Some(to) = self.party_of(peer) {
+                let silent = !self.is_honest(at.party);
+                let to = self.party_of(peer).filter(|to| !(silent && self.liar.silent.contains(to)));
+                if let Some(to) = to {
                     self.post(at.party, to, Parcel::Message(bytes));
                 }
             }

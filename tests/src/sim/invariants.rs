@@ -38,8 +38,12 @@ impl World {
                 self.check_over(party, channel_id, &record);
             }
         }
+        self.check_wealth();
         self.check_adjudicator();
-        if let Some(((party, channel_id), count)) = self.reverts.iter().find(|(_, count)| **count > MAX_REVERTS) {
+        // Both sides of a ledger reclaim each guarantee, and one of them comes too late.
+        let relays = self.channels.iter().filter(|(_, terms)| terms.is_virtual()).count();
+        let most = MAX_REVERTS + u32::try_from(relays).unwrap_or(0);
+        if let Some(((party, channel_id), count)) = self.reverts.iter().find(|(_, count)| **count > most) {
             let detail = format!("{count} of {} for {}", NAMES[*party], self.name(channel_id));
             self.broken("nobody sends invalid transactions for ever", detail);
         }
@@ -76,7 +80,7 @@ impl World {
             }
         };
         let can_go = record.base.is_some() && total > 0;
-        if can_go && owed > 0 && !paid {
+        if can_go && owed > 0 && !paid && !self.cannot_prove(party, record) {
             let detail = format!("{} has {owed} in {}: {:?}", NAMES[party], self.name(&channel_id), record.status());
             return self.broken("everything is settled in the end", detail);
         }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
 use millstream_core::channel::{
-    Balances, Base, Channel, Closing, Role, Signatures, Successor, Terms, Wish, derive_nonce,
+    Balances, Base, Channel, Closing, Guarantee, Role, Signatures, Successor, Terms, Wish, derive_nonce,
 };
+use millstream_core::nitro::SignedVariablePart;
 use millstream_core::payment::{Shown, SignedVoucher, Voucher};
 use millstream_core::wire::{Message, Payment, Tick, decode_payment, encode_payment};
 
@@ -37,6 +38,10 @@ pub struct Known {
     pub question: u64,
     /// The ticks that were shown for a voucher last, by its serial.
     pub shown: BTreeMap<u32, Shown>,
+    /// What a ledger set aside, by the turn of the state.
+    pub guarantees: BTreeMap<u64, Vec<Guarantee>>,
+    /// States of a virtual channel that everyone signed.
+    pub sheets: Vec<SignedVariablePart>,
 }
 
 /// What the liar knows.
@@ -44,6 +49,8 @@ pub struct Known {
 pub struct Liar {
     /// By channel.
     pub channels: BTreeMap<B256, Known>,
+    /// Whom it says nothing to.
+    pub silent: Vec<usize>,
 }
 
 fn remember<T: PartialEq>(list: &mut Vec<T>, item: T) {
@@ -60,6 +67,8 @@ impl Liar {
     pub fn learn_record(&mut self, channel: &Channel) {
         let known = self.channels.entry(channel.terms.channel_id()).or_default();
         known.sequence = known.sequence.max(channel.sent);
+        known.guarantees.extend(states::set_aside(channel).into_iter().map(|(turn, _, guarantees)| (turn, guarantees)));
+        states::sheets(channel).into_iter().for_each(|signed| remember(&mut known.sheets, signed));
         for base in channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base)) {
             let both = base.signatures.both().is_some();
             remember(if both { &mut known.bases } else { &mut known.halves }, base);
@@ -106,8 +115,10 @@ impl World {
                     | Message::UpdateAck { signature, .. }
                     | Message::SuccessorAccept { signature } => {
                         let digest = key.digest_of(&signature);
+                        let guarantees = known.guarantees.clone();
+                        let aside = |turn| guarantees.get(&turn).map_or(&[][..], Vec::as_slice);
                         let half = known.halves.iter().find(|half| {
-                            let part = states::base(&terms, half.turn, half.balances);
+                            let part = states::ledger(&terms, half.turn, half.balances, aside(half.turn));
                             Some(states::digest(&terms, &part)) == digest
                         });
                         if let Some(mut base) = half.copied() {
@@ -127,14 +138,23 @@ impl World {
     pub fn liars_channel(&mut self) -> Option<(B256, Terms, Role, usize)> {
         let liar = self.profile.liar?;
         let key = self.parties[liar].key.address();
-        let mine = self.channels.iter().filter(|(_, terms)| terms.payer == key || terms.payee == key);
+        let mine = self.channels.iter().filter(|(_, terms)| terms.participants().contains(&key));
         let mine: Vec<&(B256, Terms)> = mine.collect();
         if mine.is_empty() {
             return None;
         }
         let (channel_id, terms) = mine[self.random.index(mine.len())].clone();
-        let role = if terms.payer == key { Role::Payer } else { Role::Payee };
-        let peer = self.party_of(terms.key_of(role.other()))?;
+        let role = match key {
+            key if key == terms.payer => Role::Payer,
+            key if key == terms.payee => Role::Payee,
+            _ => Role::Hub,
+        };
+        let others: Vec<_> = terms.participants().into_iter().filter(|other| *other != key).collect();
+        let peer = match others[..] {
+            [other] => other,
+            _ => others[self.random.index(others.len())],
+        };
+        let peer = self.party_of(peer)?;
         Some((channel_id, terms, role, peer))
     }
 
@@ -170,7 +190,11 @@ impl World {
             }
             3 if role == Role::Payer => self.forge_voucher(liar, peer, channel_id, &terms),
             _ => {
-                let (named, message) = self.forgery(liar, channel_id, &terms, role);
+                let relays = self.profile.streets.is_some() && self.random.chance(60);
+                let (named, message) = match relays {
+                    true => self.forgery_of_relay(liar, channel_id, &terms, role),
+                    false => self.forgery(liar, channel_id, &terms, role),
+                };
                 let numbers = self.liar.channels.entry(channel_id).or_default();
                 numbers.sequence += self.random.below(2);
                 let sequence = if self.random.chance(90) { numbers.sequence } else { self.random.below(50) };
@@ -191,11 +215,11 @@ impl World {
         }
     }
 
-    fn known(&self, channel_id: &B256) -> Known {
+    pub(super) fn known(&self, channel_id: &B256) -> Known {
         self.liar.channels.get(channel_id).cloned().unwrap_or_default()
     }
 
-    fn one_of_list<T: Clone>(&mut self, list: &[T]) -> Option<T> {
+    pub(super) fn one_of_list<T: Clone>(&mut self, list: &[T]) -> Option<T> {
         if list.is_empty() { None } else { Some(list[self.random.index(list.len())].clone()) }
     }
 
@@ -227,7 +251,7 @@ impl World {
     }
 
     /// A split that the other side may like, or not.
-    fn some_split(&mut self, terms: &Terms, known: &Known) -> Balances {
+    pub(super) fn some_split(&mut self, terms: &Terms, known: &Known) -> Balances {
         let latest = known.bases.last().map_or(terms.deposits(), |base| base.balances);
         let paid = known.vouchers.last().map_or(0, |signed| signed.voucher.cumulative_amount);
         let shift = u128::from(self.random.below(200));
@@ -255,7 +279,11 @@ impl World {
             3 => newest + (self.random.below(40) << 8),
             _ => newest + 256 * (1 + u64::from(known.vouchers.last().map_or(0, |last| last.voucher.serial))),
         };
-        let base_signature = |turn, balances| key.sign(states::digest(terms, &states::base(terms, turn, balances)));
+        // It keeps to what is set aside, as far as it knows: else nobody would look at the rest.
+        let aside = known.guarantees.get(&newest).cloned().unwrap_or_default();
+        self.liar.channels.entry(channel_id).or_default().guarantees.entry(turn).or_insert_with(|| aside.clone());
+        let base_signature =
+            |turn, balances| key.sign(states::digest(terms, &states::ledger(terms, turn, balances, &aside)));
         let half = |turn, balances, signature| {
             let mut signatures = Signatures::default();
             match role {
@@ -333,7 +361,7 @@ impl World {
                         asks,
                         answers,
                         shown: None,
-                        guarantees: Vec::new(),
+                        guarantees: known.guarantees.get(&base.turn).cloned().unwrap_or_default(),
                     }
                 }
                 None => Message::Pong,
@@ -344,7 +372,7 @@ impl World {
         (channel_id, message)
     }
 
-    fn remember_half(&mut self, channel_id: B256, half: Base) {
+    pub(super) fn remember_half(&mut self, channel_id: B256, half: Base) {
         remember(&mut self.liar.channels.entry(channel_id).or_default().halves, half);
     }
 }

@@ -32,11 +32,15 @@ impl World {
             return;
         }
         let known = self.liar.channels.get(&channel_id).cloned().unwrap_or_default();
+        if terms.is_virtual() {
+            return self.lie_of_relay_on_chain(liar, channel_id, &terms, role);
+        }
         if known.bases.is_empty() {
             return;
         }
         let base = known.bases[self.random.index(known.bases.len())];
-        let Some(signed) = states::signed_base(&terms, &base) else { return };
+        let aside = known.guarantees.get(&base.turn).cloned().unwrap_or_default();
+        let Some(signed) = states::signed_base(&terms, &base, &aside) else { return };
         let vouchers: Vec<_> = known.vouchers.iter().filter(|signed| signed.voucher.base_turn == base.turn).collect();
         let (mut proof, mut candidate) = (Vec::new(), signed.clone());
         if role == Role::Payee && !vouchers.is_empty() && self.random.chance(70) {
@@ -96,7 +100,7 @@ impl World {
         self.send_as(liar, None, data);
     }
 
-    fn challenge(
+    pub(super) fn challenge(
         &self,
         liar: usize,
         terms: &Terms,
@@ -109,7 +113,7 @@ impl World {
         calls::challenge(&terms.fixed_part(), proof, candidate, &signature)
     }
 
-    fn send_as(&mut self, party: usize, dust: Option<(B256, u128)>, data: Bytes) {
+    pub(super) fn send_as(&mut self, party: usize, dust: Option<(B256, u128)>, data: Bytes) {
         let value = dust.map_or(0, |(_, amount)| amount);
         let (from, to) = (self.parties[party].account, self.chain.contracts().adjudicator);
         let transaction = Transaction { from, to, value, data };

@@ -4,14 +4,19 @@
 
 use alloy_primitives::Address;
 use millstream_core::channel::Chain;
-use millstream_core::protocol::{Policy, SpendRule, SpendScope};
+use millstream_core::protocol::{HubPolicy, Policy, SpendRule, SpendScope};
 use millstream_core::wallet::{Config, LeaseTerms};
 
 use super::action::Kind;
+use super::relay::{FEE, Streets};
 use crate::random::Random;
 
-/// The parties of every seed.
+/// The parties of a world without streets.
 pub const PARTIES: usize = 3;
+/// The most parties that a world has.
+pub const MOST_PARTIES: usize = 5;
+/// One in so many worlds has hubs, and nothing but channels through them.
+pub const STREETS_EVERY: u64 = 4;
 /// How long a challenge can be answered, in seconds.
 pub const CHALLENGE_DURATION: u64 = 3_600;
 
@@ -33,6 +38,8 @@ pub struct Hosting {
     pub ahead: u64,
     /// How long it waits for an answer, in seconds.
     pub answer_timeout: u64,
+    /// How long a virtual channel may take to open, in seconds.
+    pub opening_timeout: u64,
     /// What its owner lets it pay in all, in base units, if not anything.
     pub budget: Option<u128>,
     /// Above what its owner is asked.
@@ -72,7 +79,9 @@ pub struct Profile {
     /// Whether the liar's own wallet goes on with the end.
     pub liar_answers_at_the_end: bool,
     /// The parties.
-    pub hosting: [Hosting; PARTIES],
+    pub hosting: Vec<Hosting>,
+    /// The ledgers that virtual channels run through, in a world of hubs.
+    pub streets: Option<Streets>,
     /// What goes wrong.
     pub faults: Faults,
     /// How often each kind of action comes, in the order of [`Kind::ALL`].
@@ -83,7 +92,38 @@ pub struct Profile {
 
 impl Profile {
     /// The profile of a seed.
-    pub fn of(random: &mut Random) -> Self {
+    pub fn of(seed: u64, random: &mut Random) -> Self {
+        let mut profile = Self::without_hubs(random);
+        if Self::has_streets(seed) {
+            profile.build_streets(random);
+        }
+        profile
+    }
+
+    /// Whether the world of a seed has hubs.
+    pub const fn has_streets(seed: u64) -> bool {
+        seed % STREETS_EVERY == STREETS_EVERY - 1
+    }
+
+    fn build_streets(&mut self, random: &mut Random) {
+        let streets = Streets::of(random);
+        self.liar = self.liar.map(|_| random.index(streets.parties));
+        self.hosting.extend((PARTIES..streets.parties).map(|_| Hosting::of(random)));
+        self.hosting.truncate(streets.parties);
+        for (kind, weight) in Kind::ALL.iter().zip(&mut self.weights) {
+            match kind {
+                Kind::Relay | Kind::Rush => *weight = kind.weight() * random.one_of([1, 2, 3]),
+                Kind::Vanish if self.liar.is_some() => *weight = kind.weight() * random.one_of([0, 1, 2]),
+                Kind::CloseRelay => *weight = kind.weight() * random.one_of([1, 2, 3]),
+                // Ledgers are there for what runs through them.
+                Kind::Withdraw | Kind::Close | Kind::Leave => *weight = weight.div_ceil(2),
+                _ => {}
+            }
+        }
+        self.streets = Some(streets);
+    }
+
+    fn without_hubs(random: &mut Random) -> Self {
         let liar = random.chance(55).then(|| random.index(PARTIES));
         let mut rate = |likely: u64, most: u64| if random.chance(likely) { random.below(most) + 1 } else { 0 };
         let faults = Faults {
@@ -102,6 +142,7 @@ impl Profile {
         for (kind, weight) in Kind::ALL.iter().zip(&mut weights) {
             let factor = match kind {
                 Kind::Lie | Kind::LieOnChain if liar.is_none() => 0,
+                Kind::Relay | Kind::Rush | Kind::CloseRelay | Kind::Vanish => 0,
                 kind if kind.is_fault() => random.one_of([0, 0, 1, 1, 3]),
                 _ => random.one_of([1, 2, 2, 3]),
             };
@@ -110,7 +151,8 @@ impl Profile {
         Self {
             liar,
             liar_answers_at_the_end: random.chance(50),
-            hosting: std::array::from_fn(|_| Hosting::of(random)),
+            hosting: (0..PARTIES).map(|_| Hosting::of(random)).collect(),
+            streets: None,
             faults,
             weights,
             confirmations: random.one_of([2, 2, 3, 4]),
@@ -135,6 +177,7 @@ impl Hosting {
             writers,
             ahead: random.one_of([0, 0, 60, 300]),
             answer_timeout: random.one_of([900, 7_200, 86_400]),
+            opening_timeout: aside.clone().one_of([120, 900, 1_800, 1_800]),
             budget: aside.chance(25).then(|| aside.below(1_000).into()),
             asks_above: aside.chance(15).then(|| aside.below(300).into()),
         }
@@ -146,6 +189,8 @@ impl Hosting {
             max_contribution: 5_000,
             min_challenge_duration: 60,
             answer_timeout: self.answer_timeout,
+            opening_timeout: self.opening_timeout,
+            hub: Some(HubPolicy { fee: FEE, ..HubPolicy::default() }),
             max_unfunded: 20,
             ..Policy::default()
         };

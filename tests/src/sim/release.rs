@@ -1,7 +1,7 @@
 //! The rules for whatever leaves a host: durable before, and never signed with other content.
 
 use alloy_primitives::B256;
-use millstream_core::channel::{Balances, Channel, MAX_RECORD_BYTES, Role, Status};
+use millstream_core::channel::{Balances, Channel, Guarantee, MAX_RECORD_BYTES, Role, Status};
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{challenge_digest, state_hash};
 use millstream_core::payment::Voucher;
@@ -23,14 +23,23 @@ pub const ANY_TURN: u64 = u64::MAX;
 /// What a record says of a turn: the digest, and what belongs to whom.
 fn content(record: &Channel, turn: u64) -> Vec<(B256, Balances)> {
     let terms = &record.terms;
-    let bases = record.base.iter().chain(record.proposals.iter().map(|proposal| &proposal.base));
-    let bases = bases.filter(|base| base.turn == turn);
-    let bases = bases.map(|base| (states::digest(terms, &states::base(terms, turn, base.balances)), base.balances));
+    let bases = states::set_aside(record).into_iter().chain(agreed(record)).filter(|(of, _, _)| *of == turn);
+    let bases = bases.map(|(_, balances, guarantees)| {
+        (states::digest(terms, &states::ledger(terms, turn, balances, &guarantees)), balances)
+    });
     let closing = record.closing.filter(|closing| closing.turn == turn).map(|closing| {
         let digest = states::digest(terms, &states::closing(terms, &closing, record.successor.as_ref()));
         (digest, with_successor(record, closing.balances))
     });
     bases.chain(closing).collect()
+}
+
+/// The states of a virtual channel that it agreed to sign before they are its base.
+fn agreed(record: &Channel) -> Vec<(u64, Balances, Vec<Guarantee>)> {
+    let Some(passage) = &record.passage else { return Vec::new() };
+    let sheets = [(0, &passage.prefund), (1, &passage.postfund)];
+    let agreed = sheets.into_iter().filter(|(_, sheet)| sheet.agreed);
+    agreed.map(|(turn, _)| (turn, record.terms.deposits(), Vec::new())).collect()
 }
 
 /// The parts of a final state with what goes on in the successor.
@@ -39,19 +48,24 @@ pub fn with_successor(record: &Channel, exits: Balances) -> Balances {
     Balances { payer: exits.payer.saturating_add(rest.payer), payee: exits.payee.saturating_add(rest.payee) }
 }
 
-/// The state that a message carries a signature of: its turn and the signature.
-fn signed_state(message: &Message) -> Option<(u64, Signature)> {
-    Some(match message {
-        Message::ChannelOpen { signature, .. } | Message::ChannelAccept { signature, .. } => (0, *signature),
-        Message::FundingLocked { signature, .. }
-        | Message::SuccessorOpen { signature, .. }
-        | Message::SuccessorAccept { signature } => (1, *signature),
-        Message::Update { turn, signature, .. }
-        | Message::UpdateAck { turn, signature }
-        | Message::Shutdown { turn, signature, .. } => (*turn, *signature),
-        Message::ShutdownAck { signature, .. } => (ANY_TURN, *signature),
+/// The state that a message carries signatures of: its turn and the signatures, of which the sender's is one.
+fn signed_state(message: &Message) -> Option<(u64, Vec<Signature>)> {
+    let (turn, signature, hubs) = match message {
+        Message::ChannelOpen { signature, hubs, .. } | Message::ChannelAccept { signature, hubs } => {
+            (0, signature, hubs)
+        }
+        Message::FundingLocked { signature, hubs } => (1, signature, hubs),
+        Message::SuccessorOpen { signature, .. } | Message::SuccessorAccept { signature } => {
+            (1, signature, &Vec::new())
+        }
+        Message::Update { turn, signature, .. } | Message::UpdateAck { turn, signature } => {
+            (*turn, signature, &Vec::new())
+        }
+        Message::Shutdown { turn, signature, hubs, .. } => (*turn, signature, hubs),
+        Message::ShutdownAck { signature, hubs } => (ANY_TURN, signature, hubs),
         _ => return None,
-    })
+    };
+    Some((turn, hubs.iter().chain([signature]).copied().collect()))
 }
 
 /// The last turn that a voucher takes.
@@ -82,6 +96,7 @@ impl World {
         if !self.is_honest(party) {
             return;
         }
+        self.check_set_aside(&channel);
         let whole = |balances: Balances| balances.payer.checked_add(balances.payee);
         let base = channel.base.map_or(channel.terms.deposits(), |base| base.balances);
         if whole(base) != whole(channel.balances()) {
@@ -104,6 +119,24 @@ impl World {
         }
     }
 
+    /// What a ledger sets aside or releases changes nothing in what it has altogether.
+    fn check_set_aside(&mut self, channel: &Channel) {
+        let whole = |(_, balances, guarantees): &(u64, Balances, Vec<Guarantee>)| {
+            balances.payer + balances.payee + guarantees.iter().map(|guarantee| guarantee.amount).sum::<u128>()
+        };
+        let states = states::set_aside(channel);
+        let changes = channel.proposals.iter().map(|proposal| proposal.change.is_some());
+        let skip = usize::from(channel.base.is_some());
+        for (index, is_change) in changes.enumerate() {
+            let Some(before) = (index + skip).checked_sub(1).and_then(|before| states.get(before)) else { continue };
+            let Some(after) = states.get(index + skip) else { continue };
+            if is_change && whole(before) != whole(after) {
+                let detail = format!("{before:?}, then {after:?} on {}", self.name(&channel.terms.channel_id()));
+                return self.broken("no state makes or loses money", detail);
+            }
+        }
+    }
+
     /// A record is durable now.
     pub fn stored(&mut self, party: usize, channel: &Channel) {
         if !self.is_honest(party) {
@@ -115,8 +148,8 @@ impl World {
         self.stored_redemption(party, channel);
         self.stored_doubt(party, channel);
         self.stored_claim(party, channel);
-        let turns = channel.base.into_iter().chain(channel.proposals.iter().map(|proposal| proposal.base));
-        let turns = turns.map(|base| (base.turn, base.balances));
+        let turns = states::set_aside(channel).into_iter().chain(agreed(channel));
+        let turns = turns.map(|(turn, balances, _)| (turn, balances));
         let closing = channel.closing.map(|closing| (closing.turn, closing.balances));
         let states: Vec<(u64, Balances)> = turns.chain(closing).collect();
         if self.truth.parties[party].last_states.insert(channel_id, states.clone()) == Some(states.clone()) {
@@ -127,10 +160,11 @@ impl World {
                 self.truth.parties[party].durable.insert((channel_id, digest), (turn, balances));
             }
         }
-        if let Some(base) = channel.base {
-            let part = states::base(&channel.terms, base.turn, base.balances);
+        let base = states::set_aside(channel).into_iter().take(usize::from(channel.base.is_some()));
+        for (turn, balances, guarantees) in base.chain(agreed(channel)) {
+            let part = states::ledger(&channel.terms, turn, balances, &guarantees);
             let challenge = challenge_digest(state_hash(channel_id, &part));
-            self.truth.parties[party].durable.insert((channel_id, challenge), (base.turn, base.balances));
+            self.truth.parties[party].durable.insert((channel_id, challenge), (turn, balances));
         }
     }
 
@@ -171,11 +205,16 @@ impl World {
         };
         let name = wire::name(&opened.message);
         let highest = self.truth.parties[party].numbers.get(&channel_id).copied().unwrap_or(0);
-        if opened.sequence > highest {
+        // The last word of whoever forgets a virtual channel that never opened; nobody counts those.
+        let is_last = matches!(opened.message, Message::Abort { .. }) && self.record(party, &channel_id).is_none();
+        if opened.sequence > highest && !is_last {
             self.broken(DURABLE, format!("{name} for {} has a number that is not stored", self.name(&channel_id)));
         }
-        if let Some((turn, signature)) = signed_state(&opened.message) {
-            self.released_state(party, channel_id, turn, &signature, &name);
+        if let Some((turn, signatures)) = signed_state(&opened.message) {
+            let key = &self.parties[party].key;
+            let own = signatures.iter().find(|signature| key.digest_of(signature).is_some());
+            let signature = own.or(signatures.first()).copied();
+            signature.into_iter().for_each(|it| self.released_state(party, channel_id, turn, &it, &name));
         }
         if let Message::ChannelReestablish { base: Some(base), voucher, shown, .. } = &opened.message {
             // What it says of itself may be the first that anybody hears of it.
@@ -206,7 +245,8 @@ impl World {
         };
         let Some(terms) = self.terms(&channel_id).cloned() else { return };
         let role = if terms.payer == self.parties[party].key.address() { Role::Payer } else { Role::Payee };
-        let peer_lies = self.party_of(terms.key_of(role.other())).is_none_or(|peer| !self.is_honest(peer));
+        let peer_lies =
+            terms.participants().iter().any(|key| self.party_of(*key).is_none_or(|peer| !self.is_honest(peer)));
         if let Err(why) = self.truth.sign(party, role, (channel_id, turn), (digest, balances), peer_lies) {
             self.broken(ONCE, format!("{} ({why})", self.name(&channel_id)));
         }
@@ -327,7 +367,7 @@ impl World {
         let turns = turns.chain(record.closing.map(|closing| closing.turn));
         let mut signable: Vec<B256> = turns.flat_map(|turn| content(record, turn)).map(|(digest, _)| digest).collect();
         if let Some(base) = &record.base {
-            let part = states::base(terms, base.turn, base.balances);
+            let part = states::ledger(terms, base.turn, base.balances, &record.guarantees);
             signable.push(states::digest(terms, &part));
             signable.push(challenge_digest(state_hash(channel_id, &part)));
         }

@@ -96,6 +96,19 @@ impl World {
         }
     }
 
+    /// Lets everything that was begun come to its end without faults.
+    pub fn settle_in(&mut self) {
+        let calm = std::mem::replace(&mut self.calm, true);
+        let places = self.places();
+        for _ in 0..4 {
+            places.iter().for_each(|at| self.revive(*at));
+            self.exchange(&places);
+            self.sync();
+        }
+        self.exchange(&places);
+        self.calm = calm;
+    }
+
     /// Ends the world: no more faults, no more lies; every honest party closes what is open, or leaves it.
     pub fn settle(&mut self) {
         self.step = None;
@@ -136,7 +149,8 @@ impl World {
 
     /// Brings every parcel to wallets that answer, until nobody has anything to say.
     fn exchange(&mut self, places: &[At]) {
-        for _ in 0..2_000 {
+        let most = if self.profile.streets.is_some() { 8_000 } else { 2_000 };
+        for _ in 0..most {
             let Some(packet) = self.network.packets.pop_front() else { return };
             if !places.iter().any(|at| at.party == packet.to) || self.violation.is_some() {
                 continue;
@@ -149,7 +163,7 @@ impl World {
         // A liar may go on talking; it gets an answer to each word.
         let honest = |party: usize| self.is_honest(party);
         if self.network.packets.iter().any(|packet| honest(packet.from) && honest(packet.to)) {
-            self.broken("everybody falls silent in the end", "two thousand parcels did not settle it".into());
+            self.broken("everybody falls silent in the end", format!("{most} parcels did not settle it"));
         }
         self.network.packets.clear();
     }

@@ -1,7 +1,7 @@
 //! The states of a channel as its parties sign them, built once more from docs/protocol.md.
 
 use alloy_primitives::{B256, Bytes, U256};
-use millstream_core::channel::{Balances, Base, Closing, Role, Successor, Terms};
+use millstream_core::channel::{Balances, Base, Change, Channel, Closing, Guarantee, Role, Successor, Terms};
 use millstream_core::crypto::eip191_digest;
 use millstream_core::nitro::{
     Allocation, AllocationType, AssetType, Outcome, SignedVariablePart, SingleAssetExit, VariablePart, state_hash,
@@ -11,10 +11,11 @@ use millstream_core::payment::{Claim, Shown, SignedVoucher};
 use super::signer::Key;
 
 fn outcome(terms: &Terms, parts: &[(B256, u128)]) -> Outcome {
+    let allocation_type = if terms.is_virtual() { AllocationType::Guarantee } else { AllocationType::Simple };
     let allocations = parts.iter().map(|&(destination, amount)| Allocation {
         destination,
         amount: U256::from(amount),
-        allocation_type: AllocationType::Simple,
+        allocation_type,
         metadata: Bytes::new(),
     });
     vec![SingleAssetExit {
@@ -29,9 +30,45 @@ fn both(terms: &Terms, balances: Balances) -> Outcome {
     outcome(terms, &[(terms.payee_destination, balances.payee), (terms.payer_destination, balances.payer)])
 }
 
-/// A base.
+/// A base that sets nothing aside.
 pub fn base(terms: &Terms, turn_num: u64, balances: Balances) -> VariablePart {
-    VariablePart { outcome: both(terms, balances), app_data: Bytes::new(), turn_num, is_final: false }
+    ledger(terms, turn_num, balances, &[])
+}
+
+/// A base of a ledger: what it sets aside comes first, in the order of the channels' ids.
+pub fn ledger(terms: &Terms, turn_num: u64, balances: Balances, guarantees: &[Guarantee]) -> VariablePart {
+    let mut outcome = both(terms, balances);
+    let mut sorted = guarantees.to_vec();
+    sorted.sort_by_key(|guarantee| guarantee.channel_id);
+    let allocations = sorted.iter().map(|guarantee| {
+        let (left, right) = match guarantee.payer {
+            Role::Payer => (terms.payee_destination, terms.payer_destination),
+            _ => (terms.payer_destination, terms.payee_destination),
+        };
+        Allocation {
+            destination: guarantee.channel_id,
+            amount: U256::from(guarantee.amount),
+            allocation_type: AllocationType::Guarantee,
+            metadata: [left, right].concat().into(),
+        }
+    });
+    outcome[0].allocations.splice(0..0, allocations);
+    VariablePart { outcome, app_data: Bytes::new(), turn_num, is_final: false }
+}
+
+/// What a record sets aside in its base, and in each of the states that are to follow.
+pub fn set_aside(record: &Channel) -> Vec<(u64, Balances, Vec<Guarantee>)> {
+    let mut guarantees = record.guarantees.clone();
+    let mut all: Vec<_> = record.base.iter().map(|base| (base.turn, base.balances, guarantees.clone())).collect();
+    for proposal in &record.proposals {
+        match proposal.change {
+            Some(Change::Add { guarantee, .. }) => guarantees.push(guarantee),
+            Some(Change::Remove { channel_id, .. }) => guarantees.retain(|one| one.channel_id != channel_id),
+            None => {}
+        }
+        all.push((proposal.base.turn, proposal.base.balances, guarantees.clone()));
+    }
+    all
 }
 
 /// A final state.
@@ -71,13 +108,26 @@ pub fn digest(terms: &Terms, part: &VariablePart) -> B256 {
 }
 
 /// A base with both signatures.
-pub fn signed_base(terms: &Terms, state: &Base) -> Option<SignedVariablePart> {
+pub fn signed_base(terms: &Terms, state: &Base, guarantees: &[Guarantee]) -> Option<SignedVariablePart> {
     let signatures = state.signatures.both()?.to_vec();
-    Some(SignedVariablePart { variable_part: base(terms, state.turn, state.balances), signatures })
+    Some(SignedVariablePart { variable_part: ledger(terms, state.turn, state.balances, guarantees), signatures })
 }
 
 /// A state that one key signs.
 pub fn signed_by(terms: &Terms, part: VariablePart, key: &Key) -> SignedVariablePart {
     let signatures = vec![key.sign(digest(terms, &part))];
     SignedVariablePart { variable_part: part, signatures }
+}
+
+/// The states of a virtual channel that everyone signed.
+pub fn sheets(record: &Channel) -> Vec<SignedVariablePart> {
+    let Some(passage) = &record.passage else { return Vec::new() };
+    let terms = &record.terms;
+    let state = |turn| base(terms, turn, terms.deposits());
+    let last = record.closing.map(|final_state| closing(terms, &final_state, None));
+    let forms = [(Some(state(0)), &passage.prefund), (Some(state(1)), &passage.postfund), (last, &passage.last)];
+    let signed = forms.into_iter().filter_map(|(variable_part, sheet)| {
+        Some(SignedVariablePart { variable_part: variable_part?, signatures: sheet.complete()? })
+    });
+    signed.collect()
 }

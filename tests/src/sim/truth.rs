@@ -6,7 +6,6 @@ use alloy_primitives::{Address, B256};
 use millstream_core::channel::{Balances, Channel, Role};
 use millstream_core::payment::Voucher;
 
-use super::profile::PARTIES;
 use super::release::ANY_TURN;
 
 /// A state that a party signed.
@@ -48,6 +47,8 @@ pub struct Signed {
     pub answers: BTreeSet<(B256, u64)>,
     /// The highest number of a message that was ever stored, by channel.
     pub numbers: BTreeMap<B256, u64>,
+    /// What it gave away in ledgers besides virtual channels, by asset.
+    pub given: BTreeMap<Address, u128>,
     /// The states of every record as it was stored last, so that they are not hashed again.
     pub last_states: BTreeMap<B256, Vec<(u64, Balances)>>,
 }
@@ -65,12 +66,17 @@ impl Signed {
 #[derive(Debug, Default)]
 pub struct Truth {
     /// By party.
-    pub parties: [Signed; PARTIES],
+    pub parties: Vec<Signed>,
     /// How often the exception of [`Truth::sign`] was made use of.
     pub signed_twice_after_restore: u64,
 }
 
 impl Truth {
+    /// Nobody has signed anything.
+    pub fn new(parties: usize) -> Self {
+        Self { parties: (0..parties).map(|_| Signed::default()).collect(), ..Self::default() }
+    }
+
     /// A party let out its signature of a state.
     ///
     /// A turn has one content. The exception: a payee that was restored from an old backup has forgotten which turns it

@@ -10,7 +10,7 @@ use millstream_core::wallet::{Input, Wallet};
 use super::action::world_random;
 use super::liar::Liar;
 use super::network::{Network, Packet, Parcel, Pending};
-use super::profile::{PARTIES, Profile};
+use super::profile::{MOST_PARTIES, Profile};
 use super::signer::Key;
 use super::store::Store;
 use super::truth::Truth;
@@ -18,9 +18,9 @@ use crate::model::ModelChain;
 use crate::random::Random;
 
 /// The names of the parties.
-pub const NAMES: [&str; PARTIES] = ["payer", "seller", "hub"];
+pub const NAMES: [&str; MOST_PARTIES] = ["payer", "seller", "hub", "fourth", "fifth"];
 /// What every party has of the token, in base units.
-const TOKENS: u128 = 1_000_000_000;
+pub(super) const TOKENS: u128 = 1_000_000_000;
 
 /// A rule that a world broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,9 +145,10 @@ impl World {
     /// The world of a seed, in which nothing has happened.
     pub fn new(seed: u64, trace: bool) -> Self {
         let mut random = world_random(seed);
-        let profile = Profile::of(&mut random);
+        let profile = Profile::of(seed, &mut random);
         let mut chain = ModelChain::default();
-        let parties = (0..PARTIES).map(|index| {
+        let count = profile.hosting.len();
+        let parties = (0..count).map(|index| {
             let byte = u8::try_from(index).unwrap_or(0);
             let account = Address::repeat_byte(0xa0 + byte);
             chain.endow(account);
@@ -181,7 +182,7 @@ impl World {
             synced_bases: BTreeMap::new(),
             final_bases: BTreeMap::new(),
             dust: Vec::new(),
-            truth: Truth::default(),
+            truth: Truth::new(count),
             liar: Liar::default(),
             reverts: BTreeMap::new(),
             failed_commits: 0,
