@@ -274,3 +274,26 @@ fn more_channels_than_a_queue_holds_open_and_close_at_once() {
     }
     row.assert_ledgers(&[LEDGER - 24 * FEE, LEDGER], 0);
 }
+
+#[test]
+fn a_virtual_channel_is_what_it_was_opened_with() {
+    let mut row = Row::open(Asset::Native, 1);
+    row.paid(500);
+    let (channel_id, amount) = (row.id, 1);
+    for (party, command, code) in [
+        (0, Command::TopUp { channel_id, amount }, "UPDATE_VIRTUAL"),
+        (0, Command::Fold { channel_id }, "UPDATE_VIRTUAL"),
+        (2, Command::Fold { channel_id }, "UPDATE_VIRTUAL"),
+        (2, Command::GiveBack { channel_id, amount }, "UPDATE_VIRTUAL"),
+        (0, Command::Withdraw { channel_id, amount }, "WITHDRAW_VIRTUAL"),
+        (2, Command::Withdraw { channel_id, amount }, "UPDATE_VIRTUAL"),
+        (0, Command::Withdraw { channel_id: row.ledgers[0], amount }, "WITHDRAW_VIRTUAL"),
+        (0, Command::CloseChannel { channel_id: row.ledgers[0] }, "CLOSE_GUARANTEES"),
+        (1, Command::CloseChannel { channel_id: row.ledgers[0] }, "CLOSE_GUARANTEES"),
+    ] {
+        let error = row.try_to(party, command.clone()).expect_err("not with a virtual channel");
+        assert_eq!(error.code(), code, "{command:?}");
+    }
+    row.close();
+    row.assert_ledgers(&[LEDGER - 500 - FEE, LEDGER - 500], 0);
+}

@@ -247,10 +247,6 @@ fn propose(
     effects: &mut Effects,
 ) -> Result<(), UpdateError> {
     check_open(channel, Role::Payer)?;
-    if channel.passage.is_some() {
-        // Vouchers stand on the postfund, which the hubs signed.
-        return Err(UpdateError::WrongRole);
-    }
     let limit = match channel.terms.kind {
         // While a new base is under way, nobody knows which base a voucher would stand on.
         Kind::Stream => 1,
@@ -284,7 +280,9 @@ fn check_next(channel: &Channel, balances: Balances, change: Option<Change>) -> 
 
 fn check_open(channel: &Channel, role: Role) -> Result<(), UpdateError> {
     let status = channel.status();
-    if channel.role != role {
+    if channel.passage.is_some() {
+        Err(UpdateError::Virtual)
+    } else if channel.role != role {
         Err(UpdateError::WrongRole)
     } else if status != Status::Open {
         Err(UpdateError::WrongStatus { status })

@@ -235,6 +235,9 @@ pub enum UpdateError {
         /// The turn.
         turn: u64,
     },
+    /// A virtual channel is what it was opened with until it is closed: its vouchers stand on what the hubs signed too.
+    #[error("a virtual channel is not updated: close it, and open another one")]
+    Virtual,
     /// The guarantee is for no virtual channel that waits for it, or on other terms than that one's.
     #[error("no virtual channel of ours waits for this guarantee")]
     UnknownGuarantee,
@@ -282,6 +285,7 @@ impl UpdateError {
             Self::Stale { .. } => "UPDATE_STALE",
             Self::GivenUp { .. } => "UPDATE_GIVEN_UP",
             Self::Turn { .. } => "UPDATE_TURN",
+            Self::Virtual => "UPDATE_VIRTUAL",
             Self::UnknownGuarantee => "GUARANTEE_UNKNOWN",
             Self::TooManyGuarantees { .. } => "GUARANTEE_TOO_MANY",
             Self::GuaranteeSplit { .. } => "GUARANTEE_SPLIT",
