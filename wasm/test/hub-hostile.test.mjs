@@ -144,6 +144,24 @@ test("terms that cannot be used are an error, not a surprise", async (t) => {
   );
 });
 
+test("a hub that never says its terms is not waited for longer than the caller wants", async (t) => {
+  const { network, hub, seller, buyer } = await openRow(t);
+  const silent = ({ signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  network.serve("http://silent.test", silent);
+  for (const options of [
+    { seller: seller.url, via: [hub.origin, "http://silent.test"], deposit: AMOUNT },
+    { seller: "http://silent.test", kind: "ledger", deposit: AMOUNT },
+  ]) {
+    const giveUp = new AbortController();
+    const before = network.traffic.length;
+    const opening = buyer.openChannel({ ...options, signal: giveUp.signal });
+    const asked = () => network.traffic.slice(before).some(({ to }) => to === "http://silent.test");
+    await until(asked, "it was asked").finally(() => giveUp.abort());
+    await assert.rejects(opening, coded("ABORTED"));
+  }
+});
+
 test("a list of hubs that the seller did not sign is refused", async (t) => {
   const { network, seller, buyer } = await openRow(t);
   network.replace(seller.origin, (handle) => async (request) => {
