@@ -248,9 +248,9 @@ export class Wallet {
   ): Promise<Channel> {
     const { openAlong, openVia } = await import("./hub-routes.js");
     const open = (deposit: bigint, route: Route) => openChannel(this.#parts, offer, { ...options, deposit }, route);
-    if (via === "auto") return this.#channel(await openAlong(this, offer, [amount, ...smaller], open));
+    if (via === "auto") return this.#channel(await openAlong(this, offer, [amount, ...smaller], open, options.signal));
     const hubs = typeof via === "string" || via instanceof URL ? [via] : via;
-    return this.#channel(await openVia(this, offer, hubs, amount, open));
+    return this.#channel(await openVia(this, offer, hubs, amount, open, options.signal));
   }
 
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
