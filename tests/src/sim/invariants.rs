@@ -76,7 +76,11 @@ impl World {
         } else {
             match role {
                 Role::Payee | Role::Hub => self.owed_to_payee(party, channel_id, record).min(total),
-                Role::Payer => self.owed_to_payer(party, channel_id, record, total),
+                Role::Payer => {
+                    // What is set aside is not there to cover what is only pledged.
+                    let aside: u128 = record.guarantees.iter().map(|guarantee| guarantee.amount).sum();
+                    self.owed_to_payer(party, channel_id, record, total.saturating_sub(aside))
+                }
             }
         };
         let can_go = record.base.is_some() && total > 0;
@@ -134,6 +138,9 @@ impl World {
         }
         let peer = self.party_of(record.terms.key_of(record.role.other()));
         let peer_knows = peer.is_some_and(|peer| self.parties[peer].store.get(&channel_id).is_some());
+        if peer.into_iter().chain([party]).any(|party| self.cannot_prove(party, record)) {
+            return;
+        }
         let detail = format!("{} is left with {} {:?}", NAMES[party], self.name(&channel_id), record.status());
         let funded = held > 0 || self.chain.paid_out().iter().any(|paid| paid.channel_id == channel_id);
         if peer_knows && funded {

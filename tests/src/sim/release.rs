@@ -1,7 +1,7 @@
 //! The rules for whatever leaves a host: durable before, and never signed with other content.
 
 use alloy_primitives::B256;
-use millstream_core::channel::{Balances, Channel, Guarantee, MAX_RECORD_BYTES, Role, Status};
+use millstream_core::channel::{Balances, Channel, Guarantee, MAX_RECORD_BYTES, Role, Status, Terms};
 use millstream_core::crypto::Signature;
 use millstream_core::nitro::{challenge_digest, state_hash};
 use millstream_core::payment::Voucher;
@@ -124,6 +124,10 @@ impl World {
         let whole = |(_, balances, guarantees): &(u64, Balances, Vec<Guarantee>)| {
             balances.payer + balances.payee + guarantees.iter().map(|guarantee| guarantee.amount).sum::<u128>()
         };
+        if channel.facts().dispute.is_some() {
+            // What follows a base that was learned from the chain is never signed.
+            return;
+        }
         let states = states::set_aside(channel);
         let changes = channel.proposals.iter().map(|proposal| proposal.change.is_some());
         let skip = usize::from(channel.base.is_some());
@@ -206,7 +210,8 @@ impl World {
         let name = wire::name(&opened.message);
         let highest = self.truth.parties[party].numbers.get(&channel_id).copied().unwrap_or(0);
         // The last word of whoever forgets a virtual channel that never opened; nobody counts those.
-        let is_last = matches!(opened.message, Message::Abort { .. }) && self.record(party, &channel_id).is_none();
+        let is_virtual = self.terms(&channel_id).is_some_and(Terms::is_virtual);
+        let is_last = is_virtual && self.record(party, &channel_id).is_none();
         if opened.sequence > highest && !is_last {
             self.broken(DURABLE, format!("{name} for {} has a number that is not stored", self.name(&channel_id)));
         }

@@ -252,6 +252,8 @@ pub(crate) fn awaits_peer(channel: &Channel) -> bool {
 
 /// Nobody answered in time: the channel goes on chain; if it is settled already, what still guarantees it does.
 pub(crate) fn unanswered(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), MessageError> {
+    // Its ledgers may have gone on without it.
+    super::guarantee::sync(context, way);
     if !awaits_peer(&way.channel.channel) {
         return Ok(());
     }
