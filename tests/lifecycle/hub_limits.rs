@@ -297,3 +297,36 @@ fn a_virtual_channel_is_what_it_was_opened_with() {
     row.close();
     row.assert_ledgers(&[LEDGER - 500 - FEE, LEDGER - 500], 0);
 }
+
+#[test]
+fn a_channel_that_was_given_up_is_not_taken_on_other_terms_while_it_could_be_proposed() {
+    for who in [1, 2] {
+        let mut row = Row::new(Asset::Native, 1);
+        let (terms, route) = row.way(0, 2, AMOUNT);
+        row.id = terms.channel_id();
+        row.gone[2] = who == 1;
+        row.does(0, Command::OpenVirtual { terms: terms.clone(), route: route.clone() });
+        row.deliver();
+        if who == 1 {
+            row.does(1, Command::AbortChannel { channel_id: row.id });
+            row.deliver();
+            row.gone[2] = false;
+        } else {
+            // The hub never hears of the accept, and gives up.
+            row.wait(121);
+        }
+        assert_eq!(row.ledger(0, 1).reserved.len() + row.ledger(1, 1).reserved.len(), 0);
+        // The same channel by its id, over more: a payer that forgot, or that wants two prefunds.
+        let mut again = Row::new(Asset::Native, 1);
+        std::mem::swap(&mut again.parties[who], &mut row.parties[who]);
+        std::mem::swap(&mut again.chain, &mut row.chain);
+        let other = millstream_core::channel::Terms { deposit: AMOUNT + 1, ..terms };
+        again.id = other.channel_id();
+        assert_eq!(again.id, row.id, "the deposit is not in the id");
+        again.does(0, Command::OpenVirtual { terms: other, route });
+        again.deliver();
+        assert_ne!(again.record(0).status(), Status::Open);
+        let code = again.record(0).aborted.clone();
+        assert!(code.as_deref().is_some_and(|code| code == "CHANNEL_EXISTS"), "{who}: {code:?}");
+    }
+}

@@ -124,14 +124,10 @@ impl Wallet {
                 });
             }
         }
-        self.step_with_way(channel_id, now, |_, channel, effects| {
-            protocol::abort(channel, "ABORTED")?;
-            if channel.passage.is_some() {
-                // What a hub promised for it is free again at once.
-                effects.send_to(channel.neighbours().1, Message::Abort { code: "ABORTED".into() });
-            }
-            Ok(())
-        })
+        if self.channel(&channel_id).is_some_and(|channel| channel.passage.is_some()) {
+            return self.abort_virtual(channel_id, now);
+        }
+        self.step(channel_id, now, |_, channel, _| Ok(protocol::abort(channel, "ABORTED")?))
     }
 
     /// Stores what no write said yet.

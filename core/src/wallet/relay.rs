@@ -85,6 +85,14 @@ impl Wallet {
         })
     }
 
+    /// Gives a virtual channel up that has not opened.
+    pub(super) fn abort_virtual(&mut self, channel_id: B256, now: u64) -> Result<(), Error> {
+        self.step_on_way(channel_id, None, now, |context, parts| match way(parts, channel_id) {
+            Some(mut way) => Ok(relay::abort(context, &mut way)?),
+            None => Err(Error::UnknownChannel { channel_id }),
+        })
+    }
+
     /// A step on one channel, after which its way, or the channels whose way it is on, are brought up to it.
     pub(super) fn step_with_way(
         &mut self,

@@ -34,7 +34,7 @@ pub(crate) use end::{
 pub(crate) use guarantee::check_change;
 pub(crate) use messages::{complete, give_up_unsigned, outstanding};
 pub(crate) use open::{
-    Proposed, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose, repeat,
+    Proposed, abort, accept_channel_accept, accept_channel_open, accept_funding_locked, expire, propose, repeat,
 };
 
 use alloc::boxed::Box;

@@ -261,6 +261,19 @@ pub(super) fn offer(context: &Context<'_>, ledger: &mut Part, change: Change) ->
     update::request(channel, wish, effects)
 }
 
+/// The owner does not want a channel any more that has not opened.
+pub(crate) fn abort(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), OpenError> {
+    let channel = &way.channel.channel;
+    let status = channel.status();
+    let is_locked = channel.passage.as_ref().is_some_and(|passage| passage.postfund.agreed);
+    match status {
+        Status::Initialized | Status::Signed if !is_locked => refuse(context, way, "ABORTED"),
+        Status::Aborted => {}
+        status => return Err(OpenError::WrongStatus { status }),
+    }
+    Ok(())
+}
+
 /// Gives a channel up that has not opened. What upstream set aside goes back.
 pub(super) fn refuse(context: &Context<'_>, way: &mut Way<'_>, code: &str) {
     let (upstream, downstream) = way.channel.channel.neighbours();
