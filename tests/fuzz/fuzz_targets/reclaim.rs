@@ -26,13 +26,13 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-fn some(index: usize, target_outcome_bytes: millstream_core::Bytes) -> ReclaimArgs {
+fn some(index: u64, target_outcome_bytes: millstream_core::Bytes) -> ReclaimArgs {
     ReclaimArgs {
         source_channel_id: B256::ZERO,
         source_state_hash: B256::ZERO,
         source_outcome_bytes: Default::default(),
         source_asset_index: 0,
-        index_of_target_in_source: index as u64,
+        index_of_target_in_source: index,
         target_state_hash: B256::ZERO,
         target_outcome_bytes,
         target_asset_index: 0,
