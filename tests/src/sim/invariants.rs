@@ -84,7 +84,7 @@ impl World {
             }
         };
         let can_go = record.base.is_some() && total > 0;
-        if can_go && owed > 0 && !paid && !self.cannot_prove(party, record) {
+        if can_go && owed > 0 && !paid && !self.cannot_prove(record) {
             let detail = format!("{} has {owed} in {}: {:?}", NAMES[party], self.name(&channel_id), record.status());
             return self.broken("everything is settled in the end", detail);
         }
@@ -138,7 +138,7 @@ impl World {
         }
         let peer = self.party_of(record.terms.key_of(record.role.other()));
         let peer_knows = peer.is_some_and(|peer| self.parties[peer].store.get(&channel_id).is_some());
-        if peer.into_iter().chain([party]).any(|party| self.cannot_prove(party, record)) {
+        if self.cannot_prove(record) {
             return;
         }
         let detail = format!("{} is left with {} {:?}", NAMES[party], self.name(&channel_id), record.status());

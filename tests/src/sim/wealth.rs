@@ -30,11 +30,10 @@ impl World {
         }
     }
 
-    /// Whether a ledger sets money aside for a channel that the party does not know: its backup lacks it. That cannot be reclaimed,
-    /// and keeps the rest.
-    pub fn cannot_prove(&self, party: usize, record: &Channel) -> bool {
-        let is_known = |id: &B256| self.parties[party].store.get(id).is_some();
-        self.truth.parties[party].restores > 0 && record.guarantees.iter().any(|one| !is_known(&one.channel_id))
+    /// Whether a ledger may set money aside for a channel that nobody there can prove any more, because a backup lacks it or its
+    /// last signatures. That cannot be reclaimed, and keeps the rest.
+    pub fn cannot_prove(&self, record: &Channel) -> bool {
+        self.truth.parties.iter().any(|signed| signed.restores > 0) && !record.guarantees.is_empty()
     }
 
     /// What a party was paid out, and what it deposited.
@@ -70,7 +69,7 @@ impl World {
         }
         let (paid_out, deposited) = self.in_and_out(party, asset);
         let records = self.records(party);
-        if records.values().any(|record| self.cannot_prove(party, record)) {
+        if records.values().any(|record| self.cannot_prove(record)) {
             return;
         }
         let relays = self.channels.iter().filter(|(_, terms)| terms.is_virtual());
@@ -130,7 +129,7 @@ impl World {
         let place = terms.hubs.iter().position(|key| *key == self.parties[hub].key.address())?;
         let payee = self.party_of(terms.payee).filter(|payee| self.is_honest(*payee))?;
         let record = &self.parties[payee].store.get(&channel_id)?.channel;
-        let passage = record.passage.as_ref().filter(|passage| passage.postfund.agreed)?;
+        let passage = record.passage.as_ref().filter(|passage| passage.postfund.complete().is_some())?;
         passage.route.fees.get(place).copied()
     }
 
