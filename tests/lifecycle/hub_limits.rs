@@ -330,3 +330,34 @@ fn a_channel_that_was_given_up_is_not_taken_on_other_terms_while_it_could_be_pro
         assert!(code.as_deref().is_some_and(|code| code == "CHANNEL_EXISTS"), "{who}: {code:?}");
     }
 }
+
+#[test]
+fn a_channel_that_is_closed_before_anything_is_set_aside_ends_without_the_chain() {
+    let mut row = Row::led_by(Asset::Native, &[false, true]);
+    // The payer follows in its ledger, and another request keeps its own waiting.
+    let purchase = millstream_core::wallet::Purchase::default();
+    row.gone[1] = true;
+    row.does(0, Command::Pay { channel_id: row.ledgers[0], amount: 5, purchase, ticks: 0 });
+    row.parties[0].outgoing.clear();
+    row.gone[1] = false;
+    row.open_one(AMOUNT);
+    while row.parties[0].channel(&row.id).base.is_none() {
+        let (from, parcel) = row.next_parcel().expect("they talk");
+        row.bring(from, parcel);
+    }
+    assert_eq!(row.record(0).status(), Status::Signed);
+    let sent = row.parties[0].transactions.len();
+    row.close();
+    for _ in 0..3 {
+        row.resume();
+    }
+    row.settle();
+    for party in 0..3 {
+        assert_eq!(row.record(party).status(), Status::Closed, "party {party}");
+    }
+    for (index, party) in [(0, 0), (0, 1), (1, 1), (1, 2)] {
+        let ledger = row.ledger(index, party);
+        assert_eq!((ledger.reserved.len(), ledger.split().guaranteed()), (0, 0), "ledger {index} at {party}");
+    }
+    assert_eq!(row.parties[0].transactions.len(), sent, "the chain has nothing to do with it");
+}

@@ -113,7 +113,6 @@ fn what_a_full_ledger_says_fits_into_a_message() {
 
 /// All of it on chain: every guarantee is challenged for, decided and reclaimed.
 #[test]
-#[ignore = "186,345 bytes so far: events keep whole outcomes"]
 fn a_full_ledger_that_is_reclaimed_fits_into_a_record() {
     let (mut row, ids) = busy_row();
     ids.iter().for_each(|id| row.pays(*id, 10));

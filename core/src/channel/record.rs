@@ -268,7 +268,8 @@ impl Channel {
     pub fn status(&self) -> Status {
         let facts = self.facts();
         let is_bound = self.passage.as_ref().is_some_and(|passage| passage.is_bound());
-        if facts.payout.is_some() || self.passage.as_ref().is_some_and(|passage| passage.is_over()) {
+        let is_over = |passage: &Passage| passage.is_over() || (!is_bound && self.is_final_signed());
+        if facts.payout.is_some() || self.passage.as_ref().is_some_and(|passage| is_over(passage)) {
             Status::Closed
         } else if self.aborted.is_some() && !is_bound {
             Status::Aborted

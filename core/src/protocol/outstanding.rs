@@ -117,6 +117,8 @@ pub(crate) fn outstanding_transactions(
     let recording = channel.recording && channel.closing.is_none();
     if channel.facts().dispute.is_some() || channel.leaving || recording {
         dispute::next_transaction(context, channel, effects)?;
+    } else if channel.passage.is_some() {
+        // It ends in its ledgers; the chain is for those who leave.
     } else if channel.closing.is_some() {
         close::next_transaction(channel, effects);
     } else {

@@ -185,6 +185,10 @@ fn adopt(context: &Context<'_>, channel: &mut Channel, proof: &[SignedVariablePa
     let base = signed_base(channel, shown).filter(|(base, _)| base.turn > known_turn(channel));
     if let Some((base, guarantees)) = base.filter(|_| channel.passage.is_none()) {
         channel.proposals.retain(|proposal| proposal.base.turn > base.turn);
+        if channel.proposals.iter().any(|proposal| proposal.change.is_some()) || channel.guarantees != guarantees {
+            // What they set aside was said of another base.
+            channel.proposals.clear();
+        }
         set_base(channel, base, guarantees);
     }
     let (Some(base), Ok(claim)) = (channel.base, Claim::from_app_data(&candidate.variable_part.app_data)) else {

@@ -109,6 +109,7 @@ pub(super) fn refundable(channel: &Channel, is_before: bool) -> u128 {
 pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
     let channel_id = way.channel.channel_id;
     let settled = settlement(context, &way.channel.channel);
+    let is_ended = way.channel.channel.status() == Status::Closed;
     let Way { channel, upstream, downstream, .. } = way;
     for ledger in upstream.iter_mut().chain(downstream).map(|part| &mut *part.channel) {
         let ledger_id = ledger.terms.channel_id();
@@ -117,7 +118,8 @@ pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
         };
         *hop = synced(context, *hop, ledger, channel_id, settled);
         let is_waiting = matches!(hop.stage, Stage::Idle | Stage::Offered);
-        if !is_waiting || channel.channel.aborted.is_some() {
+        let is_done = channel.channel.aborted.is_some() || is_ended;
+        if !is_waiting || is_done {
             ledger.reserved.retain(|promise| promise.channel_id != channel_id);
         }
         if hop.stage == Stage::Released && ledger.facts().dispute.is_none() {

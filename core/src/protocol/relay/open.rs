@@ -227,6 +227,7 @@ pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Me
         return Ok(());
     }
     let is_ready = channel.aborted.is_none()
+        && channel.closing.is_none()
         && !passage.refused
         && passage.prefund.complete().is_some()
         && passage.downstream.is_some_and(|hop| hop.stage == Stage::Idle)
