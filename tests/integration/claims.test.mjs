@@ -33,7 +33,7 @@ describe("claims", () => {
     const { seller } = shop;
     const accountOf = async () => (await seller.accounts()).find(({ channelId }) => channelId === channel.id);
     const { peer } = seller.wallet.channel(channel.id).info;
-    const same = { channelId: channel.id, buyer: peer, asset: `0x${"0".repeat(40)}` };
+    const same = { channelId: channel.id, kind: "stream", buyer: peer, asset: `0x${"0".repeat(40)}` };
     assert.deepEqual(await accountOf(), {
       ...same,
       status: "open",

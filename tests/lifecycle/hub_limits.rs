@@ -238,3 +238,39 @@ fn a_wallet_that_holds_very_few_records_relays_all_the_same() {
     row.does(1, Command::Resume { channel_id: row.ledgers[1] });
     row.assert_ledgers(&[LEDGER - 50 - 5 * FEE, LEDGER - 50], 0);
 }
+
+#[test]
+fn more_channels_than_a_queue_holds_open_and_close_at_once() {
+    let mut row = Row::new(Asset::Native, 1);
+    let mut held = Vec::new();
+    let ids: Vec<_> = (0..24)
+        .map(|_| {
+            let id = row.open_one(1_000);
+            while row.parties[0].channel(&id).base.is_none() {
+                let (from, parcel) = row.next_parcel().expect("they talk");
+                row.bring(from, parcel);
+            }
+            // What it says to the hub waits, so that all of it comes at once.
+            held.extend(row.parties[0].outgoing.drain(..));
+            id
+        })
+        .collect();
+    row.parties[0].outgoing.extend(held);
+    row.deliver();
+    for id in &ids {
+        row.id = *id;
+        row.assert_open();
+    }
+    for id in &ids {
+        row.does(0, Command::CloseChannel { channel_id: *id });
+    }
+    // Nobody asks again: the queues move on by themselves.
+    row.deliver();
+    for id in &ids {
+        row.id = *id;
+        for party in 0..3 {
+            assert_eq!(row.record(party).status(), Status::Closed);
+        }
+    }
+    row.assert_ledgers(&[LEDGER - 24 * FEE, LEDGER], 0);
+}

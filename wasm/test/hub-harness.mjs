@@ -69,7 +69,7 @@ export class Network {
     return Object.assign(hub, { origin });
   }
 
-  async seller(name, { hubs = [], chunks = 5, price = PRICE, ...options } = {}) {
+  async seller(name, { hubs = [], chunks = 5, price = PRICE, bytes, ...options } = {}) {
     const origin = `http://${name}.test`;
     const seller = await Seller.open({
       chain: this.chain,
@@ -81,7 +81,7 @@ export class Network {
       hubs: hubs.map((hub) => hub.origin),
       ...options,
     });
-    const content = new Uint8Array(randomBytes(chunks * CHUNK));
+    const content = bytes ?? new Uint8Array(randomBytes(chunks * CHUNK));
     const listing = await seller.add("/content", { bytes: content }, { price, chunkSize: CHUNK });
     this.serve(origin, (request) => seller.handle(request));
     this.#t.after(() => seller.stop());

@@ -72,9 +72,11 @@ test("a hub's own terms: whom it serves, and what it takes at most", async (t) =
 });
 
 test("a fee that is not what the hub said is asked for again; one that it never takes is refused", async (t) => {
-  for (const [lies, outcome] of [
-    [1, "open"],
-    [Infinity, "HUB_FEE"],
+  for (const [lies, way, outcome] of [
+    [1, "named", "open"],
+    [1, "auto", "open"],
+    [Infinity, "named", "HUB_FEE"],
+    [Infinity, "auto", "HUB_FEE"],
   ]) {
     const { network, hub, seller, buyer } = await openRow(t);
     let told = 0;
@@ -87,7 +89,8 @@ test("a fee that is not what the hub said is asked for again; one that it never 
     const again = await network.buyer("again");
     await again.openChannel({ seller: hub.origin, kind: "ledger", deposit: LEDGER });
     told = 0;
-    const opening = again.openChannel({ seller: seller.url, via: hub.origin, deposit: AMOUNT });
+    const via = way === "named" ? hub.origin : "auto";
+    const opening = again.openChannel({ seller: seller.url, via, deposit: AMOUNT });
     if (outcome === "open") assert.equal((await opening).status, "open");
     else await assert.rejects(opening, coded("HUB_REFUSED", { peerCode: outcome }));
     await buyer.stop();
@@ -142,6 +145,24 @@ test("terms that cannot be used are an error, not a surprise", async (t) => {
     buyer.openChannel({ seller: "http://nobody.test", kind: "ledger", deposit: 1n }),
     coded("PEER_UNREACHABLE"),
   );
+});
+
+test("a hub that never says its terms is not waited for longer than the caller wants", async (t) => {
+  const { network, hub, seller, buyer } = await openRow(t);
+  const silent = ({ signal }) =>
+    new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+  network.serve("http://silent.test", silent);
+  for (const options of [
+    { seller: seller.url, via: [hub.origin, "http://silent.test"], deposit: AMOUNT },
+    { seller: "http://silent.test", kind: "ledger", deposit: AMOUNT },
+  ]) {
+    const giveUp = new AbortController();
+    const before = network.traffic.length;
+    const opening = buyer.openChannel({ ...options, signal: giveUp.signal });
+    const asked = () => network.traffic.slice(before).some(({ to }) => to === "http://silent.test");
+    await until(asked, "it was asked").finally(() => giveUp.abort());
+    await assert.rejects(opening, coded("ABORTED"));
+  }
 });
 
 test("a list of hubs that the seller did not sign is refused", async (t) => {
@@ -225,6 +246,19 @@ test("a paid request that comes before the last message waits for it", async (t)
   const response = await patient;
   assert.equal(response.status, 206, await response.clone().text());
   assert.deepEqual(new Uint8Array(await response.arrayBuffer()), seller.content.slice(0, 1_000));
+});
+
+test("what a hub has forgotten to hand on is said again when the seller does not know the channel as open", async (t) => {
+  const { network, hub, seller, buyer } = await openRow(t);
+  let messages = 0;
+  network.replace(seller.origin, (handle) => (request) => {
+    // Everything after the proposal is lost for a while, and nobody hears of it.
+    if (request.method === "POST" && ++messages > 1 && messages < 4) return new Response(new Uint8Array(0));
+    return handle(request);
+  });
+  await buyer.openChannel({ seller: seller.url, via: hub.origin, deposit: AMOUNT });
+  const response = await buyer.fetch(seller.url);
+  assert.deepEqual(new Uint8Array(await response.arrayBuffer()), seller.content);
 });
 
 async function offer(seller) {

@@ -170,3 +170,52 @@ test("channels through two hubs, named or looked for", async (t) => {
   await until(() => ledgers[0].info.guaranteed === 0n, "nothing is set aside any more");
   assert.deepEqual(ledgers[0].info.balances, { payer: LEDGER - paid, payee: paid });
 });
+
+test("a seller's accounts and quotes, with a hub and after a restart", async (t) => {
+  const [store, secret] = [memoryStore(), new Uint8Array(32).fill(3)];
+  const { network, hubs, seller, buyer, ledgers } = await openRow(t, { seller: { store, secret } });
+  const listed = async (from) => {
+    const response = await from.handle(new Request(seller.url));
+    return JSON.parse(Buffer.from(response.headers.get("payment-required"), "base64")).accepts[0].extra;
+  };
+  const { quote, hubs: text } = await listed(seller);
+  assert.deepEqual(JSON.parse(text), [
+    {
+      address: hubs[0].wallet.address,
+      url: `${hubs[0].origin}/.well-known/millstream`,
+      ledger: ledgers[1].id,
+    },
+  ]);
+  const channel = await buyer.openChannel({ seller: seller.url, via: "auto", deposit: AMOUNT });
+  await collect(buyer.download(seller.url, { endChunk: 2 }));
+  const accounts = async (of) => {
+    const all = await of.accounts();
+    return [ledgers[1], channel].map(({ id }) => {
+      const { kind, buyer: other, earned, unspent, status } = all.find(({ channelId }) => channelId === id);
+      return [kind, other, earned, unspent, status];
+    });
+  };
+  const [withHub, withBuyer] = [
+    ["ledger", hubs[0].wallet.address],
+    ["stream", buyer.address],
+  ];
+  assert.deepEqual(await accounts(seller), [
+    [...withHub, 0n, 0n, "open"],
+    [...withBuyer, 2n * PRICE, 0n, "open"],
+  ]);
+  await seller.stop();
+  const again = await network.seller("seller", { hubs, store, secret, bytes: seller.content });
+  assert.equal((await listed(again)).quote, quote, "what was paid for before is still paid for");
+  const { chunks } = await collect(buyer.download(seller.url, { endChunk: 3 }));
+  assert.deepEqual(
+    chunks.map(({ amount }) => amount),
+    [0n, 0n, PRICE],
+  );
+  // Its request goes to the hub, and from there with whatever the buyer asks of that next.
+  const closing = again.claim(channel.id);
+  await until(() => hubs[0].wallet.channel(channel.id).status === "closing", "the hub was asked");
+  await ledgers[0].ping();
+  assert.equal((await closing).paid, 3n * PRICE);
+  await until(() => ledgers[1].info.guaranteed === 0n, "the hub has paid");
+  assert.deepEqual((await accounts(again))[0], [...withHub, 3n * PRICE, 0n, "open"]);
+});

@@ -26,7 +26,7 @@ import {
 } from "millstream";
 import { injectedChain, type Eip1193Provider } from "millstream/browser";
 import { fileStore } from "millstream/node";
-import { Seller, type ClaimOutcome, type SellerAccount } from "millstream/server";
+import { Hub, Seller, type ClaimOutcome, type HubTerms, type SellerAccount } from "millstream/server";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type IsAny<T> = 0 extends 1 & T ? true : false;
@@ -43,6 +43,9 @@ check<Equal<Channel["remaining"], bigint>>();
 check<Equal<DownloadedChunk["bytes"], Uint8Array>>();
 check<Equal<Awaited<ReturnType<Wallet["receiveMessage"]>>, Uint8Array[]>>();
 check<Equal<Awaited<ReturnType<Wallet["openChannel"]>>, Channel>>();
+check<Equal<Awaited<ReturnType<Hub["link"]>>, Channel>>();
+check<Equal<HubTerms["links"][number]["send"], bigint>>();
+check<Equal<NonNullable<Channel["info"]["downstream"]>["stage"], "idle" | "offered" | "held" | "released">>();
 
 // Nothing is `any`.
 type Methods<T> = {
@@ -54,6 +57,7 @@ check<NoAny<Methods<Wallet>>>();
 check<NoAny<Methods<Channel>>>();
 check<NoAny<Methods<Chain>>>();
 check<NoAny<Methods<Store>>>();
+check<NoAny<Methods<Hub>>>();
 check<Equal<IsAny<Output>, false>>();
 
 // Outputs and events are told apart by their type, and exhaustively.

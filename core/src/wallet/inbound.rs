@@ -271,6 +271,15 @@ fn check_changes(context: &Context<'_>, parts: &mut [Part], message: &Message) -
             }
             None
         }
+        Message::Error { .. } => {
+            // What it does not grant, it will not propose either.
+            if let Some(Wish::Change(change)) = ledger.request.map(|request| request.wish)
+                && let Some(channel) = channel(others, change.channel_id())
+            {
+                relay_protocol::not_signed(channel, change);
+            }
+            None
+        }
         _ => None,
     };
     let Some(change) = change else { return Ok(()) };

@@ -75,6 +75,8 @@ pub struct Wallet {
     pub(super) disputes: Set<(u64, B256)>,
     /// Virtual channels, and ledgers of some, that have something to do once the records on their way are loaded.
     pub(super) unadvanced: Set<B256>,
+    /// Ledgers whose queue has no room, with the virtual channels that wait for it.
+    pub(super) busy: Map<B256, Vec<B256>>,
 }
 
 impl core::fmt::Debug for Wallet {
@@ -117,6 +119,7 @@ impl Wallet {
             shallow: Set::default(),
             disputes: Set::default(),
             unadvanced: Set::default(),
+            busy: Map::default(),
         }
     }
 

@@ -122,18 +122,22 @@ impl Wallet {
         change: Box<StepAll<'_>>,
     ) -> Result<(), Error> {
         let ids = self.on_way(channel_id, message)?;
-        // What the other side refused is not offered again at once.
-        let is_refusal = matches!(message, Some(Message::UpdateError { .. }));
+        // What the other side refused is not offered again at once, nor asked for.
+        let is_refusal = matches!(message, Some(Message::UpdateError { .. } | Message::Error { .. }));
+        let mut busy = Vec::new();
         self.step_all(&ids, now, |context, parts| {
             change(context, parts)?;
             let virtuals = parts.iter().filter(|part| part.channel.passage.is_some()).map(|part| part.channel_id);
             for id in virtuals.collect::<Vec<_>>() {
                 if let Some(mut way) = way(parts, id) {
                     relay::advance(context, &mut way, !is_refusal)?;
+                    busy.extend(way.busy.into_iter().map(|ledger| (ledger, id)));
                 }
             }
             Ok(())
         })?;
+        self.busy.remove(&channel_id);
+        self.wait_for_room(&busy);
         if self.channel(&channel_id).is_some_and(|channel| channel.leaving || channel.facts().dispute.is_some()) {
             // A ledger goes on chain with all that it guarantees.
             return self.advance(channel_id, now);
@@ -150,12 +154,16 @@ impl Wallet {
         };
         let mut result = Ok(());
         for id in virtuals {
+            let mut busy = Vec::new();
             let advanced = self.on_way(id, None).and_then(|ids| {
-                self.step_all(&ids, now, |context, parts| match way(parts, id) {
-                    Some(mut way) => Ok(relay::advance(context, &mut way, true)?),
-                    None => Ok(()),
+                self.step_all(&ids, now, |context, parts| {
+                    let Some(mut way) = way(parts, id) else { return Ok(()) };
+                    relay::advance(context, &mut way, true)?;
+                    busy.extend(way.busy.into_iter().map(|ledger| (ledger, id)));
+                    Ok(())
                 })
             });
+            self.wait_for_room(&busy);
             match advanced {
                 Err(Error::Loading { .. }) => _ = self.unadvanced.insert(id, ()),
                 Err(Error::UnknownChannel { .. }) => {}
@@ -163,6 +171,17 @@ impl Wallet {
             }
         }
         result
+    }
+
+    /// Notes which virtual channels want more of a ledger than its queue has room for.
+    fn wait_for_room(&mut self, busy: &[(B256, B256)]) {
+        for (ledger, id) in busy {
+            let mut waiting = self.busy.remove(ledger).unwrap_or_default();
+            if !waiting.contains(id) {
+                waiting.push(*id);
+            }
+            self.busy.insert(*ledger, waiting);
+        }
     }
 
     /// Goes on with those whose records were loaded.
@@ -188,10 +207,11 @@ impl Wallet {
         self.find(channel_id)?;
         let mut ids = alloc::vec![channel_id];
         let Some(channel) = self.channel(&channel_id) else { return Ok(ids) };
-        let virtuals = match &channel.passage {
+        let mut virtuals = match &channel.passage {
             Some(_) => alloc::vec![channel_id],
             None => concerned(channel, message),
         };
+        virtuals.extend(self.busy.get(&channel_id).into_iter().flatten().copied());
         let mut result = Ok(());
         for id in virtuals {
             result = result.and(self.find_if_there(id, &mut ids));
@@ -258,6 +278,8 @@ impl Wallet {
                 self.answers.insert((now.saturating_add(60), channel_id), ());
                 Ok(())
             }
+            // It was forgotten while its records were waited for.
+            Err(Error::UnknownChannel { .. }) => Ok(()),
             result => result,
         }
     }
@@ -278,7 +300,7 @@ fn way(parts: &mut [Part], channel_id: B256) -> Option<Way<'_>> {
             downstream = Some(part);
         }
     }
-    Some(Way { channel: channel?, upstream, downstream })
+    Some(Way { channel: channel?, upstream, downstream, busy: Vec::new() })
 }
 
 /// The virtual channels that a message on a ledger may change something for.
@@ -298,6 +320,11 @@ fn concerned(ledger: &Channel, message: Option<&Message>) -> Vec<B256> {
             }
             for guarantee in ledger.guarantees.iter().filter(|one| !guarantees.contains(one)) {
                 ids.insert(guarantee.channel_id, ());
+            }
+        }
+        Some(Message::Error { .. }) => {
+            if let Some(Wish::Change(change)) = ledger.request.map(|request| request.wish) {
+                ids.insert(change.channel_id(), ());
             }
         }
         _ => {}

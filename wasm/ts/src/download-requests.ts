@@ -184,6 +184,8 @@ export class PaidRequests {
         const isUnshowable =
           peerCode === "VOUCHER_WRONG_BASE_TURN" || (peerCode === "QUOTE_UNKNOWN" && purchase.isForeign(shown.payment));
         if (isUnshowable && disputes < MAX_DISPUTES) purchase.setUnshowable(shown.payment);
+        // Somebody on the way was restarted before it handed on what opens the channel.
+        else if (isNotOpenThere(peerCode, purchase) && disputes < MAX_DISPUTES) await purchase.channel.resume();
         else if (peerCode !== "PAYMENT_INSUFFICIENT") throw refusal;
         // The money may have bought a chunk whose answer was lost.
         else if (disputes < MAX_DISPUTES && !purchase.isBought(index)) await this.#reconcile(exchange, shown.payment);
@@ -383,4 +385,9 @@ function forgotten({ purchase, index }: Exchange, refusal: MillstreamError): Mil
 
 function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether a channel through hubs is open here and not there. */
+function isNotOpenThere(peerCode: string | undefined, { channel }: Purchase): boolean {
+  return peerCode === "CHANNEL_NOT_OPEN" && channel.info.hubs !== undefined && channel.status === "open";
 }

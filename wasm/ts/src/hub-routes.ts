@@ -7,6 +7,7 @@ import type { Offer } from "./offer.js";
 import type { OpenTarget } from "./opening.js";
 import { feeFor, fetchPeerTerms } from "./peer-terms.js";
 import { NATIVE_ASSET, type ChannelInfo, type Hex, type Route } from "./types.js";
+import { withSignal } from "./waits.js";
 import type { Wallet } from "./wallet.js";
 
 /** How often further hubs are asked for, behind those that are known. */
@@ -15,6 +16,8 @@ const MAX_ROUNDS = 3;
 const MAX_ASKED = 8;
 /** How many ways are tried until what refused the last one is reported. */
 const MAX_WAYS = 4;
+/** Completes "... was aborted". */
+const ASKING = "asking hubs for their terms";
 /** What is not known is enough. */
 const UNKNOWN = 2n ** 128n;
 
@@ -64,7 +67,7 @@ export function warmHubs(wallet: Wallet): void {
 /**
  * Opens a channel through the hubs that its owner names.
  *
- * @throws {MillstreamError} `PEER_...`, `ROUTE_UNKNOWN`, and what `open` throws
+ * @throws {MillstreamError} `PEER_...`, `ROUTE_UNKNOWN`, `ABORTED`, and what `open` throws
  */
 export async function openVia(
   wallet: Wallet,
@@ -72,10 +75,11 @@ export async function openVia(
   via: readonly (string | URL)[],
   amount: bigint,
   open: Open,
+  signal?: AbortSignal,
 ): Promise<Hex> {
   const book = hubBookOf(wallet);
   for (let isAgain = false; ; isAgain = true) {
-    const hubs = await Promise.all(via.map((url) => book.get(url)));
+    const hubs = await withSignal(Promise.all(via.map((url) => book.get(url))), signal, ASKING);
     try {
       const way = wayThrough(wallet, offer, await namedHubs(offer), hubs);
       return await open(amount, routeOf(way, amount));
@@ -90,16 +94,22 @@ export async function openVia(
  * Opens a channel along the cheapest way that there is.
  *
  * @param amounts what the channel may be over, the best first, in base units
- * @throws {MillstreamError} `ROUTE_UNKNOWN`, `OFFER_MALFORMED`, and what `open` throws for the last way
+ * @throws {MillstreamError} `ROUTE_UNKNOWN`, `OFFER_MALFORMED`, `ABORTED`, and what `open` throws for the last way
  */
-export async function openAlong(wallet: Wallet, offer: Offer, amounts: readonly bigint[], open: Open): Promise<Hex> {
+export async function openAlong(
+  wallet: Wallet,
+  offer: Offer,
+  amounts: readonly bigint[],
+  open: Open,
+  signal?: AbortSignal,
+): Promise<Hex> {
   const search = new Search(wallet, offer, await namedHubs(offer));
-  await search.begin();
+  await withSignal(search.begin(), signal, ASKING);
   let refusal: unknown;
   for (let tries = 0, rounds = 0; ;) {
     const found = await search.find(amounts);
     if (!found) {
-      if (rounds++ < MAX_ROUNDS && (await search.lookFurther())) continue;
+      if (rounds++ < MAX_ROUNDS && (await withSignal(search.lookFurther(), signal, ASKING))) continue;
       throw refusal ?? search.nothing();
     }
     const { way, amount } = found;

@@ -4,19 +4,21 @@ import type { CloseResult, LeaveProgress } from "./channel.js";
 import { MillstreamError, checkHex, isMillstreamError } from "./errors.js";
 import type { ChunkLedger } from "./seller-ledger.js";
 import type { Store } from "./store.js";
-import { NATIVE_ASSET, type ChannelStatus, type Hex } from "./types.js";
+import { NATIVE_ASSET, type ChannelKind, type ChannelStatus, type Hex } from "./types.js";
 import type { Wallet } from "./wallet.js";
 
 /** One buyer's channel, as its seller sees it. Amounts in base units of `asset`. */
 export interface SellerAccount {
   readonly channelId: Hex;
-  /** The buyer's channel key. */
+  /** A `"ledger"` is one with a hub, into which channels through it are paid out when they close. */
+  readonly kind: ChannelKind;
+  /** The buyer's channel key; of a ledger the hub's. */
   readonly buyer: Hex;
   readonly asset: Hex;
   readonly status: ChannelStatus;
   /** All that was paid on the channel: what the chain pays out to the seller, whatever the buyer says. */
   readonly earned: bigint;
-  /** What of it bought nothing yet; below zero if the buyer was served ahead of payment. */
+  /** What of it bought nothing yet, of a ledger nothing; below zero if the buyer was served ahead of payment. */
   readonly unspent: bigint;
   /** What the chain holds for the channel, as far as it is confirmed. */
   readonly held: bigint;
@@ -111,9 +113,9 @@ export class SellerAccounts {
   async #read(channelId: Hex): Promise<SellerAccount | undefined> {
     const info = (await this.#wallet.loadChannel(channelId))?.info;
     if (!info) return undefined;
-    const { peer: buyer, asset, status, cumulativeAmount, holdings: held, payout } = info;
-    const unspent = await this.#ledger.unspent(channelId, { cumulativeAmount });
-    return { channelId, buyer, asset, status, earned: cumulativeAmount, unspent, held, paidOut: payout?.paid };
+    const { kind, peer: buyer, asset, status, cumulativeAmount, holdings: held, payout } = info;
+    const unspent = kind === "ledger" ? 0n : await this.#ledger.unspent(channelId, { cumulativeAmount });
+    return { channelId, kind, buyer, asset, status, earned: cumulativeAmount, unspent, held, paidOut: payout?.paid };
   }
 
   async #stored(): Promise<Awaited<ReturnType<Store["load"]>>> {

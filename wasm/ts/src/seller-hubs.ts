@@ -83,7 +83,9 @@ export class SellerHubs {
         try {
           const { address, walletUrl, hub } = await fetchPeerTerms(url, this.#wallet);
           this.#unknown.delete(url);
-          if (hub) this.#urls.set(address, walletUrl);
+          if (!hub) return;
+          this.#urls.set(address, walletUrl);
+          this.#wallet.meet(address, walletUrl);
         } catch (error) {
           if (!isMillstreamError(error)) throw error;
         }

@@ -46,6 +46,10 @@ export class Sellers {
   /** The channels that are being resumed until their seller answers. */
   readonly #resuming = new Set<Hex>();
   readonly #busy: (channelId: Hex) => boolean;
+  /** Where hubs take messages that opened ledgers with us, by their channel keys. */
+  readonly #met = new Map<Hex, string>();
+  /** How many messages of a peer are being answered. */
+  readonly #answering = new Map<Hex, number>();
 
   /** `busy`: whether a transaction of a channel is under way, which resuming would ask for again. */
   constructor(driver: Driver, store: Store, fetch: typeof globalThis.fetch, busy: (channelId: Hex) => boolean) {
@@ -63,6 +67,21 @@ export class Sellers {
       // A payment is a payee's; there is one with every chunk that is sold.
       if (type !== "paymentReceived") this.follow(channelId);
     });
+  }
+
+  /** Remembers where a hub is, for what is to be said to it unasked. */
+  meet(peer: Hex, url: string): void {
+    this.#met.set(peer, url);
+  }
+
+  /** What there is to say to a peer now goes with the answer to its message, until the function returned is called. */
+  answer(peer: Hex): () => void {
+    this.#answering.set(peer, (this.#answering.get(peer) ?? 0) + 1);
+    return () => {
+      const left = (this.#answering.get(peer) ?? 1) - 1;
+      if (left > 0) this.#answering.set(peer, left);
+      else this.#answering.delete(peer);
+    };
   }
 
   /** Whether messages to a peer about a channel are brought to it; otherwise they wait for the peer's next one. */
@@ -89,13 +108,15 @@ export class Sellers {
     return known.length > 0 ? Math.min(...known) : undefined;
   }
 
-  /** Where a neighbour on the way of a virtual channel, or its seller, takes messages. */
+  /** Where a neighbour on the way of a virtual channel, or its seller, takes messages now. */
   #urlOnWay({ id, role, payee, upstream, downstream }: ChannelInfo, peer: Hex): string | undefined {
     for (const hop of [downstream, upstream]) {
       const ledger = hop && this.#driver.core.channel(hop.ledger);
-      if (ledger?.peer === peer) return this.url(ledger.id);
+      const url = ledger?.peer === peer ? this.url(ledger.id) : undefined;
+      if (url !== undefined) return url;
     }
-    return role === "payer" && peer === payee ? this.url(id) : undefined;
+    if (role === "payer" && peer === payee) return this.url(id);
+    return this.#answering.has(peer) ? undefined : this.#met.get(peer);
   }
 
   /** The note of a channel. A successor has none at first: its seller is that of the channel that it goes on from. */

@@ -152,7 +152,7 @@ export class Wallet {
     this.#driver = driver;
     this.#cursor = cursor;
     this.#external = options.signer !== undefined;
-    this.#mailbox = new Mailbox(driver, (id, peer) => sellers.reaches(id, peer));
+    this.#mailbox = new Mailbox(driver, sellers);
     const channelOf = (id: Hex) => this.#channel(id);
     this.#parts = { chain, driver, payments, transactions, sellers, watcher, channelOf };
     announce(this.#parts, this.#events);
@@ -248,9 +248,9 @@ export class Wallet {
   ): Promise<Channel> {
     const { openAlong, openVia } = await import("./hub-routes.js");
     const open = (deposit: bigint, route: Route) => openChannel(this.#parts, offer, { ...options, deposit }, route);
-    if (via === "auto") return this.#channel(await openAlong(this, offer, [amount, ...smaller], open));
+    if (via === "auto") return this.#channel(await openAlong(this, offer, [amount, ...smaller], open, options.signal));
     const hubs = typeof via === "string" || via instanceof URL ? [via] : via;
-    return this.#channel(await openVia(this, offer, hubs, amount, open));
+    return this.#channel(await openVia(this, offer, hubs, amount, open, options.signal));
   }
 
   /** Payer: downloads what is sold under a URL, chunk by chunk, each checked before the next is paid for. */
@@ -312,6 +312,11 @@ export class Wallet {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Uint8Array[]> {
     return this.#mailbox.receive(bytes, signal);
+  }
+
+  /** @internal Payee: remembers where a hub takes messages. */
+  meet(hub: Hex, url: string): void {
+    this.#parts.sellers.meet(hub, url);
   }
 
   /**
@@ -395,8 +400,8 @@ export class Wallet {
     this.#driver.tick();
     for (const { id, kind, status, role, hubs } of this.#core.channels()) {
       // What a signer outside was asked for, or what was signed under a lease, is not in the record.
-      // What was said last to the next on the way of a virtual channel may not have arrived.
-      const isOnWay = hubs !== undefined && role !== "payee" && (status === "signed" || status === "open");
+      // What was said last on the way of a virtual channel may not have arrived. A hub has many: its payers say it again.
+      const isOnWay = hubs !== undefined && role === "payer" && (status === "signed" || status === "open");
       if (this.#external || status === "disconnected" || isOnWay) this.#resume(id);
       sellers.follow(id);
       if (kind === "ledger" && status === "open") this.#warmHubs();

@@ -217,9 +217,10 @@ pub(super) fn settle(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Mes
         if waits || super::check_change(context, &ledger.channel, &mut way.channel.channel, change).is_err() {
             continue;
         }
+        let ledger_id = ledger.channel_id;
         match offer(context, ledger, change) {
-            // The queue of the ledger moves on, and we are asked again.
-            Ok(()) | Err(UpdateError::Busy) => {}
+            Ok(()) => {}
+            Err(UpdateError::Busy) => way.busy.push(ledger_id),
             Err(error) => return Err(error.into()),
         }
     }

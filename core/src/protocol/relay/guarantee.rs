@@ -109,7 +109,7 @@ pub(super) fn refundable(channel: &Channel, is_before: bool) -> u128 {
 pub(super) fn sync(context: &Context<'_>, way: &mut Way<'_>) {
     let channel_id = way.channel.channel_id;
     let settled = settlement(context, &way.channel.channel);
-    let Way { channel, upstream, downstream } = way;
+    let Way { channel, upstream, downstream, .. } = way;
     for ledger in upstream.iter_mut().chain(downstream).map(|part| &mut *part.channel) {
         let ledger_id = ledger.terms.channel_id();
         let Some(hop) = channel.channel.passage.as_mut().and_then(|passage| passage.hop_mut(&ledger_id)) else {

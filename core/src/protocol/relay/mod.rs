@@ -38,6 +38,7 @@ pub(crate) use open::{
 };
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::B256;
 use crate::channel::{Channel, Hop, Role, Stage, Status};
@@ -57,6 +58,8 @@ pub(crate) struct Way<'a> {
     pub(crate) channel: &'a mut Part,
     pub(crate) upstream: Option<&'a mut Part>,
     pub(crate) downstream: Option<&'a mut Part>,
+    /// The ledgers whose queue has no room for what we want: to be asked again when it moves on.
+    pub(crate) busy: Vec<B256>,
 }
 
 impl Way<'_> {

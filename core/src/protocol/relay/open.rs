@@ -236,15 +236,13 @@ pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), Me
         Guarantee { channel_id: way.channel.channel_id, amount: channel.terms.deposit, payer: ledger.channel.role };
     let fee = passage.route.fee_from(place).ok_or(OpenError::Route)?;
     let change = Change::Add { guarantee, fee };
-    let offered = offer(context, ledger, change);
-    match offered {
-        // The queue of the ledger moves on, and we are asked again.
-        Ok(()) | Err(UpdateError::Busy) => Ok(()),
-        Err(error) => {
-            refuse(context, way, error.code());
-            Ok(())
-        }
+    let ledger_id = ledger.channel_id;
+    match offer(context, ledger, change) {
+        Ok(()) => {}
+        Err(UpdateError::Busy) => way.busy.push(ledger_id),
+        Err(error) => refuse(context, way, error.code()),
     }
+    Ok(())
 }
 
 /// Proposes a change of a ledger, or asks its leader to.
