@@ -100,7 +100,9 @@ describe("the page with a hub", () => {
     assert.deepEqual(await sums(one), [COST, DEPOSIT - COST - FEE, FEE]);
     assert.deepEqual(await calls(one), ["deposit", "deposit", "concludeAndTransferAllAssets"]);
     assert.equal(await change(one, "seller"), 0n);
-    assert.match(await one.locator("#close-steps").innerText(), /not yet: .*CLOSE_GUARANTEES/);
+    const steps = one.locator("#close-steps li");
+    assert.match(await steps.last().innerText(), /not yet: .*CLOSE_GUARANTEES/);
+    assert.equal(await one.locator("#close-steps [data-state=done]").count(), 2);
     assert.match(await one.locator("#balance-note").innerText(), /still in their ledger/);
     await press(other, "Close channel");
     await closed(other);

@@ -99,7 +99,8 @@ async function settle(session: Session, { paid: out, refunded }: CloseResult): P
     const paid = channel?.paid ?? 0n;
     say("The hub closes its ledger with the seller as well.");
     const unsettled = await settleBehind();
-    step?.(3, unsettled === undefined ? "" : `not yet: ${unsettled}`);
+    if (unsettled === undefined) step?.(3);
+    else step?.(2, `not yet: ${unsettled}`);
     await show(session, { paid, refunded, fee: out - paid, unsettled });
   }
   await session.wallet?.stop();

@@ -112,20 +112,22 @@ export async function settleBehind(): Promise<string | undefined> {
   }
 }
 
+/** Marks the steps before one as done. @param why the others are not taken */
+export type Step = (at: number, why?: string) => void;
+
 /** A list of steps, each with the time since the first was begun. */
-export function stepsOf(list: HTMLElement, steps: readonly string[]): (at: number, note?: string) => void {
+export function stepsOf(list: HTMLElement, steps: readonly string[]): Step {
   const start = performance.now();
   const rows = steps.map((text) => {
     const [note, time] = [make("code"), make("time")];
     return { row: make("li", {}, make("span", {}, text, note), time), note, time };
   });
   list.replaceChildren(...rows.map(({ row }) => row));
-  return (at, noted = "") => {
+  return (at, why) => {
     for (const [index, { row, time, note }] of rows.entries()) {
-      row.dataset["state"] = index < at ? "done" : index === at ? "now" : "next";
-      if (index !== at - 1) continue;
-      time.textContent ||= `+${milliseconds(performance.now() - start)}`;
-      note.textContent = noted;
+      row.dataset["state"] = index < at ? "done" : index === at && why === undefined ? "now" : "next";
+      if (index === at - 1) time.textContent ||= `+${milliseconds(performance.now() - start)}`;
+      if (index === at && why !== undefined) note.textContent = why;
     }
   };
 }

@@ -4,7 +4,7 @@ import type { Channel, Hex, Wallet } from "millstream";
 
 import { ChainView } from "./chain-view.js";
 import { chunksOf, type DemoConfig } from "./config.js";
-import type { HubSays } from "./hub.js";
+import type { HubSays, Step } from "./hub.js";
 
 /**
  * Where a visitor is. "funded": the ledger with the hub is open, a channel through it is not. "stuck": the final state is proposed and the seller does not answer, so that nothing more can be
@@ -69,7 +69,7 @@ export class Session {
   /** The buyer's account on chain: it sends transactions and is paid out. */
   account: Hex | undefined;
   /** Marks how far closing is. */
-  step: ((at: number, note?: string) => void) | undefined;
+  step: Step | undefined;
   balancesBefore: Balances | undefined;
   /** How long the download ran in all, in milliseconds. */
   downloadMs = 0;
