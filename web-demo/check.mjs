@@ -6,7 +6,15 @@ import { join } from "node:path";
 
 import { launchChromium, watchPage } from "./browser.mjs";
 import { DemoError } from "./errors.mjs";
-import { Findings, figuresOfChain, figuresOfFile, figuresOfPage, figuresOfSeller } from "./figures.mjs";
+import {
+  Findings,
+  figuresOfChain,
+  figuresOfFile,
+  figuresOfHub,
+  figuresOfPage,
+  figuresOfSeller,
+  soldOn,
+} from "./figures.mjs";
 import { startDemo } from "./server.mjs";
 
 const STEP_TIMEOUT_MS = 60_000;
@@ -23,13 +31,13 @@ const SCREENS = [
  * @param {object} options those of the command line
  * @returns {Promise<number>} exit code
  */
-export async function check({ file, port = 0, price, screenshots }) {
+export async function check({ file, port = 0, price, via, screenshots }) {
   const log = (line) => console.log(`check: ${line}`);
   let demo;
   let browser;
   let verdict;
   try {
-    demo = await startDemo({ file, port, price, log: (line) => console.log(`demo: ${line}`) });
+    demo = await startDemo({ file, port, price, via, log: (line) => console.log(`demo: ${line}`) });
     browser = await launchChromium();
     verdict = await buyAndCompare(demo, browser, { log, screenshots });
   } catch (error) {
@@ -54,12 +62,12 @@ async function buyAndCompare(demo, browser, { log, screenshots }) {
     await page.locator("html[data-ready]").waitFor();
     await picture("1-start");
 
-    log("funding a channel");
+    log(demo.hub ? "funding a ledger with the hub, opening a channel through it" : "funding a channel");
     await page.getByRole("button", { name: "Open channel" }).click();
     await untilEnabled(page, "#start");
     await picture("2-open");
 
-    await download(page, demo, log, picture);
+    await download(page, demo, { log, picture, findings });
     await savedFile(page, demo, findings);
     await attempts(page, demo, findings, log);
 
@@ -70,12 +78,14 @@ async function buyAndCompare(demo, browser, { log, screenshots }) {
 
     const shown = await figuresOfPage(page);
     const sold = await figuresOfSeller(demo);
+    const between = demo.hub && (await figuresOfHub(demo));
     const mined = await figuresOfChain(demo, shown);
     const onDisk = await figuresOfFile(demo);
-    findings.compare(shown, { sold, mined, onDisk });
+    findings.compare(shown, { sold, ...(between && { between }), mined, onDisk });
     unexpected(watched, demo, findings);
-    const { chunks, payments, bytes, paid, refunded } = shown;
-    const figures = { chunks, payments, bytes, onChainTransactions: mined.onChainTransactions, paid, refunded };
+    const { chunks, payments, bytes, paid, refunded, hubFee } = shown;
+    const { onChainTransactions } = mined;
+    const figures = { chunks, payments, bytes, onChainTransactions, paid, refunded, ...(demo.hub && { hubFee }) };
     return findings.failed.length === 0
       ? { ok: true, ...figures }
       : { ok: false, error: findings.failed.join("; "), ...figures };
@@ -92,10 +102,11 @@ async function buyAndCompare(demo, browser, { log, screenshots }) {
 
 const untilEnabled = (page, selector) => page.locator(`${selector}:enabled`).waitFor();
 
-/** Downloads at the pace to watch, stops on the way, goes on at full speed. */
-async function download(page, demo, log, picture) {
+/** Downloads at the pace to watch, stops on the way, goes on at full speed: without the hub, if there is one. */
+async function download(page, demo, { log, picture, findings }) {
   const { chunks } = demo.seller.listings[0];
   const start = page.locator("#start");
+  const messages = demo.hub?.messages;
   if (chunks >= 8) {
     log("downloading, slowly at first");
     await page.getByLabel("Pace").selectOption("watch");
@@ -108,8 +119,15 @@ async function download(page, demo, log, picture) {
     log(`stopped after ${paid} of ${chunks} chunks, going on at full speed`);
   } else log("downloading");
   await page.getByLabel("Pace").selectOption("full");
+  if (demo.hub) await page.getByRole("button", { name: "Switch the hub off" }).click();
+  await page.locator(demo.hub ? "#attempt-hub[aria-pressed=true]" : "#start").waitFor();
   await start.click();
   await page.locator("#result:not([hidden])").waitFor({ timeout: DOWNLOAD_TIMEOUT_MS });
+  if (!demo.hub) return;
+  await page.getByRole("button", { name: "Switch the hub on" }).click();
+  await page.locator("#attempt-hub[aria-pressed=false]").waitFor();
+  findings.expect("messages to the hub while the file was paid for", demo.hub.messages - messages, 0);
+  log(`all of it paid for and no message to the hub, ${messages} before`);
 }
 
 /** The preview plays, and what the save link and the export hand out is right. */
@@ -139,14 +157,14 @@ async function savedFile(page, demo, findings) {
   const { payments } = JSON.parse(await readFile(await exported.path(), "utf8"));
   findings.expect("exported payments", payments.length, demo.seller.totals.payments);
   const last = payments.at(-1);
-  const { cumulativeAmount } = demo.seller.wallet.channels()[0].info;
+  const { cumulativeAmount } = soldOn(demo).info;
   findings.expect("last exported payment", last.cumulativeAmount, String(cumulativeAmount));
 }
 
 /** Every attempt to cheat is refused with its reason, and nothing is charged. */
 async function attempts(page, demo, findings, log) {
   const spent = () => page.locator("#figure-spent").getAttribute("data-value");
-  const owed = () => String(demo.seller.wallet.channels()[0].info.cumulativeAmount);
+  const owed = () => String(soldOn(demo).info.cumulativeAmount);
   const [spentBefore, owedBefore] = [await spent(), owed()];
   const cases = [
     ["skip", "Skip the payment", "402", "PAYMENT_REQUIRED"],

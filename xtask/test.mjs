@@ -49,6 +49,16 @@ const nodeTests = (name, folder, more = {}) => ({
   ...more,
 });
 
+/** The demo's check of itself. */
+const demo = (name, ...options) => ({
+  name,
+  uses: ["browser"],
+  needs: "web-demo/run.mjs",
+  lacks: lacksChromium,
+  command: () => [process.execPath, "web-demo/run.mjs", "--check", ...options],
+  count: countDemo,
+});
+
 /** @type {Suite[]} in the order of starting: what takes longest first, what everything else rests on before that */
 const SUITES = [
   {
@@ -63,14 +73,8 @@ const SUITES = [
   nodeTests("package", "wasm/test"),
   nodeTests("integration", "tests/integration", { uses: ["cargo"] }),
   nodeTests("browser", "tests/browser", { uses: ["browser"], lacks: lacksChromium }),
-  {
-    name: "demo",
-    uses: ["browser"],
-    needs: "web-demo/run.mjs",
-    lacks: lacksChromium,
-    command: () => [process.execPath, "web-demo/run.mjs", "--check"],
-    count: countDemo,
-  },
+  demo("demo"),
+  demo("demo:hub", "--via", "hub"),
   {
     name: "kotlin",
     uses: ["cargo"],

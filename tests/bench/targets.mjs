@@ -14,6 +14,7 @@ const SHARE_ON_LOOPBACK = 0.7;
 const SHARE_ON_LINK = 0.98;
 const REQUESTS_PER_CHUNK = 1.02;
 const TO_X402 = 20;
+const ROUND_TRIPS_THROUGH_HUB = 3;
 const CORE_SHARE = 0.002;
 const COST_BESIDE_OTHERS = 1.25;
 
@@ -67,6 +68,12 @@ const TARGETS = [
   ]),
   figure("requests for a paid chunk", "stream.requests_per_chunk", REQUESTS_PER_CHUNK, true),
   figure("paid chunks per second against x402, times as many", "stream.chunks_per_second.ratio", TO_X402),
+  figure(
+    "round trips to the first byte paid through a hub",
+    "virtual.round_trips_to_first_byte",
+    ROUND_TRIPS_THROUGH_HUB,
+    true,
+  ),
   figure("share of a core at 80 payments/s, buyer", "stream.payer_core_share_80", CORE_SHARE, true),
   figure("share of a core at 80 payments/s, seller", "stream.seller_core_share_80", CORE_SHARE, true),
   figure("opening beside 10,000 others in a hub, times the time", "virtual.cost_ratio_10k", COST_BESIDE_OTHERS, true),

@@ -1,16 +1,20 @@
-// Virtual channels: what opening and closing one through a hub sends and costs, native and in the module, and whether it costs
-// more in a hub that has ten thousand others open.
+// Virtual channels: what opening and closing one through a hub sends and costs, native and in the module, whether it costs more
+// in a hub that has ten thousand others open, and how long it takes from the first request to the first byte paid through it.
 
 import { Host, NOW, deposited, openTerms } from "./channel.mjs";
 import { DURATIONS } from "./harness.mjs";
 import { native } from "./machine.mjs";
+import { LINK, openMarket } from "./market/market.mjs";
 import { loadModule } from "./module.mjs";
+import { median } from "./stats.mjs";
 
 /** How many are opened at a time; a ledger has room for a few more. */
 const BATCH = 24;
 const AMOUNT = 1_000n;
 const FEE = 1n;
 const DEPOSIT = 2n ** 90n;
+/** What goes into a ledger on the chain, in wei. */
+const LEDGER = 10n ** 18n;
 
 /** A payer, a hub and a payee with a ledger on each side of the hub, and how to open and close a channel through it. */
 function row(wasm) {
@@ -87,6 +91,48 @@ function rates(wasm, rounds) {
   return best;
 }
 
+/** The time to a first byte is measured with so long a way between each two of buyer, hub and seller, in milliseconds. */
+const ROUND_TRIPS = [40, 10];
+/** At a latency of 10 ms, by how often it flushes its records: never, every second, with every write. */
+const PUBLISHED = "84.1, 86.5, 247";
+/** How many buyers there are, each new to the seller, and how often each buys. */
+const NORMAL = { buyers: 3, rounds: 7 };
+const QUICK = { buyers: 1, rounds: 3 };
+
+/** Buyers that have a ledger with a hub, and buy from a seller they have no channel with. */
+async function firstBytes(roundTripMs, { buyers, rounds }) {
+  const market = await openMarket({ mib: 1, hub: true });
+  try {
+    const way = { ...LINK, roundTripMs };
+    const [toSeller, toHub, fromHub] = await Promise.all([
+      market.openLink(way),
+      market.openLink({ ...way, port: market.hubPort }),
+      market.openLink(way),
+    ]);
+    await market.openLedgerOfHub(fromHub, LEDGER);
+    const known = [];
+    const first = [];
+    for (let index = 0; index < buyers; index += 1) {
+      const buyer = market.startBuyer();
+      await buyer.ask("openLedger", market.hubTerms(toHub, LEDGER));
+      for (let round = 0; round <= rounds; round += 1) {
+        const taken = await market.listed((path) => buyer.ask("fetchThroughHub", toSeller + path));
+        (round === 0 ? first : known).push(taken);
+      }
+      await buyer.stop();
+    }
+    const of = (samples, what) => median(samples.map((sample) => sample[what]));
+    return {
+      firstByteMs: of(known, "firstByteMs"),
+      chunkMs: of(known, "chunkMs"),
+      contactMs: of(first, "firstByteMs"),
+      roundTrips: of(known, "roundTrips"),
+    };
+  } finally {
+    await market.stop();
+  }
+}
+
 export async function run(duration) {
   const quick = duration === DURATIONS.quick;
   const wasm = await loadModule();
@@ -96,6 +142,13 @@ export async function run(duration) {
     "virtual.opens_per_second.wasm": Math.round(opens),
     "virtual.closes_per_second.wasm": Math.round(closes),
   };
+  for (const ms of ROUND_TRIPS) {
+    const { firstByteMs, chunkMs, contactMs, roundTrips } = await firstBytes(ms, quick ? QUICK : NORMAL);
+    figures[`virtual.first_byte_ms_at_${ms}ms`] = Number(firstByteMs.toFixed(1));
+    figures[`virtual.first_chunk_ms_at_${ms}ms`] = Number(chunkMs.toFixed(1));
+    figures[`virtual.first_contact_ms_at_${ms}ms`] = Number(contactMs.toFixed(1));
+    figures["virtual.round_trips_to_first_byte"] ??= roundTrips;
+  }
   const text = (key) => figures[`virtual.${key}`].toLocaleString("en-US");
   const tables = [
     [
@@ -112,6 +165,14 @@ export async function run(duration) {
       [`cost beside ${quick ? "1,000" : "10,000"} others in the hub, against none`, "times as much"],
       ["to open one", text("cost_ratio_10k")],
       ["to close one", text("cost_ratio_10k_close")],
+    ],
+    [
+      ["the first paid byte, from the first request", ...ROUND_TRIPS.map((ms) => `${ms} ms each way and back`)],
+      ["its first byte, ms", ...ROUND_TRIPS.map((ms) => text(`first_byte_ms_at_${ms}ms`))],
+      ["a chunk of 256 KiB, checked, ms", ...ROUND_TRIPS.map((ms) => text(`first_chunk_ms_at_${ms}ms`))],
+      ["the first byte on new connections, ms", ...ROUND_TRIPS.map((ms) => text(`first_contact_ms_at_${ms}ms`))],
+      ["requests of the buyer one after the other", text("round_trips_to_first_byte"), ""],
+      ["time to first payment that go-nitro published, ms", "", PUBLISHED],
     ],
   ];
   return { title: "virtual channels", tables, figures: Object.fromEntries(Object.entries(figures).sort()) };

@@ -64,11 +64,12 @@ describe("the demo's command", () => {
   it("explains its options, and names what is wrong with one", async () => {
     const help = await run("--help");
     assert.equal(help.code, 0);
-    for (const option of ["--file", "--port", "--price", "--check", "--screenshots"])
+    for (const option of ["--file", "--port", "--price", "--via", "--check", "--screenshots"])
       assert.match(help.output, new RegExp(`^  ${option} `, "m"));
     for (const [args, words] of [
       [["--port", "seven"], /BAD_OPTION: --port seven: a number/],
       [["--price", "0.1"], /BAD_OPTION: --price 0\.1: a whole number of wei/],
+      [["--via", "pigeon"], /BAD_OPTION: --via pigeon: there is only --via hub/],
       [["--bogus"], /BAD_OPTION: Unknown option '--bogus'/],
       [["--port", "0", "--file", "/does/not/exist"], /FILE_UNREADABLE: \/does\/not\/exist cannot be read/],
     ]) {

@@ -71,6 +71,34 @@ describe("a wallet in the browser", () => {
     const left = BigInt(await demo.chain.rpc("eth_getBalance", [ACCOUNT, "latest"]));
     assert.equal(left, 10n ** 18n - 2n * PRICE - gas);
   });
+
+  it("is asked for one deposit where a hub stands between, and for one close", async (test) => {
+    const demo = await demoOf(test, 2, { via: "hub" });
+    await demo.chain.rpc("anvil_impersonateAccount", [ACCOUNT]);
+    await demo.chain.rpc("anvil_setBalance", [ACCOUNT, "0xde0b6b3a7640000"]);
+    const { page } = await visit(test, browser, demo, {}, [injectWallet, ACCOUNT]);
+    const asked = () => page.evaluate(() => globalThis.testWallet.sent.map(({ value }) => BigInt(value).toString()));
+    await page.getByRole("radio", { name: "Test Wallet" }).check();
+    await page.getByRole("button", { name: "Open channel" }).click();
+    await errorShown(page, "WRONG_CHAIN");
+    await page.evaluate(() => (globalThis.testWallet.declines = 1));
+    await page.locator("#error-action").click();
+    assert.match(await errorShown(page, "TRANSACTION_REJECTED"), /Nothing was sent/);
+
+    await page.getByRole("button", { name: "Open channel" }).click();
+    await page.locator("#start:enabled").waitFor();
+    const deposit = await figure(page, "figure-deposit");
+    await page.getByLabel("Pace").selectOption("full");
+    await page.locator("#start").click();
+    await page.locator("#result:not([hidden])").waitFor();
+    assert.deepEqual(await asked(), [deposit], "the channel and all that was bought asked for nothing");
+    await page.getByRole("button", { name: "Close channel" }).click();
+    await page.locator("#settlement:not([hidden])").waitFor();
+    assert.deepEqual(await asked(), [deposit, "0"]);
+    const left = BigInt(await demo.chain.rpc("eth_getBalance", [ACCOUNT, "latest"]));
+    const gas = BigInt(await page.locator("#balance-note").getAttribute("data-fees"));
+    assert.equal(left, 10n ** 18n - 2n * PRICE - PRICE / 4n - gas);
+  });
 });
 
 /** Runs in the page before its own scripts: a wallet that starts on another chain. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
 import { launchChromium } from "../../web-demo/browser.mjs";
-import { PRICE, demoOf, figure, fund, visit } from "./harness.mjs";
+import { PRICE, accessibilityProblems, demoOf, figure, fund, visit, widest } from "./harness.mjs";
 
 describe("the page", () => {
   let browser, demo;
@@ -20,14 +20,7 @@ describe("the page", () => {
 
   it("never scrolls sideways, from a small phone to a desktop, before and after a purchase", async (test) => {
     const { page } = await visit(test, browser, demo);
-    const measure = async (when) => {
-      for (const width of [320, 390, 768, 1280]) {
-        await page.setViewportSize({ width, height: 800 });
-        const content = await page.evaluate(() => document.documentElement.scrollWidth);
-        assert.ok(content <= width, `${when}: ${content} px of content on a screen of ${width} px`);
-      }
-    };
-    await measure("at the start");
+    assert.deepEqual(await widest(page), [], "at the start");
     await fund(page);
     await page.getByLabel("Pace").selectOption("full");
     await page.locator("#start").click();
@@ -36,7 +29,7 @@ describe("the page", () => {
     await page.locator("#answer-skip[data-code]").waitFor();
     await page.getByRole("button", { name: "Close channel" }).click();
     await page.locator("#settlement:not([hidden])").waitFor();
-    await measure("at the end");
+    assert.deepEqual(await widest(page), [], "at the end");
   });
 
   it("can be used with a keyboard alone, from the deposit to the close", async (test) => {
@@ -121,54 +114,3 @@ describe("the page", () => {
     assert.equal(await page.locator("html").getAttribute("lang"), "en");
   });
 });
-
-/** Runs in the page. */
-function accessibilityProblems() {
-  const problems = [];
-  const visible = [...document.querySelectorAll("body *")].filter((element) => element.checkVisibility());
-  const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
-  for (const id of new Set(ids)) if (ids.filter((other) => other === id).length > 1) problems.push(`two #${id}`);
-  for (const name of ["aria-labelledby", "aria-describedby", "for"])
-    for (const element of document.querySelectorAll(`[${name}]`))
-      for (const id of element.getAttribute(name).split(" "))
-        if (!document.getElementById(id)) problems.push(`${name} of ${element.tagName} names no element: ${id}`);
-
-  for (const control of document.querySelectorAll("button:not([hidden]), a, input, select, audio, video, img")) {
-    const words = [control.getAttribute("aria-label"), control.getAttribute("alt"), control.textContent];
-    const labelled = [...(control.labels ?? [])].map(({ textContent }) => textContent);
-    const named = [...words, ...labelled].some((text) => text?.trim());
-    if (!named && control.getAttribute("alt") !== "" && control.checkVisibility())
-      problems.push(`no name: ${control.outerHTML}`);
-    if (control.tabIndex > 0) problems.push(`tabindex above zero: ${control.outerHTML}`);
-  }
-
-  const levels = visible.filter(({ tagName }) => /^H[1-6]$/.test(tagName)).map(({ tagName }) => Number(tagName[1]));
-  levels.forEach((level, at) => {
-    if (at > 0 && level > levels[at - 1] + 1) problems.push(`heading of level ${level} after one of ${levels[at - 1]}`);
-  });
-
-  const channels = (color) => color.match(/[\d.]+/g).map(Number);
-  const luminance = (color) => {
-    const [red, green, blue] = channels(color)
-      .slice(0, 3)
-      .map((value) => value / 255)
-      .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const background = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = window.getComputedStyle(at).backgroundColor;
-      const [, , , alpha = 1] = channels(color);
-      if (alpha === 1) return color;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  for (const element of visible) {
-    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!text || element.disabled || element.closest("[aria-hidden]")) continue;
-    const [one, other] = [luminance(window.getComputedStyle(element).color), luminance(background(element))];
-    const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-    if (contrast < 4.5) problems.push(`contrast ${contrast.toFixed(2)}: ${element.textContent.trim().slice(0, 40)}`);
-  }
-  return problems;
-}

@@ -8,6 +8,7 @@ const CALLS: Record<string, string> = {
   "0x31afa0b4": "transferAllAssets",
   "0x6d2a9c92": "checkpoint",
   "0x8286a060": "challenge",
+  "0xd3c4e738": "reclaim",
   "0xec346235": "concludeAndTransferAllAssets",
   "0xee049b50": "conclude",
 };
@@ -15,6 +16,8 @@ const CALLS: Record<string, string> = {
 /** One transaction of a channel, as the chain has it. */
 export interface ChainTransaction {
   readonly hash: Hex;
+  /** The channel that its first log is about. */
+  readonly channelId: Hex;
   /** The call, or its first four bytes if it has no name here. */
   readonly call: string;
   readonly from: Hex;
@@ -56,9 +59,10 @@ export class ChainView {
     return answer.result;
   }
 
-  /** In wei. */
-  async balance(account: Hex): Promise<bigint> {
-    return BigInt(await this.rpc<Hex>("eth_getBalance", [account, "latest"]));
+  /** What an account has, or had after a block, in wei. */
+  async balance(account: Hex, block?: number): Promise<bigint> {
+    const at = block === undefined ? "latest" : `0x${block.toString(16)}`;
+    return BigInt(await this.rpc<Hex>("eth_getBalance", [account, at]));
   }
 
   /** Time of the newest block, in seconds of the chain's clock. */
@@ -67,15 +71,17 @@ export class ChainView {
     return Number(timestamp);
   }
 
-  /** Every transaction that left a log of the adjudicator about this channel, in the order of the chain. */
-  async transactions(adjudicator: Hex, channelId: Hex): Promise<ChainTransaction[]> {
-    const filter = { address: adjudicator, topics: [null, channelId], fromBlock: "0x0", toBlock: "latest" };
-    const logs = await this.rpc<{ transactionHash: Hex }[]>("eth_getLogs", [filter]);
-    const hashes = [...new Set(logs.map(({ transactionHash }) => transactionHash))];
-    return Promise.all(hashes.map((hash) => this.#transaction(hash)));
+  /** Every transaction that left a log of the adjudicator about one of these channels, in the order of the chain. */
+  async transactions(adjudicator: Hex, channelIds: readonly Hex[]): Promise<ChainTransaction[]> {
+    if (channelIds.length === 0) return [];
+    const filter = { address: adjudicator, topics: [null, channelIds], fromBlock: "0x0", toBlock: "latest" };
+    const logs = await this.rpc<{ transactionHash: Hex; topics: Hex[] }[]>("eth_getLogs", [filter]);
+    const about = new Map<Hex, Hex>();
+    for (const { transactionHash: hash, topics } of logs) if (!about.has(hash)) about.set(hash, topics[1] ?? "0x");
+    return Promise.all([...about].map(([hash, channelId]) => this.#transaction(hash, channelId)));
   }
 
-  async #transaction(hash: Hex): Promise<ChainTransaction> {
+  async #transaction(hash: Hex, channelId: Hex): Promise<ChainTransaction> {
     const [receipt, { input }] = await Promise.all([
       this.rpc<RpcReceipt>("eth_getTransactionReceipt", [hash]),
       this.rpc<{ input: Hex }>("eth_getTransactionByHash", [hash]),
@@ -84,6 +90,7 @@ export class ChainView {
     const gasUsed = BigInt(receipt.gasUsed);
     return {
       hash,
+      channelId,
       call: CALLS[selector] ?? selector,
       from: receipt.from,
       block: Number(receipt.blockNumber),

@@ -24,8 +24,10 @@ export interface DemoConfig {
   readonly rpcUrl: string;
   /** The same for a wallet outside of this page. */
   readonly walletRpcUrl: string;
-  /** Accounts of the development chain: the buyer's, the seller's, and one with ether to give away. */
-  readonly accounts: { readonly buyer: Hex; readonly seller: Hex; readonly tap: Hex };
+  /** Accounts of the development chain: the buyer's, the seller's, one with ether to give away, and the hub's. */
+  readonly accounts: { readonly buyer: Hex; readonly seller: Hex; readonly tap: Hex; readonly hub?: Hex };
+  /** Where the hub is, if channels go through one. */
+  readonly hub?: string;
   readonly item: Item;
   /** In seconds. */
   readonly challengeDuration: number;

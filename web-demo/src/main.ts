@@ -11,6 +11,7 @@ import { showChunks } from "./chunks.js";
 import { showError } from "./errors.js";
 import { bytes, count } from "./format.js";
 import { offerFunding } from "./fund.js";
+import { showHub } from "./hub.js";
 import { showMeter } from "./meter.js";
 import { showPayments } from "./payments.js";
 import { offerAttempts } from "./sceptic.js";
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   offerDownload(session);
   offerAttempts(session);
   offerClosing(session);
+  showHub(session);
   await init(); // so that the first payment does not wait for the WebAssembly module
   say("No channel is open.");
   document.documentElement.dataset["ready"] = "";

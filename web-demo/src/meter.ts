@@ -2,6 +2,7 @@
 
 import { byId, figure } from "./dom.js";
 import { amount, integer, short } from "./format.js";
+import { onChain } from "./hub.js";
 import type { Session } from "./session.js";
 
 export function showMeter(session: Session): void {
@@ -10,7 +11,8 @@ export function showMeter(session: Session): void {
   const { price } = session.config.item;
   figure("figure-price", amount(price), price);
   session.watch(() => {
-    const { channel } = session;
+    const { channel, funded } = session;
+    if (funded) figure("figure-deposit", amount(funded.deposit), funded.deposit);
     if (!channel) return;
     const { size } = session.amounts;
     figure("figure-payments", integer(size), size);
@@ -18,7 +20,6 @@ export function showMeter(session: Session): void {
     byId("channel-id").title = channel.id;
     const { deposit, paid } = channel;
     const remaining = deposit - paid;
-    figure("figure-deposit", amount(deposit), deposit);
     figure("figure-spent", amount(paid), paid);
     figure("figure-remaining", amount(remaining), remaining);
     const percent = deposit === 0n ? 0 : Number((paid * 10_000n) / deposit) / 100;
@@ -37,10 +38,9 @@ function showRate({ payments, downloadMs }: Session): void {
   figure("figure-rate", `${perSecond.toPrecision(2)} ETH/s`, perSecond);
 }
 
-/** Asks the chain which transactions the channel took. */
+/** Asks the chain which transactions the channel took, or the ledgers that it goes through. */
 export async function countTransactions(session: Session): Promise<void> {
-  const { channel, config, view } = session;
-  if (!channel) return;
-  const found = await view.transactions(config.contracts.adjudicator, channel.id);
+  const { config, view } = session;
+  const found = await view.transactions(config.contracts.adjudicator, onChain(session));
   figure("figure-transactions", integer(found.length), found.length);
 }

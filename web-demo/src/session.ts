@@ -4,12 +4,14 @@ import type { Channel, Hex, Wallet } from "millstream";
 
 import { ChainView } from "./chain-view.js";
 import { chunksOf, type DemoConfig } from "./config.js";
+import type { HubSays, Step } from "./hub.js";
 
 /**
- * Where a visitor is. "stuck": the final state is proposed and the seller does not answer, so that nothing more can be
+ * Where a visitor is. "funded": the ledger with the hub is open, a channel through it is not. "stuck": the final state is proposed and the seller does not answer, so that nothing more can be
  * paid, and the channel can only be closed or left.
  */
-export type Phase = "start" | "opening" | "open" | "downloading" | "closing" | "stuck" | "leaving" | "closed";
+export type Phase =
+  "start" | "opening" | "funded" | "open" | "downloading" | "closing" | "stuck" | "leaving" | "closed";
 
 /** One payment and what came back for it. */
 export interface Payment {
@@ -39,6 +41,8 @@ export interface Balances {
   readonly buyer: bigint;
   /** In wei. */
   readonly seller: bigint;
+  /** In wei; missing without a hub. */
+  readonly hub?: bigint;
 }
 
 export class Session {
@@ -54,8 +58,18 @@ export class Session {
   inFlight: number | undefined;
   wallet: Wallet | undefined;
   channel: Channel | undefined;
+  /** The ledger with the hub, if there is one: the deposit is in there. */
+  ledger: Channel | undefined;
+  /** What opens by itself once its deposit has arrived, after it was given up waiting for. */
+  late: Hex | undefined;
+  /** What the hub said when the channel through it was opened. */
+  hub: HubSays | undefined;
+  /** How many messages went to the hub. */
+  hubMessages = 0;
   /** The buyer's account on chain: it sends transactions and is paid out. */
   account: Hex | undefined;
+  /** Marks how far closing is. */
+  step: Step | undefined;
   balancesBefore: Balances | undefined;
   /** How long the download ran in all, in milliseconds. */
   downloadMs = 0;
@@ -75,6 +89,11 @@ export class Session {
 
   get complete(): boolean {
     return this.received === this.chunks.length;
+  }
+
+  /** What the deposit is in: the channel, or the ledger that it goes through. */
+  get funded(): Channel | undefined {
+    return this.config.hub === undefined ? this.channel : this.ledger;
   }
 
   /** Calls `listener` now and after every change, at most once per frame. */
@@ -102,13 +121,15 @@ export class Session {
     this.changed();
   }
 
-  /** What the accounts of both sides hold now. */
+  /** What the accounts of all sides hold now. */
   async balances(): Promise<Balances> {
+    const { seller, hub } = this.config.accounts;
     const buyer = this.account ?? this.config.accounts.buyer;
-    const [ours, theirs] = await Promise.all([
+    const [ours, theirs, between] = await Promise.all([
       this.view.balance(buyer),
-      this.view.balance(this.config.accounts.seller),
+      this.view.balance(seller),
+      hub && this.view.balance(hub),
     ]);
-    return { buyer: ours, seller: theirs };
+    return { buyer: ours, seller: theirs, ...(between !== undefined && { hub: between }) };
   }
 }

@@ -1,4 +1,4 @@
-// Everything that a sale takes: a development chain, a seller and its file, and a link to it if one is wanted.
+// Everything that a sale takes: a development chain, a seller and its file, and a hub and links if they are wanted.
 
 import { randomFillSync } from "node:crypto";
 import { mkdtemp, open, rm } from "node:fs/promises";
@@ -10,6 +10,7 @@ import { startDevChain } from "@millstream/contracts/dev-chain";
 import { startChild } from "./child.mjs";
 
 const PRICE = 1_000n;
+const FEE = 100n;
 const PIECE = 1 << 20;
 const CHUNK_SIZE = 256 * 1024;
 
@@ -30,9 +31,9 @@ async function writeRandom(path, mib) {
 /**
  * Opens a market for a file of `mib` MiB of noise.
  *
- * @param {{ mib: number, chunkSize?: number, execArgv?: string[] }} options
+ * @param {{ mib: number, chunkSize?: number, execArgv?: string[], hub?: boolean }} options
  */
-export async function openMarket({ mib, chunkSize = CHUNK_SIZE, execArgv }) {
+export async function openMarket({ mib, chunkSize = CHUNK_SIZE, execArgv, hub: hasHub = false }) {
   const stops = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -44,13 +45,17 @@ export async function openMarket({ mib, chunkSize = CHUNK_SIZE, execArgv }) {
     await writeRandom(content, mib);
     const chain = await startDevChain();
     stops.push(chain.stop);
-    const [, account, sellerAccount] = chain.accounts;
+    const [, account, sellerAccount, hubAccount] = chain.accounts;
     const { adjudicator, streamApp, consensusApp } = chain.addresses;
     const contracts = { chainId: chain.chainId, adjudicator, streamApp, consensusApp };
     const seller = startChild("seller.mjs", execArgv);
     stops.push(seller.stop);
     const place = { chainUrl: chain.url, contracts };
-    const sale = { account: sellerAccount, folder, content, price: PRICE, chunkSize };
+    const hub = hasHub ? startChild("hub.mjs") : undefined;
+    if (hub) stops.push(hub.stop);
+    const hubPort = await hub?.ask("start", { ...place, account: hubAccount, folder, fee: FEE });
+    const hubs = hub && [`http://127.0.0.1:${hubPort}`];
+    const sale = { account: sellerAccount, folder, content, price: PRICE, chunkSize, hubs };
     const { port, length } = await seller.ask("start", { ...place, ...sale });
     let listed = 0;
     return {
@@ -74,12 +79,18 @@ export async function openMarket({ mib, chunkSize = CHUNK_SIZE, execArgv }) {
       },
       /** How many requests the seller got since the file was listed. */
       requests: () => seller.ask("requests"),
-      /** Opens a link to the seller. @returns {Promise<string>} the URL of its other end */
+      /** Opens a link to the seller, or to what has another port. @returns {Promise<string>} the URL of its other end */
       async openLink(options = LINK) {
         const link = startChild("link.mjs");
         stops.push(link.stop);
         return `http://127.0.0.1:${await link.ask("open", { port, ...options })}`;
       },
+      /** Where the hub is. */
+      hubPort,
+      /** Has the hub open a ledger with the seller, who is at `url` for it. */
+      openLedgerOfHub: (url, deposit) => hub.ask("link", url, deposit),
+      /** What a buyer has to know to open a ledger with the hub. */
+      hubTerms: (hubUrl, deposit) => ({ ...place, account, hubUrl, deposit }),
       /** Starts a buyer in a process of its own. */
       startBuyer() {
         const buyer = startChild("buyer.mjs", execArgv);

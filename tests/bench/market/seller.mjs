@@ -66,7 +66,7 @@ async function givePage(path, response) {
   response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html" }).end(body);
 }
 
-async function start({ chainUrl, contracts, account, folder, content, price, chunkSize }) {
+async function start({ chainUrl, contracts, account, folder, content, price, chunkSize, hubs }) {
   file = content;
   size = chunkSize;
   handle = await open(file, "r");
@@ -75,6 +75,7 @@ async function start({ chainUrl, contracts, account, folder, content, price, chu
     store: fileStore(join(folder, "seller")),
     confirmations: 1,
     policy: { minConfirmations: 1 },
+    hubs,
   });
   const { length } = await seller.add(FIRST, { file }, { price, chunkSize });
   const sell = nodeHandler((request) => seller.handle(request));
