@@ -259,6 +259,11 @@ pub(crate) fn unanswered(context: &Context<'_>, way: &mut Way<'_>) -> Result<(),
     }
     let channel_id = way.channel.channel_id;
     way.channel.effects.notify(Event::PeerSilent { channel_id });
+    if way.channel.channel.passage.as_ref().is_some_and(|passage| !passage.is_bound()) {
+        // Nothing is at stake, and from here on nothing will be.
+        refuse(context, way, "SILENT");
+        return Ok(());
+    }
     if way.channel.channel.terms.deposit <= context.policy.exit_cost {
         return Ok(());
     }
