@@ -210,7 +210,6 @@ describe("a page from another origin than the seller's", () => {
       ["/nothing", { headers: { Payment: "x" } }, 404, "NOT_FOUND"],
       ["/film/%2e%2e%2fsecret", {}, 404, "NOT_FOUND"],
       ["/film.bin", { method: "POST", body: "x" }, 405, "METHOD_NOT_ALLOWED"],
-      ["/.well-known/millstream", { method: "DELETE" }, 405, "METHOD_NOT_ALLOWED"],
       ["/.well-known/millstream", { method: "POST", body: "x" }, 400, "MESSAGE_MALFORMED"],
       ["/.well-known/millstream", { method: "POST", body: large }, 413, "BODY_TOO_LARGE"],
       ["/film.bin", { headers: { Payment: "!", Range: "bytes=0-262143" } }, 402, "PAYMENT_MALFORMED"],
