@@ -72,6 +72,7 @@ impl Way<'_> {
 /// Does what can be done next. Calling it again changes nothing. `offers`: whether the ledgers may be changed now.
 pub(crate) fn advance(context: &Context<'_>, way: &mut Way<'_>, offers: bool) -> Result<(), MessageError> {
     guarantee::sync(context, way);
+    open::give_up_if_challenged(context, way);
     if offers {
         open::proceed(context, way)?;
     }

@@ -217,6 +217,15 @@ pub(crate) fn accept_funding_locked(
     Ok(())
 }
 
+/// A channel that somebody put on chain before anything was set aside for it will not open any more.
+pub(super) fn give_up_if_challenged(context: &Context<'_>, way: &mut Way<'_>) {
+    let channel = &way.channel.channel;
+    let is_bound = channel.passage.as_ref().is_some_and(|passage| passage.is_bound());
+    if channel.status() == Status::Challenged && !is_bound && channel.aborted.is_none() {
+        refuse(context, way, "CHALLENGED");
+    }
+}
+
 /// Offers the guarantee in the ledger after us, if the one before us is held.
 pub(super) fn proceed(context: &Context<'_>, way: &mut Way<'_>) -> Result<(), MessageError> {
     let channel = &way.channel.channel;
